@@ -1,0 +1,48 @@
+# LibTorch out of the PyPI wheel `torch`: HYPERX_LIBTORCH is the folder it was unpacked to, with the few NVIDIA wheels that
+# libtorch_cpu.so itself is linked to beside it (launch/setup makes it). Its own TorchConfig.cmake demands a whole CUDA toolkit
+# even for a CPU build, so the libraries are named here.
+#
+# Makes the target hyperx::torch, and HYPERX_WITH_CUDA.
+if(NOT HYPERX_LIBTORCH)
+  set(cache_home "$ENV{XDG_CACHE_HOME}")
+  if(NOT cache_home)
+    set(cache_home "$ENV{HOME}/.cache")
+  endif()
+  set(HYPERX_LIBTORCH "${cache_home}/hyperx/libtorch-2.11.0" CACHE PATH "" FORCE)
+endif()
+set(torch_root ${HYPERX_LIBTORCH}/torch)
+if(NOT EXISTS ${torch_root}/lib/libtorch_cpu.so)
+  message(FATAL_ERROR "LibTorch is not in ${HYPERX_LIBTORCH}: run launch/setup, or name its folder with -DHYPERX_LIBTORCH=DIR")
+endif()
+
+set(HYPERX_WITH_CUDA OFF)
+if(NOT HYPERX_CUDA STREQUAL "OFF")
+  find_package(CUDAToolkit 13 QUIET)
+  find_path(HYPERX_NCCL_INCLUDE nccl.h HINTS ${CUDAToolkit_INCLUDE_DIRS} ${HYPERX_LIBTORCH}/nvidia/nccl/include)
+  find_library(HYPERX_NCCL_LIBRARY NAMES nccl libnccl.so.2
+               HINTS ${HYPERX_LIBTORCH}/nvidia/nccl/lib ${CUDAToolkit_LIBRARY_DIR} /usr/local/cuda/lib)
+  if(CUDAToolkit_FOUND AND HYPERX_NCCL_INCLUDE AND HYPERX_NCCL_LIBRARY AND EXISTS ${torch_root}/lib/libtorch_cuda.so)
+    set(HYPERX_WITH_CUDA ON)
+  elseif(HYPERX_CUDA STREQUAL "ON")
+    message(FATAL_ERROR "HYPERX_CUDA=ON, but not all of it is here: CUDA 13 toolkit ${CUDAToolkit_FOUND}, "
+                        "nccl.h ${HYPERX_NCCL_INCLUDE}, libnccl ${HYPERX_NCCL_LIBRARY}")
+  endif()
+endif()
+message(STATUS "CUDA and NCCL code: ${HYPERX_WITH_CUDA}")
+
+file(GLOB nvidia_lib_dirs ${HYPERX_LIBTORCH}/nvidia/*/lib)
+add_library(hyperx_torch INTERFACE)
+add_library(hyperx::torch ALIAS hyperx_torch)
+target_include_directories(hyperx_torch SYSTEM INTERFACE ${torch_root}/include ${torch_root}/include/torch/csrc/api/include)
+target_link_libraries(hyperx_torch INTERFACE ${torch_root}/lib/libtorch_cpu.so ${torch_root}/lib/libc10.so)
+foreach(dir ${nvidia_lib_dirs})
+  target_link_options(hyperx_torch INTERFACE "LINKER:-rpath-link,${dir}")
+endforeach()
+if(HYPERX_WITH_CUDA)
+  target_compile_definitions(hyperx_torch INTERFACE HYPERX_WITH_CUDA=1)
+  target_include_directories(hyperx_torch SYSTEM INTERFACE ${CUDAToolkit_INCLUDE_DIRS} ${HYPERX_NCCL_INCLUDE})
+  target_link_libraries(hyperx_torch INTERFACE
+    "LINKER:--push-state,--no-as-needed" ${torch_root}/lib/libtorch_cuda.so ${torch_root}/lib/libc10_cuda.so
+    "LINKER:--pop-state" CUDA::cudart ${HYPERX_NCCL_LIBRARY})
+  target_link_options(hyperx_torch INTERFACE "LINKER:-rpath-link,${CUDAToolkit_LIBRARY_DIR}" "LINKER:--allow-shlib-undefined")
+endif()

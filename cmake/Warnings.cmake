@@ -1,0 +1,5 @@
+# An interface target that every target of ours links: warnings are errors.
+add_library(hyperx_warnings INTERFACE)
+target_compile_options(hyperx_warnings INTERFACE
+  $<$<COMPILE_LANGUAGE:C,CXX>:-Wall -Wextra -Wpedantic -Werror -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual
+  -Wno-missing-field-initializers>)

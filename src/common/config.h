@@ -1,0 +1,152 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+// Every option of hyperx. A member's initialiser is its default; its key, help text and check stand in one row of the table in
+// config.cpp, from which parsing, --help, --dump-config, checkpoints and configs/OPTIONS.md are made.
+namespace hyperx {
+
+struct RunConfig {
+  std::string dir;     // run folder
+};
+
+struct DataConfig {
+  std::string corpus;                  // folder that `prepare` writes
+  std::string root;                    // manifest paths are relative to it; empty: the manifest's own folder
+  int max_subwords = 256;              // [CLS] and [SEP] included
+  std::string overlap = "report";      // report | drop | refuse
+  std::string pos_multiword = "drop";  // drop | keep
+  bool train_on_test = false;          // a pair that has a test split alone trains on it (and is then never scored)
+};
+
+struct ModelConfig {
+  std::string encoder;  // folder, or random:FOLDER
+  std::string method = "hyperx";
+  int adapter_dim = 256;
+  int task_dim = 64;
+  int language_dim = 64;
+  int layer_dim = 64;        // 0: one hypernetwork a layer
+  int source_hidden_dim = 192;  // width between the two Linears of P
+  int projected_dim = 192;   // 0: no P
+  std::string adapter_position = "ffn-output";  // ffn-output | after-layer
+  std::string adapter_activation = "relu";      // relu | gelu
+  std::string adapter_norm_before = "none";     // none | plain | conditional
+  std::string adapter_norm_after = "none";
+  double dropout = 0.1;
+  double attention_dropout = 0.1;
+  std::string mlm_decoder = "tied";  // tied | trained
+};
+
+struct TrainConfig {
+  std::string pairs;           // pair set, e.g. "pos:en,mlm:*"
+  int64_t steps = 100000;
+  double epochs = 0;           // > 0: in place of steps
+  int batch_sentences = 32;    // a pair
+  int pairs_per_step = 1;
+  int micro_batch_tokens = 0;  // > 0: a rank computes its share in pieces of at most so many tokens
+  double learning_rate = 1e-4;
+  int64_t warmup_steps = 4000;
+  std::string schedule = "linear";  // linear | constant
+  double final_learning_rate = 0;   // where the linear decay ends (the release: 1e-7)
+  double clip_norm = 1.0;           // 0: off
+  double weight_decay = 0;
+  double temperature = 5;           // 0: uniform
+  std::string sampling = "draw";    // draw: a draw a step; epoch: whole epochs laid out as the release does
+  uint64_t seed = 1;
+  std::string precision = "auto";            // auto | fp32 | bf16 | fp64 (tests)
+  std::string generator_gradient = "factored";  // factored | dense
+  std::string init_from;                     // checkpoint whose weights to start from
+  bool deterministic = false;
+  int nonfinite_limit = 10;                  // so many non-finite steps in a row end the run
+};
+
+struct ParallelConfig {
+  std::string generator = "replicated";  // replicated | sharded
+  std::string exchange = "auto";         // auto | factors | gather | dense
+  std::string backend = "auto";          // auto | nccl | mpi | local
+  int start_limit_seconds = 600;         // watchdog limits of the sections
+  int step_limit_seconds = 300;
+  int checkpoint_limit_seconds = 420;
+  int evaluation_limit_seconds = 1800;
+};
+
+struct EvalConfig {
+  std::string pairs;          // pair set; empty: every pair of the corpus that has the split
+  int64_t every = 5000;       // steps; 0: never during training
+  std::string split = "dev";  // dev | test
+  int64_t limit = 0;          // sentences a pair; 0: all
+  int batch_tokens = 4096;    // tokens of one evaluation batch
+  std::string pos_metric = "accuracy";  // accuracy | seqeval
+  bool predictions = false;   // also write the predicted files
+};
+
+struct CheckpointConfig {
+  int64_t every = 5000;  // steps
+  int keep_last = 2;
+  int keep_best = 1;
+  std::string select;    // pair set whose mean main metric chooses the best; empty: eval.pairs
+};
+
+struct Config {
+  RunConfig run;
+  DataConfig data;
+  ModelConfig model;
+  TrainConfig train;
+  ParallelConfig parallel;
+  EvalConfig eval;
+  CheckpointConfig checkpoint;
+  std::string device = "auto";  // auto | cpu | cuda
+  int threads = 0;              // 0: what the affinity mask allows
+};
+
+// Where a value came from: "default", "file quick.conf:3" or "command line".
+struct ConfigOrigin {
+  std::string key, value, origin;
+};
+
+// A command's arguments after its name, split up. Commands declare what they take; all else is an error with a suggestion.
+struct CommandLine {
+  Config config;
+  std::vector<std::string> objects;     // arguments without a leading --
+  std::vector<std::pair<std::string, std::string>> flags;  // --resume auto and the like: what is the command's own
+  std::vector<ConfigOrigin> origins;    // of every key of the table
+  bool help = false;
+  bool dump_config = false;
+  bool dump_origin = false;
+
+  bool has_flag(const std::string& name) const;
+  std::string flag(const std::string& name, const std::string& fallback = "") const;
+};
+
+// A flag that belongs to one command, such as --task of `predict`.
+struct FlagSpec {
+  std::string name, value_name, help;  // value_name empty: a switch without a value
+};
+
+// What a command accepts.
+struct CommandSpec {
+  std::string name;                       // "train"
+  std::string usage;                      // "hyperx predict RUN|CHECKPOINT --task T --language L [FILE]..."
+  std::string summary;                    // one line
+  std::string help;                       // further paragraphs, with an example
+  std::vector<std::string> key_prefixes;  // "train.", "model.", "threads": the keys of the table that it takes
+  std::vector<FlagSpec> flags;
+};
+
+// Command line > config files (later wins) > defaults. Unknown, repeated or out-of-range keys: UserError (64 for the command
+// line, 78 for a file) naming key, value, file and line, and the nearest known key.
+CommandLine parse_command_line(const CommandSpec& spec, const std::vector<std::string>& arguments);
+
+// The whole configuration as a file that parse_command_line reads back to the same values. Checkpoints and run folders hold it.
+std::string dump_config(const Config& config);
+Config parse_config_text(const std::string& text, const std::string& name_of_source);
+
+// Rules across fields (method and its keys, clip and schedule, ...). UserError (78).
+void validate(const Config& config);
+
+std::string command_help(const CommandSpec& spec);
+std::string options_markdown();  // configs/OPTIONS.md
+
+}  // namespace hyperx

@@ -1,0 +1,67 @@
+#include "common/digest.h"
+
+#include <openssl/evp.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <vector>
+
+#include "common/errors.h"
+
+namespace hyperx {
+
+struct Sha256::State {
+  State() : context(EVP_MD_CTX_new()) {
+    if (context == nullptr || EVP_DigestInit_ex(context, EVP_sha256(), nullptr) != 1)
+      throw SystemError("EVP_DigestInit_ex(SHA-256) failed");
+  }
+  ~State() { EVP_MD_CTX_free(context); }
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+  EVP_MD_CTX* context;
+};
+
+Sha256::Sha256() : state_(std::make_unique<State>()) {}
+Sha256::~Sha256() = default;
+Sha256::Sha256(Sha256&&) noexcept = default;
+Sha256& Sha256::operator=(Sha256&&) noexcept = default;
+
+void Sha256::update(const void* data, size_t bytes) {
+  if (EVP_DigestUpdate(state_->context, data, bytes) != 1) throw SystemError("EVP_DigestUpdate failed");
+}
+
+std::string Sha256::hex() {
+  unsigned char bytes[EVP_MAX_MD_SIZE];
+  unsigned int size = 0;
+  if (EVP_DigestFinal_ex(state_->context, bytes, &size) != 1) throw SystemError("EVP_DigestFinal_ex failed");
+  static constexpr char kDigits[] = "0123456789abcdef";
+  std::string text;
+  text.reserve(2 * size);
+  for (unsigned int i = 0; i < size; ++i) {
+    text.push_back(kDigits[bytes[i] >> 4]);
+    text.push_back(kDigits[bytes[i] & 15]);
+  }
+  return text;
+}
+
+std::string sha256_hex(std::string_view text) {
+  Sha256 digest;
+  digest.update(text);
+  return digest.hex();
+}
+
+std::string sha256_of_file(const std::string& path) {
+  std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"), &std::fclose);
+  if (!file) throw UserError(ExitCode::kNoInput, path + ": cannot be opened: " + errno_text());
+  Sha256 digest;
+  std::vector<char> buffer(1 << 20);
+  for (;;) {
+    const size_t got = std::fread(buffer.data(), 1, buffer.size(), file.get());
+    digest.update(buffer.data(), got);
+    if (got < buffer.size()) break;
+  }
+  if (std::ferror(file.get()) != 0) throw UserError(ExitCode::kNoInput, path + ": cannot be read: " + errno_text());
+  return digest.hex();
+}
+
+}  // namespace hyperx

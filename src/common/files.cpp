@@ -1,0 +1,120 @@
+#include "common/files.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <filesystem>
+#include <utility>
+
+#include "common/errors.h"
+
+namespace hyperx {
+namespace {
+
+// An open file descriptor that closes itself.
+class Descriptor {
+ public:
+  Descriptor(const std::string& path, int flags, mode_t mode = 0) : fd_(::open(path.c_str(), flags | O_CLOEXEC, mode)) {}
+  ~Descriptor() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  int get() const { return fd_; }
+  bool close() { return ::close(std::exchange(fd_, -1)) == 0; }
+
+ private:
+  int fd_;
+};
+
+// Opens a regular file for reading; gives its size.
+size_t open_regular(const Descriptor& file, const std::string& path) {
+  if (file.get() < 0) throw UserError(ExitCode::kNoInput, path + ": cannot be opened: " + errno_text());
+  struct stat info {};
+  if (::fstat(file.get(), &info) != 0) throw UserError(ExitCode::kNoInput, path + ": cannot be examined: " + errno_text());
+  if (S_ISDIR(info.st_mode)) throw UserError(ExitCode::kNoInput, path + ": is a folder where a file is expected");
+  return static_cast<size_t>(info.st_size);
+}
+
+void write_all(int fd, std::string_view content, const std::string& path) {
+  while (!content.empty()) {
+    const ssize_t written = ::write(fd, content.data(), content.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) throw SystemError(path + ": cannot be written: " + errno_text());
+    content.remove_prefix(static_cast<size_t>(written));
+  }
+}
+
+}  // namespace
+
+std::string read_file(const std::string& path) {
+  const Descriptor file(path, O_RDONLY);
+  std::string content;
+  content.reserve(open_regular(file, path) + 1);
+  char buffer[1 << 16];
+  for (;;) {  // not by size: files of /proc and pipes say 0
+    const ssize_t got = ::read(file.get(), buffer, sizeof buffer);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) throw UserError(ExitCode::kNoInput, path + ": cannot be read: " + errno_text());
+    if (got == 0) return content;
+    content.append(buffer, static_cast<size_t>(got));
+  }
+}
+
+void write_file_atomically(const std::string& path, std::string_view content) {
+  const std::string temporary = path + ".tmp";
+  try {
+    Descriptor file(temporary, O_WRONLY | O_CREAT | O_TRUNC, 0666);
+    if (file.get() < 0) throw SystemError(temporary + ": cannot be created: " + errno_text(), ExitCode::kCannotCreate);
+    write_all(file.get(), content, temporary);
+    if (::fsync(file.get()) != 0) throw SystemError(temporary + ": fsync: " + errno_text());
+    if (!file.close()) throw SystemError(temporary + ": close: " + errno_text());
+    if (std::rename(temporary.c_str(), path.c_str()) != 0)
+      throw SystemError(path + ": cannot take the place of the old file: " + errno_text());
+  } catch (...) {
+    ::unlink(temporary.c_str());
+    throw;
+  }
+  const std::string folder = std::filesystem::path(path).parent_path().string();
+  sync_path(folder.empty() ? "." : folder);
+}
+
+void sync_path(const std::string& path) {
+  const Descriptor file(path, O_RDONLY);
+  if (file.get() < 0) throw SystemError(path + ": cannot be opened for fsync: " + errno_text());
+  if (::fsync(file.get()) != 0) throw SystemError(path + ": fsync: " + errno_text());
+}
+
+void make_folders(const std::string& path) {
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  if (error) throw UserError(ExitCode::kCannotCreate, path + ": the folder cannot be made: " + error.message());
+}
+
+MappedFile::MappedFile(const std::string& path) {
+  const Descriptor file(path, O_RDONLY);
+  size_ = open_regular(file, path);
+  if (size_ == 0) return;
+  void* const address = ::mmap(nullptr, size_, PROT_READ, MAP_SHARED, file.get(), 0);
+  if (address == MAP_FAILED) throw UserError(ExitCode::kNoInput, path + ": cannot be mapped: " + errno_text());
+  data_ = static_cast<const char*>(address);
+}
+
+MappedFile::~MappedFile() {
+  if (data_ != nullptr) ::munmap(const_cast<char*>(data_), size_);
+}
+
+MappedFile::MappedFile(MappedFile&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+
+MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
+  std::swap(data_, other.data_);
+  std::swap(size_, other.size_);
+  return *this;
+}
+
+}  // namespace hyperx

@@ -1,0 +1,70 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+// The one place that calls the HDF5 C library (serial, 1.10). Every call is checked; a failure is a SystemError (74) with the
+// file, the object and HDF5's own innermost message (for example "No space left on device").
+namespace hyperx::h5 {
+
+enum class Type { kFloat32, kFloat64, kBFloat16, kInt16, kInt32, kInt64, kUInt8, kUInt64 };  // bf16 is stored as uint16 + attribute
+
+size_t size_of(Type type);
+
+struct DatasetInfo {
+  std::string name;            // full path inside the file, without a leading slash: "train/token_ids"
+  Type type;
+  std::vector<int64_t> shape;
+  int64_t file_offset = -1;    // bytes from the start of the file; -1: chunked, cannot be mapped
+  int64_t element_count() const;
+  int64_t byte_count() const;
+};
+
+// How datasets are stored.
+enum class Layout {
+  kMappable,   // contiguous, offsets aligned to 64 bytes: corpora, read by memory map
+  kChecked,    // chunked + Fletcher32: checkpoints, every read is verified by HDF5
+};
+
+class File {
+ public:
+  // Creates or replaces `path`; libver v110, no user block.
+  static File create(const std::string& path, Layout layout);
+  // Read-only, without file locks. UserError (66) missing; UserError (65) not HDF5, truncated, damaged, other byte order.
+  static File open(const std::string& path);
+  ~File();
+  File(File&&) noexcept;
+  File& operator=(File&&) noexcept;
+
+  // Groups on the way are made. `data` holds the elements in row-major order.
+  void write(const std::string& name, Type type, const std::vector<int64_t>& shape, const void* data);
+  // A dataset written piece by piece along its first dimension, so that it need not be in memory at once.
+  void create_dataset(const std::string& name, Type type, const std::vector<int64_t>& shape);
+  void write_rows(const std::string& name, int64_t first_row, int64_t rows, const void* data);
+
+  std::vector<DatasetInfo> datasets() const;  // of the whole file, in order of creation
+  bool has(const std::string& name) const;
+  DatasetInfo info(const std::string& name) const;
+  // Reads all elements into `data`, which holds info(name).byte_count() bytes; the stored type must be `type`.
+  void read(const std::string& name, Type type, void* data) const;
+  void read_rows(const std::string& name, Type type, int64_t first_row, int64_t rows, void* data) const;
+
+  // Attributes of the file ("" as object), a group or a dataset. Text is UTF-8.
+  void set_attribute(const std::string& object, const std::string& name, const std::string& text);
+  void set_attribute(const std::string& object, const std::string& name, int64_t value);
+  std::string text_attribute(const std::string& object, const std::string& name) const;
+  int64_t int_attribute(const std::string& object, const std::string& name) const;
+  bool has_attribute(const std::string& object, const std::string& name) const;
+
+  // Flushes and closes, checking each call, then fsyncs the file. A file not closed so is to be thrown away.
+  void close();
+
+ private:
+  struct Impl;
+  explicit File(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace hyperx::h5

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <string>
+
+#include <spdlog/fmt/fmt.h>
+
+// Log lines are whole lines: time, [rank/size], text. Rank 0 writes to stderr and, once a run folder exists, to its train.log;
+// other ranks write warnings and errors only.
+namespace hyperx::log {
+
+void set_rank(int rank, int size);
+void add_file(const std::string& path);  // appended to
+void write_info(const std::string& text);
+void write_warning(const std::string& text);
+void write_error(const std::string& text);
+
+template <class... Args>
+void info(fmt::format_string<Args...> format, Args&&... args) {
+  write_info(fmt::format(format, std::forward<Args>(args)...));
+}
+template <class... Args>
+void warning(fmt::format_string<Args...> format, Args&&... args) {
+  write_warning(fmt::format(format, std::forward<Args>(args)...));
+}
+template <class... Args>
+void error(fmt::format_string<Args...> format, Args&&... args) {
+  write_error(fmt::format(format, std::forward<Args>(args)...));
+}
+
+}  // namespace hyperx::log

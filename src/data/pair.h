@@ -1,0 +1,36 @@
+#pragma once
+
+#include <compare>
+#include <string>
+#include <vector>
+
+namespace hyperx::data {
+
+// A task and a language: what a mini-batch is drawn from, a checkpoint has learnt, a score belongs to.
+struct Pair {
+  std::string task;
+  std::string language;
+
+  std::string name() const { return task + ":" + language; }       // "pos:tr"
+  std::string file_name() const { return task + "." + language; }  // "pos.tr"
+  auto operator<=>(const Pair&) const = default;
+};
+
+// "pos:tr" -> {pos, tr}. UserError (78) when it is not of that form.
+Pair parse_pair(const std::string& text);
+
+// The members of `available` that a set such as "mlm:*,*:en,pos:{tr,kk},!ner:en" names, in the order of `available`, each once;
+// a leading ! takes away. An element that matches nothing is a UserError (78) that lists what there is.
+std::vector<Pair> select_pairs(const std::string& set, const std::vector<Pair>& available, const std::string& key);
+
+// What is known of a task before any data is read.
+struct TaskInfo {
+  std::string name;
+  std::vector<std::string> labels;  // declared, in order; empty for mlm
+  bool masked = false;              // mlm: labels are drawn, not read
+};
+
+// pos, ner, mlm. UserError (78) for another name, listing these. `pos_multiword` = "keep" adds the 18th label `_`.
+const TaskInfo& task_info(const std::string& name, const std::string& pos_multiword = "drop");
+
+}  // namespace hyperx::data
