@@ -108,6 +108,7 @@ struct ConfigOrigin {
 
 // A command's arguments after its name, split up. Commands declare what they take; all else is an error with a suggestion.
 struct CommandLine {
+  std::string command;                  // "train"
   Config config;
   std::vector<std::string> objects;     // arguments without a leading --
   std::vector<std::pair<std::string, std::string>> flags;  // --resume auto and the like: what is the command's own
@@ -139,12 +140,19 @@ struct CommandSpec {
 // line, 78 for a file) naming key, value, file and line, and the nearest known key.
 CommandLine parse_command_line(const CommandSpec& spec, const std::vector<std::string>& arguments);
 
+// What --dump-config prints: the keys that the command takes, as a config file; with --origin each line says in a comment where
+// its value came from.
+std::string dump_config(const CommandLine& line);
+
 // The whole configuration as a file that parse_command_line reads back to the same values. Checkpoints and run folders hold it.
 std::string dump_config(const Config& config);
 Config parse_config_text(const std::string& text, const std::string& name_of_source);
 
 // Rules across fields (method and its keys, clip and schedule, ...). UserError (78).
 void validate(const Config& config);
+
+// The word of `known` that was most likely meant: "--steps" for train.steps, "trian" for train. Empty when none is near.
+std::string nearest_word(const std::string& word, const std::vector<std::string>& known);
 
 std::string command_help(const CommandSpec& spec);
 std::string options_markdown();  // configs/OPTIONS.md

@@ -1,0 +1,23 @@
+#pragma once
+
+#include "app/command.h"
+
+// One function a sub-command; the order in --help is that of the table in main.cpp.
+namespace hyperx {
+
+Command prepare_command();
+Command tokenize_command();
+Command score_command();
+Command inspect_command();
+Command verify_command();
+Command status_command();
+
+// These need LibTorch and MPI: what they are is described in tensor_commands.cpp, what they do stands in the tensor library.
+Command train_command();
+Command evaluate_command();
+Command predict_command();
+Command bench_command();
+
+Command options_command();
+
+}  // namespace hyperx

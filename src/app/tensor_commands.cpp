@@ -1,0 +1,114 @@
+#include <dlfcn.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "app/commands.h"
+#include "common/errors.h"
+
+// The commands that compute with tensors. LibTorch takes half a second to load, so that they are described here, for --help, and
+// run by a library of their own that is loaded when one of them really starts.
+namespace hyperx {
+namespace {
+
+constexpr const char* kTensorLibrary = "libhyperx_tensor.so";
+constexpr const char* kTensorEntry = "hyperx_run_tensor_command";
+using TensorEntry = int (*)(const char* name, const CommandLine* line);
+
+std::filesystem::path tensor_library_path() {
+  std::error_code error;
+  const auto program = std::filesystem::read_symlink("/proc/self/exe", error);
+  if (error) throw SystemError("cannot tell where this program lies: /proc/self/exe: " + error.message());
+  return program.parent_path().parent_path() / "lib" / kTensorLibrary;
+}
+
+TensorEntry load_tensor_entry(const std::string& command) {
+  const auto path = tensor_library_path();
+  if (!std::filesystem::exists(path)) {
+    throw UserError(ExitCode::kNoInput, path.string() + " is missing: `" + command +
+                                            "` needs LibTorch and MPI. Run launch/setup, then build with -DHYPERX_TENSOR=ON.");
+  }
+  // Global, because LibTorch's own libraries find each other's symbols by name; never closed, because they do not unload.
+  void* const library = dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL);
+  if (library == nullptr) {
+    throw UserError(ExitCode::kNoInput, std::string("cannot load the tensor library: ") + dlerror() +
+                                            ". Where LibTorch was moved, build again with -DHYPERX_LIBTORCH=DIR.");
+  }
+  void* const entry = dlsym(library, kTensorEntry);
+  if (entry == nullptr) {
+    throw UserError(ExitCode::kNoInput, path.string() + " is of another version of hyperx (it lacks " + kTensorEntry +
+                                            "): install program and libraries together.");
+  }
+  return reinterpret_cast<TensorEntry>(entry);
+}
+
+int run_tensor_command(const CommandLine& line) {
+  return load_tensor_entry(line.command)(line.command.c_str(), &line);
+}
+
+}  // namespace
+
+Command train_command() {
+  CommandSpec spec;
+  spec.name = "train";
+  spec.usage = "hyperx train --config FILE... [--resume auto] [--KEY VALUE]...";
+  spec.summary = "trains a model; alone, under mpirun or under srun";
+  spec.help =
+      "Settings come from the command line, then the config files (a later one wins), then the defaults. None of them\n"
+      "depends on the number of ranks: N ranks train the same model as one.\n"
+      "SIGTERM and SIGUSR1 save at the next step and end with code 75; the same line with --resume auto goes on.\n\n"
+      "Example:\n"
+      "  mpirun -np 2 hyperx train --config configs/quick.conf --run.dir runs/quick --resume auto";
+  spec.key_prefixes = {"run.", "data.", "model.", "train.", "parallel.", "eval.", "checkpoint.", "device", "threads"};
+  spec.flags = {{"resume", "auto", "start run.dir, or go on with the newest whole checkpoint that is in it"}};
+  return {spec, run_tensor_command};
+}
+
+Command evaluate_command() {
+  CommandSpec spec;
+  spec.name = "evaluate";
+  spec.usage = "hyperx evaluate RUN|CHECKPOINT [--KEY VALUE]...";
+  spec.summary = "scores pairs with a trained model; what is scored already is skipped";
+  spec.help =
+      "RUN stands for its best checkpoint, or the latest where none is marked best. All ranks share the work; one result\n"
+      "file a pair and split is written below the run's results/.\n\n"
+      "Example:\n"
+      "  mpirun -np 2 hyperx evaluate runs/quick --eval.split test --eval.pairs 'pos:*'";
+  spec.key_prefixes = {"data.", "model.encoder", "train.precision", "train.deterministic", "parallel.", "eval.",
+                       "device", "threads"};
+  spec.flags = {{"force", "", "score again what has a result file"}};
+  return {spec, run_tensor_command};
+}
+
+Command predict_command() {
+  CommandSpec spec;
+  spec.name = "predict";
+  spec.usage = "hyperx predict RUN|CHECKPOINT --task TASK --language LANGUAGE [FILE]...";
+  spec.summary = "labels CoNLL-U, tagged lines or plain text with a trained model";
+  spec.help =
+      "Reads the files, or standard input, and writes the same text with the predicted column to standard output; every\n"
+      "other byte of CoNLL-U stays as it is.\n\n"
+      "Example:\n"
+      "  echo 'The cat sleeps .' | hyperx predict runs/quick --task pos --language en";
+  spec.key_prefixes = {"data.max_subwords", "data.pos_multiword", "model.encoder", "train.precision", "eval.batch_tokens",
+                       "device", "threads"};
+  spec.flags = {{"task", "TASK", "pos or ner"},
+                {"language", "LANGUAGE", "language of the text: one that the model has learnt"},
+                {"format", "FORMAT", "auto, conllu, tagged or text (auto: by the first lines)"},
+                {"words", "SPLITTER", "how plain text is cut into words: auto, space, basic or chars"},
+                {"output", "FILE", "written in place of standard output"}};
+  return {spec, run_tensor_command};
+}
+
+Command bench_command() {
+  CommandSpec spec;
+  spec.name = "bench";
+  spec.usage = "hyperx bench [NAME]... [--json FILE] [--KEY VALUE]...";
+  spec.summary = "measures the parts of a training step on this machine";
+  spec.help = "Without a name all measurements are made.\n\nExample:\n  hyperx bench step --model.adapter_dim 128";
+  spec.key_prefixes = {"data.", "model.", "train.", "parallel.", "eval.", "device", "threads"};
+  spec.flags = {{"json", "FILE", "also write the figures to a JSON file"}};
+  return {spec, run_tensor_command};
+}
+
+}  // namespace hyperx
