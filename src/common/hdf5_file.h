@@ -6,12 +6,14 @@
 #include <vector>
 
 // The one place that calls the HDF5 C library (serial, 1.10). Every call is checked; a failure is a SystemError (74) with the
-// file, the object and HDF5's own innermost message (for example "No space left on device").
+// file, the object and HDF5's own innermost message (for example "No space left on device"). What is read and found damaged, or
+// of another type or shape than asked for, is a UserError (65). A File is used by one thread at a time; two Files may be used by two.
 namespace hyperx::h5 {
 
 enum class Type { kFloat32, kFloat64, kBFloat16, kInt16, kInt32, kInt64, kUInt8, kUInt64 };  // bf16 is stored as uint16 + attribute
 
 size_t size_of(Type type);
+const char* name_of(Type type);  // "float32", "bfloat16", ...
 
 struct DatasetInfo {
   std::string name;            // full path inside the file, without a leading slash: "train/token_ids"
@@ -38,28 +40,34 @@ class File {
   File(File&&) noexcept;
   File& operator=(File&&) noexcept;
 
+  // After a failed call nothing more can be written, and close() throws: HDF5 itself would close such a file as if it were whole.
   // Groups on the way are made. `data` holds the elements in row-major order.
   void write(const std::string& name, Type type, const std::vector<int64_t>& shape, const void* data);
   // A dataset written piece by piece along its first dimension, so that it need not be in memory at once.
   void create_dataset(const std::string& name, Type type, const std::vector<int64_t>& shape);
   void write_rows(const std::string& name, int64_t first_row, int64_t rows, const void* data);
 
-  std::vector<DatasetInfo> datasets() const;  // of the whole file, in order of creation
+  std::vector<DatasetInfo> datasets() const;  // of the whole file, in order of creation within each group
   bool has(const std::string& name) const;
   DatasetInfo info(const std::string& name) const;
   // Reads all elements into `data`, which holds info(name).byte_count() bytes; the stored type must be `type`.
   void read(const std::string& name, Type type, void* data) const;
   void read_rows(const std::string& name, Type type, int64_t first_row, int64_t rows, void* data) const;
 
-  // Attributes of the file ("" as object), a group or a dataset. Text is UTF-8.
+  // Text of any length as a dataset of bytes.
+  void write_text(const std::string& name, const std::string& text);
+  std::string read_text(const std::string& name) const;
+
+  // Attributes of the file ("" as object), a group or a dataset. Text is UTF-8, at most 60,000 bytes (longer: write_text).
   void set_attribute(const std::string& object, const std::string& name, const std::string& text);
   void set_attribute(const std::string& object, const std::string& name, int64_t value);
   std::string text_attribute(const std::string& object, const std::string& name) const;
   int64_t int_attribute(const std::string& object, const std::string& name) const;
   bool has_attribute(const std::string& object, const std::string& name) const;
 
-  // Flushes and closes, checking each call, then fsyncs the file. A file not closed so is to be thrown away.
-  void close();
+  // Flushes and closes, checking each call, then fsyncs the file (unless `sync` is false: the caller does). A created file that
+  // is not closed so is removed by the destructor.
+  void close(bool sync = true);
 
  private:
   struct Impl;
