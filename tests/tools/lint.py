@@ -1,0 +1,131 @@
+#!/usr/bin/env python3
+"""House rules that a compiler does not check. Prints `file:line: rule` for each breach and exits 1 when there is one.
+
+usage: tests/tools/lint.py [FILE...]      (without FILE: every file that git tracks or would track)
+"""
+import pathlib
+import re
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+# A call of a C library whose result is thrown away: no check can have seen it.
+LIBRARY_CALL = r"(?:MPI_[A-Z]\w+|nccl[A-Z]\w+|cuda[A-Z]\w+|H5[A-Z]{1,2}\w+)"
+DISCARDED = re.compile(r"^\s*(?:\(void\)\s*)?(" + LIBRARY_CALL + r")\s*\(")
+CALLED = re.compile(r"(?<![\w.:])(" + LIBRARY_CALL + r")\s*\(")
+STATEMENT_END = re.compile(r"[;{}:]\s*$|\)\s*$|^\s*$|^\s*#")  # what the line before a new statement ends with
+MAY_BE_DISCARDED = re.compile(r"MPI_Abort|H5E\w+")  # does not come back; HDF5's error stack, read when a call has failed
+
+# Where calls of each library may stand: its wrapper, and the wrapper's own test.
+WRAPPERS = {
+    "MPI_": re.compile(r"^(src|tests)/trainer/comm/|^(src|tests)/trainer/.*mpi_|^src/app/version"),
+    "nccl": re.compile(r"^(src|tests)/trainer/comm/|^src/app/version"),
+    "cuda": re.compile(r"\.cuh?$|^(src|tests)/trainer/comm/|^src/common/cuda_|^src/model/ops/cuda|^src/app/version"),
+    "H5": re.compile(r"^(src|tests)/common/hdf5|^src/app/version"),
+}
+
+# A letter in brackets keeps these patterns from finding themselves.
+FORBIDDEN = [
+    (re.compile(r"(?:^|[^.\w-])/(?:[w]ork|[r]oot|[f]arm)/"), "a path of one machine"),
+    (re.compile(r"py[p]i\.org|files\.pythonhoste[d]\.org|deb\.debia[n]\.org|registry\.npm[j]s"), "the host of a registry"),
+]
+CODE = {".h", ".cpp", ".cu", ".cuh"}
+TEXT_SKIPPED = ("examples/sample/data/", "examples/encoder/vocab.txt", "tests/golden/")
+MAX_LINES = 400
+MAX_BYTES = 3_000_000
+
+
+def tracked_files():
+    listed = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, check=True,
+                            capture_output=True).stdout.decode().split("\0")
+    return [name for name in listed if name and (ROOT / name).is_file()]
+
+
+def without_comments_and_strings(line):
+    line = re.sub(r'"(?:\\.|[^"\\])*"', '""', line)
+    return line.split("//")[0]
+
+
+def code_breaches(name, lines):
+    if len(lines) > MAX_LINES:
+        yield len(lines), f"{len(lines)} lines; a source file has {MAX_LINES} at most"
+    is_header = name.endswith((".h", ".cuh"))
+    if is_header and not any(line.strip() == "#pragma once" for line in lines):
+        yield 1, "a header without #pragma once"
+    if name.endswith(".cpp"):
+        header = pathlib.Path(name).with_suffix(".h")
+        includes = [line for line in lines if line.startswith("#include")]
+        own = f'#include "{header.relative_to("src")}"' if name.startswith("src/") else ""
+        if own and (ROOT / header).is_file() and (not includes or includes[0].strip() != own):
+            yield 1, f"its own header comes first: {own}"
+    previous = ""
+    for number, line in enumerate(lines, 1):
+        code = without_comments_and_strings(line)
+        starts_statement = STATEMENT_END.search(previous)
+        previous = code if code.strip() or not line.strip() else previous
+        if "\t" in line:
+            yield number, "a tab"
+        if is_header and re.match(r"\s*using namespace", code):
+            yield number, "using namespace in a header"
+        if re.match(r"\s*#\s*if\s+0\b", code):
+            yield number, "code under #if 0"
+        discarded = DISCARDED.match(code)
+        if discarded and starts_statement and not MAY_BE_DISCARDED.match(discarded[1]):
+            yield number, f"the result of {discarded[1]} is thrown away: call it through its wrapper's check"
+        for call in CALLED.finditer(code):
+            prefix = next(p for p in WRAPPERS if call[1].startswith(p))
+            if not WRAPPERS[prefix].search(name):
+                yield number, f"{call[1]} outside the wrapper of its library"
+
+
+def markdown_breaches(name, lines):
+    for number, line in enumerate(lines, 1):
+        for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", line):
+            if re.match(r"[a-z]+:", target):
+                continue
+            if not (ROOT / name).parent.joinpath(target).exists():
+                yield number, f"a link to {target}, which does not exist"
+
+
+def breaches(name):
+    path = ROOT / name
+    size = path.stat().st_size
+    if size > MAX_BYTES:
+        yield 1, f"{size} bytes; a file of the repository has {MAX_BYTES} at most"
+    if name.startswith(TEXT_SKIPPED):
+        return
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except UnicodeDecodeError:
+        return
+    if lines and lines[-1] == "":
+        lines.pop()
+    elif size:
+        yield len(lines), "no newline at the end of the file"
+    for number, line in enumerate(lines, 1):
+        for pattern, what in FORBIDDEN:
+            if pattern.search(line):
+                yield number, f"{what}: {line.strip()[:100]}"
+        if re.search(r"\b(?:TO[D]O|FI[X]ME)\b", line):
+            yield number, "unfinished work marked in the text"
+        if line.rstrip() != line and not name.endswith((".tsv", ".conllu", ".patch")):
+            yield number, "white space at the end of the line"
+    if path.suffix in CODE:
+        yield from code_breaches(name, lines)
+    if path.suffix == ".md":
+        yield from markdown_breaches(name, lines)
+
+
+def main():
+    names = sys.argv[1:] or tracked_files()
+    count = 0
+    for name in names:
+        for number, what in breaches(name):
+            print(f"{name}:{number}: {what}")
+            count += 1
+    return 1 if count else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

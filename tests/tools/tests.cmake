@@ -1,0 +1,42 @@
+# Tests that are not programs of one folder: each header compiles alone, the launch scripts, the commands in the documents.
+
+# hyperx_header_checks(NAME LIBRARY FOLDERS...): an object library with one source a header that includes nothing else. That it
+# compiles is the test.
+function(hyperx_header_checks name library)
+  set(sources)
+  foreach(folder ${ARGN})
+    file(GLOB_RECURSE headers CONFIGURE_DEPENDS RELATIVE ${CMAKE_SOURCE_DIR}/src ${CMAKE_SOURCE_DIR}/src/${folder}/*.h)
+    foreach(header ${headers})
+      set(source ${CMAKE_CURRENT_BINARY_DIR}/headers/${header}.cpp)
+      file(CONFIGURE OUTPUT ${source} CONTENT "#include \"${header}\"\n#include \"${header}\"  // twice: its guard holds\n")
+      list(APPEND sources ${source})
+    endforeach()
+  endforeach()
+  if(sources)
+    add_library(${name} OBJECT ${sources})
+    target_link_libraries(${name} PRIVATE ${library} hyperx_warnings)
+  endif()
+endfunction()
+
+hyperx_header_checks(header_checks_data hyperx_data common data)
+if(HYPERX_TENSOR)
+  hyperx_header_checks(header_checks_tensor hyperx_trainer model trainer)
+  if(TARGET header_checks_tensor)
+    target_precompile_headers(header_checks_tensor REUSE_FROM hyperx_model)
+  endif()
+endif()
+
+# hyperx_script_test(NAME LABEL COMMAND...): exit code 77 is a skip; the script's line `SKIPPED: reason` says why.
+function(hyperx_script_test name label)
+  add_test(NAME ${name} COMMAND ${ARGN} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+  set_tests_properties(${name} PROPERTIES LABELS ${label} SKIP_RETURN_CODE 77 TIMEOUT 900
+    ENVIRONMENT "HYPERX_BUILD=${CMAKE_BINARY_DIR}")
+endfunction()
+
+if(HYPERX_TENSOR)
+  file(GLOB scripts CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/launch/*_test.sh)
+  foreach(script ${scripts})
+    get_filename_component(name ${script} NAME_WE)
+    hyperx_script_test(launch.${name} e2e ${script})
+  endforeach()
+endif()
