@@ -12,7 +12,8 @@ Command inspect_command();
 Command verify_command();
 Command status_command();
 
-// These need LibTorch and MPI: what they are is described in tensor_commands.cpp, what they do stands in the tensor library.
+// These need LibTorch and MPI: what they are is described in tensor_commands.cpp, what they do stands in the tensor
+// library.
 Command train_command();
 Command evaluate_command();
 Command predict_command();

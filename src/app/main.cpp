@@ -12,27 +12,23 @@ namespace {
 // Every sub-command, in the order of --help.
 std::vector<Command> all_commands() {
   return {
-      train_command(),
-      evaluate_command(),
-      predict_command(),
-      bench_command(),
-      options_command(),
+      train_command(), evaluate_command(), predict_command(), bench_command(), options_command(),
   };
 }
 
 std::string program_help(const std::vector<Command>& commands) {
-  std::string text =
-      "hyperx " + std::string(version()) +
-      ": distributed training of Hyper-X, one hypernetwork for all tasks and languages\n\n"
-      "Usage: hyperx COMMAND [OBJECT]... [--config FILE]... [--KEY VALUE]...\n\n"
-      "Commands:\n";
+  std::string text = "hyperx " + std::string(version()) +
+                     ": distributed training of Hyper-X, one hypernetwork for all tasks and languages\n\n"
+                     "Usage: hyperx COMMAND [OBJECT]... [--config FILE]... [--KEY VALUE]...\n\n"
+                     "Commands:\n";
   for (const Command& command : commands) {
     text += "  " + command.spec.name + std::string(12 - std::min<size_t>(11, command.spec.name.size()), ' ') +
             command.spec.summary + "\n";
   }
   return text +
          "\n`hyperx COMMAND --help` tells what it takes; `hyperx --version` tells how this program was built.\n"
-         "Exit codes: 0 done, 64 usage, 65 bad data, 66 no input, 70 our bug, 73 cannot create, 74 reading or writing failed,\n"
+         "Exit codes: 0 done, 64 usage, 65 bad data, 66 no input, 70 our bug, 73 cannot create, 74 reading or writing "
+         "failed,\n"
          "75 stopped by a signal with all saved (run the same line again), 78 bad config.\n";
 }
 
@@ -43,8 +39,9 @@ const Command& find_command(const std::vector<Command>& commands, const std::str
     names.push_back(command.spec.name);
   }
   const std::string nearest = nearest_word(name, names);
-  throw UserError(ExitCode::kUsage, "unknown command '" + name + "'" +
-                                        (nearest.empty() ? "; `hyperx --help` lists them" : "; did you mean '" + nearest + "'?"));
+  throw UserError(ExitCode::kUsage,
+                  "unknown command '" + name + "'" +
+                      (nearest.empty() ? "; `hyperx --help` lists them" : "; did you mean '" + nearest + "'?"));
 }
 
 int run_command(const Command& command, const std::vector<std::string>& arguments) {

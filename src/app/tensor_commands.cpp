@@ -6,8 +6,8 @@
 #include "app/commands.h"
 #include "common/errors.h"
 
-// The commands that compute with tensors. LibTorch takes half a second to load, so that they are described here, for --help, and
-// run by a library of their own that is loaded when one of them really starts.
+// The commands that compute with tensors. LibTorch takes half a second to load, so that they are described here, for
+// --help, and run by a library of their own that is loaded when one of them really starts.
 namespace hyperx {
 namespace {
 
@@ -25,10 +25,12 @@ std::filesystem::path tensor_library_path() {
 TensorEntry load_tensor_entry(const std::string& command) {
   const auto path = tensor_library_path();
   if (!std::filesystem::exists(path)) {
-    throw UserError(ExitCode::kNoInput, path.string() + " is missing: `" + command +
-                                            "` needs LibTorch and MPI. Run launch/setup, then build with -DHYPERX_TENSOR=ON.");
+    throw UserError(ExitCode::kNoInput,
+                    path.string() + " is missing: `" + command +
+                        "` needs LibTorch and MPI. Run launch/setup, then build with -DHYPERX_TENSOR=ON.");
   }
-  // Global, because LibTorch's own libraries find each other's symbols by name; never closed, because they do not unload.
+  // Global, because LibTorch's own libraries find each other's symbols by name; never closed, because they do not
+  // unload.
   void* const library = dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL);
   if (library == nullptr) {
     throw UserError(ExitCode::kNoInput, std::string("cannot load the tensor library: ") + dlerror() +
@@ -42,9 +44,7 @@ TensorEntry load_tensor_entry(const std::string& command) {
   return reinterpret_cast<TensorEntry>(entry);
 }
 
-int run_tensor_command(const CommandLine& line) {
-  return load_tensor_entry(line.command)(line.command.c_str(), &line);
-}
+int run_tensor_command(const CommandLine& line) { return load_tensor_entry(line.command)(line.command.c_str(), &line); }
 
 }  // namespace
 
@@ -70,12 +70,13 @@ Command evaluate_command() {
   spec.usage = "hyperx evaluate RUN|CHECKPOINT [--KEY VALUE]...";
   spec.summary = "scores pairs with a trained model; what is scored already is skipped";
   spec.help =
-      "RUN stands for its best checkpoint, or the latest where none is marked best. All ranks share the work; one result\n"
+      "RUN stands for its best checkpoint, or the latest where none is marked best. All ranks share the work; one "
+      "result\n"
       "file a pair and split is written below the run's results/.\n\n"
       "Example:\n"
       "  mpirun -np 2 hyperx evaluate runs/quick --eval.split test --eval.pairs 'pos:*'";
-  spec.key_prefixes = {"data.", "model.encoder", "train.precision", "train.deterministic", "parallel.", "eval.",
-                       "device", "threads"};
+  spec.key_prefixes = {"data.",     "model.encoder", "train.precision", "train.deterministic",
+                       "parallel.", "eval.",         "device",          "threads"};
   spec.flags = {{"force", "", "score again what has a result file"}};
   return {spec, run_tensor_command};
 }
@@ -86,12 +87,18 @@ Command predict_command() {
   spec.usage = "hyperx predict RUN|CHECKPOINT --task TASK --language LANGUAGE [FILE]...";
   spec.summary = "labels CoNLL-U, tagged lines or plain text with a trained model";
   spec.help =
-      "Reads the files, or standard input, and writes the same text with the predicted column to standard output; every\n"
+      "Reads the files, or standard input, and writes the same text with the predicted column to standard output; "
+      "every\n"
       "other byte of CoNLL-U stays as it is.\n\n"
       "Example:\n"
       "  echo 'The cat sleeps .' | hyperx predict runs/quick --task pos --language en";
-  spec.key_prefixes = {"data.max_subwords", "data.pos_multiword", "model.encoder", "train.precision", "eval.batch_tokens",
-                       "device", "threads"};
+  spec.key_prefixes = {"data.max_subwords",
+                       "data.pos_multiword",
+                       "model.encoder",
+                       "train.precision",
+                       "eval.batch_tokens",
+                       "device",
+                       "threads"};
   spec.flags = {{"task", "TASK", "pos or ner"},
                 {"language", "LANGUAGE", "language of the text: one that the model has learnt"},
                 {"format", "FORMAT", "auto, conllu, tagged or text (auto: by the first lines)"},

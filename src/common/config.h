@@ -4,12 +4,12 @@
 #include <string>
 #include <vector>
 
-// Every option of hyperx. A member's initialiser is its default; its key, help text and check stand in one row of the table in
-// config.cpp, from which parsing, --help, --dump-config, checkpoints and configs/OPTIONS.md are made.
+// Every option of hyperx. A member's initialiser is its default; its key, help text and check stand in one row of the
+// table in config.cpp, from which parsing, --help, --dump-config, checkpoints and configs/OPTIONS.md are made.
 namespace hyperx {
 
 struct RunConfig {
-  std::string dir;     // run folder
+  std::string dir;  // run folder
 };
 
 struct DataConfig {
@@ -27,9 +27,9 @@ struct ModelConfig {
   int adapter_dim = 256;
   int task_dim = 64;
   int language_dim = 64;
-  int layer_dim = 64;        // 0: one hypernetwork a layer
-  int source_hidden_dim = 192;  // width between the two Linears of P
-  int projected_dim = 192;   // 0: no P
+  int layer_dim = 64;                           // 0: one hypernetwork a layer
+  int source_hidden_dim = 192;                  // width between the two Linears of P
+  int projected_dim = 192;                      // 0: no P
   std::string adapter_position = "ffn-output";  // ffn-output | after-layer
   std::string adapter_activation = "relu";      // relu | gelu
   std::string adapter_norm_before = "none";     // none | plain | conditional
@@ -40,10 +40,10 @@ struct ModelConfig {
 };
 
 struct TrainConfig {
-  std::string pairs;           // pair set, e.g. "pos:en,mlm:*"
+  std::string pairs;  // pair set, e.g. "pos:en,mlm:*"
   int64_t steps = 100000;
-  double epochs = 0;           // > 0: in place of steps
-  int batch_sentences = 32;    // a pair
+  double epochs = 0;         // > 0: in place of steps
+  int batch_sentences = 32;  // a pair
   int pairs_per_step = 1;
   int micro_batch_tokens = 0;  // > 0: a rank computes its share in pieces of at most so many tokens
   double learning_rate = 1e-4;
@@ -52,14 +52,14 @@ struct TrainConfig {
   double final_learning_rate = 0;   // where the linear decay ends (the release: 1e-7)
   double clip_norm = 1.0;           // 0: off
   double weight_decay = 0;
-  double temperature = 5;           // 0: uniform
-  std::string sampling = "draw";    // draw: a draw a step; epoch: whole epochs laid out as the release does
+  double temperature = 5;         // 0: uniform
+  std::string sampling = "draw";  // draw: a draw a step; epoch: whole epochs laid out as the release does
   uint64_t seed = 1;
-  std::string precision = "auto";            // auto | fp32 | bf16 | fp64 (tests)
+  std::string precision = "auto";               // auto | fp32 | bf16 | fp64 (tests)
   std::string generator_gradient = "factored";  // factored | dense
-  std::string init_from;                     // checkpoint whose weights to start from
+  std::string init_from;                        // checkpoint whose weights to start from
   bool deterministic = false;
-  int nonfinite_limit = 10;                  // so many non-finite steps in a row end the run
+  int nonfinite_limit = 10;  // so many non-finite steps in a row end the run
 };
 
 struct ParallelConfig {
@@ -73,20 +73,20 @@ struct ParallelConfig {
 };
 
 struct EvalConfig {
-  std::string pairs;          // pair set; empty: every pair of the corpus that has the split
-  int64_t every = 5000;       // steps; 0: never during training
-  std::string split = "dev";  // dev | test
-  int64_t limit = 0;          // sentences a pair; 0: all
-  int batch_tokens = 4096;    // tokens of one evaluation batch
+  std::string pairs;                    // pair set; empty: every pair of the corpus that has the split
+  int64_t every = 5000;                 // steps; 0: never during training
+  std::string split = "dev";            // dev | test
+  int64_t limit = 0;                    // sentences a pair; 0: all
+  int batch_tokens = 4096;              // tokens of one evaluation batch
   std::string pos_metric = "accuracy";  // accuracy | seqeval
-  bool predictions = false;   // also write the predicted files
+  bool predictions = false;             // also write the predicted files
 };
 
 struct CheckpointConfig {
   int64_t every = 5000;  // steps
   int keep_last = 2;
   int keep_best = 1;
-  std::string select;    // pair set whose mean main metric chooses the best; empty: eval.pairs
+  std::string select;  // pair set whose mean main metric chooses the best; empty: eval.pairs
 };
 
 struct Config {
@@ -106,19 +106,21 @@ struct ConfigOrigin {
   std::string key, value, origin;
 };
 
-// A command's arguments after its name, split up. Commands declare what they take; all else is an error with a suggestion.
+// A command's arguments after its name, split up. Commands declare what they take; all else is an error with a
+// suggestion.
 struct CommandLine {
-  std::string command;                  // "train"
+  std::string command;  // "train"
   Config config;
-  std::vector<std::string> objects;     // arguments without a leading --
+  std::vector<std::string> objects;                        // arguments without a leading --
   std::vector<std::pair<std::string, std::string>> flags;  // --resume auto and the like: what is the command's own
-  std::vector<ConfigOrigin> origins;    // of every key of the table
+  std::vector<ConfigOrigin> origins;                       // of every key that the command takes
   bool help = false;
   bool dump_config = false;
   bool dump_origin = false;
 
   bool has_flag(const std::string& name) const;
   std::string flag(const std::string& name, const std::string& fallback = "") const;
+  bool given(const std::string& key) const;  // by the command line or a file, whatever the value
 };
 
 // A flag that belongs to one command, such as --task of `predict`.
@@ -136,22 +138,29 @@ struct CommandSpec {
   std::vector<FlagSpec> flags;
 };
 
-// Command line > config files (later wins) > defaults. Unknown, repeated or out-of-range keys: UserError (64 for the command
-// line, 78 for a file) naming key, value, file and line, and the nearest known key.
+// Command line > config files (later wins) > defaults. Keys that are unknown, repeated, not the command's, or have a
+// value out of range: UserError (64 for the command line, 78 for a file) naming key, value, file and line, and the
+// nearest known key. Values are written --KEY VALUE or --KEY=VALUE; a yes-or-no key may stand alone; what follows -- is
+// an object.
 CommandLine parse_command_line(const CommandSpec& spec, const std::vector<std::string>& arguments);
 
-// What --dump-config prints: the keys that the command takes, as a config file; with --origin each line says in a comment where
-// its value came from.
+// What --dump-config prints: the keys that the command takes, as a config file; with --origin each line says in a
+// comment where its value came from.
 std::string dump_config(const CommandLine& line);
 
-// The whole configuration as a file that parse_command_line reads back to the same values. Checkpoints and run folders hold it.
+// The whole configuration as a file that parse_config_text reads back to the same values. Checkpoints and run folders
+// hold it.
 std::string dump_config(const Config& config);
 Config parse_config_text(const std::string& text, const std::string& name_of_source);
 
-// Rules across fields (method and its keys, clip and schedule, ...). UserError (78).
+// Rules across fields (warm-up and steps, device and backend, ...) and what this version cannot do yet. UserError
+// (78). parse_command_line has called it; parse_config_text has not.
 void validate(const Config& config);
+// The same, and keys that were given but would have no effect (train.steps beside train.epochs, ...).
+void validate(const CommandLine& line);
 
-// The word of `known` that was most likely meant: "--steps" for train.steps, "trian" for train. Empty when none is near.
+// The word of `known` that was most likely meant: "--steps" for train.steps, "trian" for train. Empty when none is
+// near.
 std::string nearest_word(const std::string& word, const std::vector<std::string>& known);
 
 std::string command_help(const CommandSpec& spec);

@@ -1,0 +1,62 @@
+#include "common/config.h"
+#include "common/errors.h"
+#include "common/log.h"
+
+namespace hyperx {
+namespace {
+
+template <class... Args>
+void require(bool condition, fmt::format_string<Args...> format, Args&&... args) {
+  if (!condition) throw UserError(ExitCode::kBadConfig, fmt::format(format, std::forward<Args>(args)...));
+}
+
+void check_model(const ModelConfig& model) {
+  require(model.method == "hyperx", "model.method = '{}': not yet in this version, which trains hyperx alone",
+          model.method);
+}
+
+void check_train(const TrainConfig& train) {
+  require(train.epochs > 0 || train.warmup_steps <= train.steps,
+          "train.warmup_steps = {} is more than train.steps = {}: the learning rate would never reach its height",
+          train.warmup_steps, train.steps);
+  require(train.final_learning_rate <= train.learning_rate,
+          "train.final_learning_rate = {} is above train.learning_rate = {}: the schedule goes down",
+          train.final_learning_rate, train.learning_rate);
+}
+
+void check_parallel(const Config& config) {
+  require(config.parallel.generator != "sharded",
+          "parallel.generator = 'sharded': not yet in this version; 'replicated' trains the same model");
+  require(config.train.generator_gradient == "factored" || config.parallel.exchange == "auto" ||
+              config.parallel.exchange == "dense",
+          "parallel.exchange = '{}' sends low-rank factors, which train.generator_gradient = 'dense' does not keep: "
+          "take exchange 'auto' or 'dense', or the gradient 'factored'",
+          config.parallel.exchange);
+  require(config.parallel.backend != "nccl" || config.device != "cpu",
+          "parallel.backend = 'nccl' wants GPUs, but device = 'cpu': take backend 'mpi'");
+}
+
+}  // namespace
+
+void validate(const Config& config) {
+  check_model(config.model);
+  check_train(config.train);
+  check_parallel(config);
+}
+
+void validate(const CommandLine& line) {
+  const TrainConfig& train = line.config.train;
+  const ModelConfig& model = line.config.model;
+  require(
+      !(line.given("train.steps") && train.epochs > 0),
+      "train.steps = {} and train.epochs = {} both set the length of the training: give one of them (train.epochs = 0 "
+      "takes the other back)",
+      train.steps, train.epochs);
+  require(!(line.given("train.final_learning_rate") && train.schedule == "constant"),
+          "train.final_learning_rate has no effect with train.schedule = 'constant': remove one of them");
+  require(!(line.given("model.source_hidden_dim") && model.projected_dim == 0),
+          "model.source_hidden_dim has no effect without the projection (model.projected_dim = 0): remove one of them");
+  validate(line.config);
+}
+
+}  // namespace hyperx
