@@ -73,6 +73,18 @@ int64_t product(const std::vector<int64_t>& shape) {
   return count;
 }
 
+// Equal content shall give equal bytes: HDF5 would note the time in every object.
+void forbid_times(const Handle& plist, const Place& place) {
+  check(H5Pset_obj_track_times(plist.get(), false), "H5Pset_obj_track_times", place);
+}
+
+// For groups, of which a file's root is one: sets are listed in the order in which they were made.
+void track_order(const Handle& plist, const Place& place) {
+  check(H5Pset_link_creation_order(plist.get(), H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED),
+        "H5Pset_link_creation_order", place);
+  forbid_times(plist, place);
+}
+
 std::string shape_text(const std::vector<int64_t>& shape) {
   std::string text = "[";
   for (size_t i = 0; i < shape.size(); ++i) text += (i > 0 ? ", " : "") + std::to_string(shape[i]);
@@ -168,8 +180,7 @@ struct File::Impl {
     for (const std::string& group : groups_of(name)) {
       if (check(H5Lexists(file.get(), group.c_str(), H5P_DEFAULT), "H5Lexists", at(group)) > 0) continue;
       const Handle plist(H5Pcreate(H5P_GROUP_CREATE), &H5Pclose, "H5Pcreate", at(group));
-      check(H5Pset_link_creation_order(plist.get(), H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED),
-            "H5Pset_link_creation_order", at(group));
+      track_order(plist, at(group));
       Handle made(H5Gcreate2(file.get(), group.c_str(), H5P_DEFAULT, plist.get(), H5P_DEFAULT), &H5Gclose, "H5Gcreate2",
                   at(group));
       made.close("H5Gclose", at(group));
@@ -205,6 +216,7 @@ Handle File::Impl::make_dataset(const std::string& name, Type type, const std::v
       &H5Sclose, "H5Screate", place);
   const Handle plist(H5Pcreate(H5P_DATASET_CREATE), &H5Pclose, "H5Pcreate", place);
   check(H5Pset_fill_time(plist.get(), H5D_FILL_TIME_NEVER), "H5Pset_fill_time", place);
+  forbid_times(plist, place);
   if (layout == Layout::kMappable) {
     // early: the place in the file is known, and a full disk noticed, when the set is made
     check(H5Pset_alloc_time(plist.get(), elements > 0 ? H5D_ALLOC_TIME_EARLY : H5D_ALLOC_TIME_LATE),
@@ -332,8 +344,7 @@ File File::create(const std::string& path, Layout layout) {
   check(H5Pset_file_locking(access.get(), 0, 1), "H5Pset_file_locking", place);
   if (layout == Layout::kMappable) check(H5Pset_alignment(access.get(), 1, 64), "H5Pset_alignment", place);
   const Handle creation(H5Pcreate(H5P_FILE_CREATE), &H5Pclose, "H5Pcreate", place);
-  check(H5Pset_link_creation_order(creation.get(), H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED),
-        "H5Pset_link_creation_order", place);
+  track_order(creation, place);
   impl->file =
       Handle(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, creation.get(), access.get()), &H5Fclose, "H5Fcreate", place);
   return File(std::move(impl));

@@ -1,0 +1,98 @@
+#include <unistd.h>
+
+#include <cerrno>
+#include <cmath>
+
+#include "common/digest.h"
+#include "common/errors.h"
+#include "common/files.h"
+#include "trainer/checkpoint/checkpoint.h"
+#include "trainer/checkpoint/manifest_text.h"
+
+namespace hyperx::train {
+
+namespace {
+
+constexpr char kOwnDigestKey[] = "\"manifest_sha256\": \"";
+constexpr size_t kDigits = 64;
+
+UserError damaged(const std::string& path, const std::string& cause) {
+  return UserError(ExitCode::kBadData,
+                   path + ": damaged: " + cause + ". Use another checkpoint of the run, or a copy of it.");
+}
+
+}  // namespace
+
+std::string checkpoint_name(int64_t step) {
+  const std::string digits = std::to_string(step);
+  return "step-" + std::string(digits.size() < 7 ? 7 - digits.size() : 0, '0') + digits;
+}
+
+std::optional<int64_t> step_of_name(const std::string& name) {
+  if (name.rfind("step-", 0) != 0 || name.size() < 6 || name.size() > 5 + 18) return std::nullopt;
+  if (name.find_first_not_of("0123456789", 5) != std::string::npos) return std::nullopt;
+  const int64_t step = std::stoll(name.substr(5));
+  return checkpoint_name(step) == name ? std::optional(step) : std::nullopt;
+}
+
+std::string manifest_text(nlohmann::json object) {
+  // The digest covers every byte of the file, its own digits taken as zeros: also a blank that JSON would not notice.
+  object["manifest_sha256"] = std::string(kDigits, '0');
+  std::string text = object.dump(1) + "\n";
+  const size_t at = text.find(kOwnDigestKey) + sizeof kOwnDigestKey - 1;
+  text.replace(at, kDigits, sha256_hex(text));
+  return text;
+}
+
+Manifest parse_manifest(std::string text, const std::string& path) {
+  const size_t at = text.find(kOwnDigestKey);
+  const size_t digits = at + sizeof kOwnDigestKey - 1;
+  if (at == std::string::npos || text.size() < digits + kDigits) throw damaged(path, "it has no digest of itself");
+  const std::string stored = text.substr(digits, kDigits);
+  std::string zeroed = text;
+  zeroed.replace(digits, kDigits, std::string(kDigits, '0'));
+  if (sha256_hex(zeroed) != stored) throw damaged(path, "its text does not have the digest that it names");
+  Manifest manifest;
+  try {
+    manifest.all = nlohmann::json::parse(text);
+    const int format = manifest.all.at("format_version").get<int>();
+    if (format != kCheckpointFormat)
+      throw UserError(ExitCode::kBadData, path + ": format version " + std::to_string(format) +
+                                              ", this program reads " + std::to_string(kCheckpointFormat) +
+                                              ": use the hyperx that wrote it (" +
+                                              manifest.all.value("program", "unknown") + ")");
+    manifest.step = manifest.all.at("step").get<int64_t>();
+    if (manifest.all.contains("score")) manifest.score = manifest.all["score"].get<double>();
+    for (const auto& [name, entry] : manifest.all.at("files").items())
+      manifest.files[name] = {entry.at("bytes").get<int64_t>(), entry.at("sha256").get<std::string>()};
+  } catch (const nlohmann::json::exception& error) {
+    throw damaged(path, error.what());
+  }
+  if (manifest.files.count(kModelFile) == 0) throw damaged(path, "it lists no model.h5");
+  return manifest;
+}
+
+nlohmann::json files_object(const std::map<std::string, FileEntry>& files) {
+  nlohmann::json object = nlohmann::json::object();
+  for (const auto& [name, entry] : files) object[name] = {{"bytes", entry.bytes}, {"sha256", entry.sha256}};
+  return object;
+}
+
+Manifest read_manifest(const std::string& folder) {
+  const std::string path = folder + "/" + kManifestFile;
+  return parse_manifest(read_file(path), path);
+}
+
+void drop_optimizer(const std::string& folder) {
+  Manifest manifest = read_manifest(folder);
+  if (manifest.has_optimizer()) {
+    manifest.files.erase(kOptimizerFile);
+    manifest.all["files"] = files_object(manifest.files);
+    manifest.all["optimizer"] = "dropped: kept for its score";
+    write_file_atomically(folder + "/" + kManifestFile, manifest_text(manifest.all));
+  }
+  const std::string path = folder + "/" + kOptimizerFile;
+  if (::unlink(path.c_str()) != 0 && errno != ENOENT) throw SystemError(path + ": cannot be removed: " + errno_text());
+}
+
+}  // namespace hyperx::train

@@ -1,0 +1,94 @@
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <cstdio>
+#include <filesystem>
+#include <future>
+
+#include "common/digest.h"
+#include "common/errors.h"
+#include "common/files.h"
+#include "common/version.h"
+#include "trainer/checkpoint/checkpoint.h"
+#include "trainer/checkpoint/manifest_text.h"
+
+namespace hyperx::train {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+void write_h5(const std::string& path, const CheckpointContent& content, const std::vector<TensorRef>& tensors,
+              const char* text_name, const nlohmann::json& text) {
+  h5::File file = h5::File::create(path, h5::Layout::kChecked);
+  file.set_attribute("", "format_version", int64_t{kCheckpointFormat});
+  file.set_attribute("", "step", content.step);
+  file.write_text(text_name, text.dump(1));
+  for (const TensorRef& tensor : tensors) file.write("tensors/" + tensor.name, tensor.type, tensor.shape, tensor.data);
+  file.close(false);  // synced while it is hashed, see below
+}
+
+// HDF5 writes out of order (headers last), so that a digest cannot be made on the way; it is made from the page cache
+// while the disk is still writing, and costs next to nothing besides.
+std::future<std::string> start_digest(const std::string& path) {
+  return std::async(std::launch::async, [path] { return sha256_of_file(path); });
+}
+
+int64_t file_size(const std::string& path) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0) throw SystemError(path + ": " + errno_text());
+  return status.st_size;
+}
+
+// Puts `from` in the place of the folder `to`, which afterwards lies at `from`. In one step where the file system can.
+void exchange_folders(const std::string& from, const std::string& to) {
+  if (::syscall(SYS_renameat2, AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_EXCHANGE) == 0) return;
+  const std::string old = to + ".old.tmp";
+  fs::remove_all(old);
+  if (std::rename(to.c_str(), old.c_str()) != 0) throw SystemError(to + ": cannot be renamed: " + errno_text());
+  if (std::rename(from.c_str(), to.c_str()) != 0) throw SystemError(from + ": cannot be renamed: " + errno_text());
+  if (std::rename(old.c_str(), from.c_str()) != 0) throw SystemError(old + ": cannot be renamed: " + errno_text());
+}
+
+}  // namespace
+
+int64_t TensorRef::byte_count() const { return h5::DatasetInfo{name, type, shape, -1}.byte_count(); }
+
+std::map<std::string, FileEntry> write_checkpoint_files(const std::string& folder, const CheckpointContent& content) {
+  const std::string model = folder + "/" + kModelFile, optimizer = folder + "/" + kOptimizerFile;
+  write_h5(model, content, content.model, "info", content.model_info);
+  std::future<std::string> model_digest = start_digest(model);
+  write_h5(optimizer, content, content.optimizer, "state", content.train_state);
+  std::future<std::string> optimizer_digest = start_digest(optimizer);
+  sync_path(model);
+  sync_path(optimizer);
+  std::map<std::string, FileEntry> files;
+  files[kModelFile] = {file_size(model), model_digest.get()};
+  files[kOptimizerFile] = {file_size(optimizer), optimizer_digest.get()};
+  return files;
+}
+
+void commit_checkpoint(const std::string& folder, const std::string& final_folder, const CheckpointContent& content,
+                       const std::map<std::string, FileEntry>& files) {
+  nlohmann::json manifest = content.manifest.is_null() ? nlohmann::json::object() : content.manifest;
+  manifest["format_version"] = kCheckpointFormat;
+  manifest["program"] = "hyperx " + std::string(version());
+  manifest["step"] = content.step;
+  if (content.score && std::isfinite(*content.score)) manifest["score"] = *content.score;
+  manifest["files"] = files_object(files);
+  write_file_atomically(folder + "/" + kManifestFile, manifest_text(manifest));
+  sync_path(folder);
+  if (fs::exists(final_folder)) {
+    exchange_folders(folder, final_folder);
+    fs::remove_all(folder);
+  } else if (std::rename(folder.c_str(), final_folder.c_str()) != 0) {
+    throw SystemError(folder + ": cannot be renamed to " + final_folder + ": " + errno_text());
+  }
+  sync_path(fs::path(final_folder).parent_path().string());
+}
+
+}  // namespace hyperx::train
