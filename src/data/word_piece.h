@@ -8,8 +8,8 @@
 
 namespace hyperx::data {
 
-// Options of BERT's normaliser, from tokenizer_config.json beside vocab.txt (absent: the defaults here, which are
-// BERT-cased's).
+// Options of BERT's normaliser, from tokenizer_config.json beside vocab.txt. Where it or its do_lower_case is absent,
+// text is lower-cased if no sub-word holds a capital letter; the rest is as here.
 struct WordPieceOptions {
   bool lower_case = false;
   bool strip_accents = false;            // null in the file: as lower_case
