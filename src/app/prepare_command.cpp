@@ -1,0 +1,61 @@
+#include <iostream>
+
+#include "app/commands.h"
+#include "common/errors.h"
+#include "common/log.h"
+#include "data/prepare.h"
+#include "data/prepare_summary.h"
+
+namespace hyperx {
+
+namespace {
+
+int run_prepare(const CommandLine& line) {
+  if (line.objects.size() != 1) {
+    throw UserError(ExitCode::kUsage,
+                    "prepare takes one manifest, as in: hyperx prepare data.tsv --data.corpus corpus "
+                    "--model.encoder mbert");
+  }
+  data::PrepareOptions options;
+  options.manifest = line.objects[0];
+  options.root = line.config.data.root;
+  options.corpus = line.config.data.corpus;
+  options.tokenizer = line.config.model.encoder;
+  const std::string random = "random:";
+  if (options.tokenizer.starts_with(random)) options.tokenizer.erase(0, random.size());
+  if (options.corpus.empty()) throw UserError(ExitCode::kUsage, "--data.corpus FOLDER is missing: where to write");
+  if (options.tokenizer.empty()) {
+    throw UserError(ExitCode::kUsage, "--model.encoder FOLDER is missing: the encoder whose vocab.txt cuts words up");
+  }
+  options.max_subwords = line.config.data.max_subwords;
+  options.pos_multiword = line.config.data.pos_multiword;
+  options.overlap = line.config.data.overlap;
+  options.train_on_test = line.config.data.train_on_test;
+  options.force = line.has_flag("force");
+  options.threads = line.config.threads;
+  const data::CorpusIndex index = data::prepare(options);
+  std::cout << data::summary_table(index);
+  log::info("corpus of {} pairs written to {}", index.pairs.size(), options.corpus);
+  return 0;
+}
+
+}  // namespace
+
+Command prepare_command() {
+  CommandSpec spec;
+  spec.name = "prepare";
+  spec.usage = "hyperx prepare MANIFEST --data.corpus FOLDER --model.encoder FOLDER [--data.root FOLDER] [--force]";
+  spec.summary = "tokenises what a manifest names and writes the corpus that training reads";
+  spec.help =
+      "Reads treebanks (CoNLL-U), tagged lines and plain text, cuts the words up with the encoder's vocabulary and "
+      "writes one\n"
+      "file a pair, an index and a summary: sentences, words, sub-words, the [UNK] rate, words that get no label "
+      "position, and\n"
+      "how many dev and test sentences stand in training data (data.overlap). The folder appears whole or not at all.\n"
+      "  hyperx prepare configs/data/shared.tsv --data.corpus corpus --model.encoder mbert";
+  spec.key_prefixes = {"data.", "model.encoder", "threads"};
+  spec.flags = {{"force", "", "replaces an existing corpus"}};
+  return {spec, run_prepare};
+}
+
+}  // namespace hyperx

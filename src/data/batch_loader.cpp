@@ -1,0 +1,69 @@
+#include "data/batch_loader.h"
+
+#include <algorithm>
+
+#include "common/errors.h"
+
+namespace hyperx::data {
+
+BatchLoader::BatchLoader(const BatchMaker& maker, const Mixture& mixture, const Options& options)
+    : maker_(maker), mixture_(mixture), options_(options), last_step_(mixture.total_steps()) {
+  HYPERX_CHECK(options_.rank >= 0 && options_.rank < options_.ranks && options_.ahead > 0, "impossible loader options");
+  thread_ = std::thread([this] { work(); });
+}
+
+BatchLoader::~BatchLoader() {
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    stop_ = true;
+  }
+  changed_.notify_all();
+  thread_.join();
+}
+
+StepBatch BatchLoader::make(int64_t step) {
+  const StepPlan plan = mixture_.plan(step);
+  StepBatch result;
+  result.step = step;
+  result.draws = maker_.summarize(plan);
+  const auto shares = maker_.share(plan, options_.ranks, options_.mode);
+  const auto& part = shares[static_cast<size_t>(options_.rank)];
+  for (const auto& piece : maker_.pieces(plan, part, options_.micro_batch_tokens)) {
+    result.pieces.push_back(maker_.make(plan, piece, result.draws));
+  }
+  return result;
+}
+
+void BatchLoader::work() {
+  for (int64_t step = options_.first_step; step < last_step_; ++step) {
+    StepBatch made;
+    try {
+      made = make(step);
+    } catch (...) {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      error_ = std::current_exception();
+      changed_.notify_all();
+      return;
+    }
+    std::unique_lock<std::mutex> lock(mutex_);
+    changed_.wait(lock, [&] { return stop_ || ready_.size() < options_.ahead; });
+    if (stop_) return;
+    ready_.push_back(std::move(made));
+    changed_.notify_all();
+  }
+}
+
+StepBatch BatchLoader::next(int64_t step) {
+  HYPERX_CHECK(step < last_step_, "a step after the last");
+  std::unique_lock<std::mutex> lock(mutex_);
+  changed_.wait(lock, [&] { return !ready_.empty() || error_; });
+  if (ready_.empty()) std::rethrow_exception(error_);
+  StepBatch batch = std::move(ready_.front());
+  ready_.pop_front();
+  lock.unlock();
+  changed_.notify_all();
+  HYPERX_CHECK(batch.step == step, "steps are asked for in order");
+  return batch;
+}
+
+}  // namespace hyperx::data
