@@ -1,0 +1,76 @@
+#pragma once
+
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+
+#include "model/encoder_weights.h"
+#include "model/methods/method.h"
+#include "model/ops/dropout.h"
+#include "model/parameters.h"
+
+namespace hyperx::model {
+
+// Rows of one pair in a packed batch. `pair` counts the pairs given to Method::begin_step.
+struct PairRows {
+  int64_t pair = 0;
+  int64_t token_begin = 0, token_end = 0;
+};
+
+struct EncoderInput {
+  at::Tensor input_ids;        // [tokens] int64
+  at::Tensor positions;        // [tokens] int64, from 0 in each sentence
+  at::Tensor sentence_starts;  // [sentences + 1] int32, CPU
+  RowKeys row_keys;            // dropout keys of the rows
+  std::vector<PairRows> pairs; // in order, covering all rows
+};
+
+struct DropoutRates {
+  double hidden = 0.1;
+  double attention = 0.1;
+};
+
+// BERT over packed sentences. Everything is frozen but the LayerNorms, or, with `train_all`, nothing is.
+class Encoder {
+ public:
+  // Adds its trained tensors to `parameters` as "encoder." + name. `compute` is the type of products and activations.
+  Encoder(const EncoderWeights& weights, ParameterSet& parameters, bool train_all, at::ScalarType compute, at::Device device);
+
+  // Last hidden states [tokens, hidden]. With `hidden_states` also those after the embeddings and after each layer.
+  at::Tensor forward(const EncoderInput& input, Method& method, const DropoutRates& rates, const DropoutStream& dropout,
+                     std::vector<at::Tensor>* hidden_states = nullptr) const;
+
+  const EncoderSpec& spec() const { return spec_; }
+  at::ScalarType compute_type() const { return compute_; }
+  // [vocabulary, hidden]: the tied decoder of the MLM head.
+  const at::Tensor& word_embeddings() const { return word_embeddings_; }
+
+ private:
+  struct Norm {
+    at::Tensor weight, bias;
+  };
+  struct Linear {
+    at::Tensor weight, bias;
+  };
+  struct Layer {
+    Linear query_key_value;  // frozen: the three side by side
+    std::vector<Linear> separate;  // trained: query, key, value
+    Linear attention_output, up, down;
+    Norm attention_norm, output_norm;
+  };
+  at::Tensor embed(const EncoderInput& input) const;
+  at::Tensor layer_forward(const Layer& layer, int64_t index, const at::Tensor& x, const EncoderInput& input, Method& method,
+                           const DropoutRates& rates, const DropoutStream& dropout) const;
+  at::Tensor normalise(const at::Tensor& x, const Norm& norm) const;
+
+  EncoderSpec spec_;
+  at::ScalarType compute_;
+  at::Tensor word_embeddings_, position_embeddings_, type_embeddings_;
+  Norm embedding_norm_;
+  std::vector<Layer> layers_;
+};
+
+// LayerNorm over the last dimension with parameters of a wider type than x; the result has x's type.
+at::Tensor layer_norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, double epsilon);
+
+}  // namespace hyperx::model

@@ -1,0 +1,78 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+
+#include "common/config.h"
+#include "data/pair.h"
+#include "model/parameters.h"
+
+namespace hyperx::model {
+
+// One generated tensor of a layer's adapter: where it lies in theta.
+struct ThetaPart {
+  std::string name;  // "down_weight", "down_bias", "up_weight", "up_bias", "norm_before_weight", ...
+  int64_t begin;
+  std::vector<int64_t> shape;  // down_weight [adapter, hidden], up_weight [hidden, adapter], biases [adapter], [hidden]
+  int64_t size() const;
+};
+
+// The source embeddings, their projection P, and the generators H (SPEC.md section 1, eq. 2-5). All of P and the embeddings are
+// dense parameters of the group "source"; W and c are held here, as their gradient is only ever known by its factors.
+class Hypernetwork {
+ public:
+  Hypernetwork(const ModelConfig& config, int64_t hidden, int64_t layers, const std::vector<std::string>& tasks,
+               const std::vector<std::string>& languages, uint64_t seed, at::ScalarType master, at::Device device,
+               ParameterSet& parameters);
+
+  // Projected sources, [pairs * groups-of-layers, projected], differentiable: a row a pair and layer (pair-major), or a row a
+  // pair where there is no layer embedding.
+  at::Tensor sources(const std::vector<data::Pair>& pairs) const;
+  // theta [pairs, layers, theta] from the sources' values.
+  void generate(const at::Tensor& sources, at::Tensor theta) const;
+
+  // Names of the source parameters that a pair reads; marks them used.
+  void mark_used(const std::vector<data::Pair>& pairs, ParameterSet& parameters) const;
+
+  // W [theta, projected] and c [theta] of each group: one group, or one a layer.
+  struct Generator {
+    at::Tensor weight, bias;
+  };
+  std::vector<Generator>& generators() { return generators_; }
+  const std::vector<Generator>& generators() const { return generators_; }
+  // The rows of g [pairs, layers, theta] and of the sources that belong to a group.
+  at::Tensor group_gradient(const at::Tensor& g, size_t group) const;   // [rows, theta]
+  // Puts the groups' gradients by the sources together, as sources() lays them out.
+  at::Tensor source_gradient(const at::Tensor& g) const;
+
+  // W and c as named views, one pair a generator: "hypernetwork.weight_down.weight", ... (with the layer's number after
+  // "hypernetwork." where each layer has its own).
+  struct NamedView {
+    std::string name;
+    at::Tensor value;
+  };
+  std::vector<NamedView> named_views() const;
+  // The same names for tensors laid out as generators() are (moments, dense gradients).
+  std::vector<NamedView> named_views_of(const std::vector<Generator>& like) const;
+
+  const std::vector<ThetaPart>& parts() const { return parts_; }
+  int64_t theta_size() const { return theta_size_; }
+  int64_t projected_size() const { return projected_; }
+  int64_t layers() const { return layers_; }
+  bool has_layer_embedding() const { return !layer_embeddings_.empty(); }
+  int64_t element_count() const;
+
+ private:
+  void lay_out(const ModelConfig& config, int64_t hidden);
+
+  int64_t layers_, projected_, theta_size_ = 0;
+  std::vector<ThetaPart> parts_;
+  std::vector<Generator> generators_;
+  std::map<std::string, at::Tensor> task_embeddings_, language_embeddings_;
+  std::vector<at::Tensor> layer_embeddings_;
+  at::Tensor hidden_weight_, hidden_bias_, output_weight_, output_bias_;  // P; undefined without
+};
+
+}  // namespace hyperx::model

@@ -1,0 +1,82 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+
+#include "common/config.h"
+#include "data/batch.h"
+#include "data/pair.h"
+#include "model/encoder.h"
+#include "model/heads.h"
+#include "model/methods/hyperx.h"
+#include "model/parameters.h"
+
+namespace hyperx::model {
+
+// A batch as tensors on the model's device.
+struct PackedBatch {
+  EncoderInput input;
+  at::Tensor label_positions;  // [labels] int64
+  at::Tensor labels;           // [labels] int64
+  struct Part {
+    int64_t pair;              // of begin_step's list
+    int64_t label_begin, label_end;
+    int64_t label_count;       // of the whole mini-batch of the pair, over all ranks
+  };
+  std::vector<Part> parts;
+};
+
+struct ModelOptions {
+  ModelConfig config;
+  std::vector<data::TaskInfo> tasks;
+  std::vector<std::string> languages;
+  uint64_t seed = 1;
+  at::ScalarType compute = at::kFloat;  // type of products; masters are fp32 (fp64 where it is fp64)
+  at::Device device = at::kCPU;
+};
+
+// Encoder, method and heads together: what turns a packed batch into losses and scores.
+class Model {
+ public:
+  Model(const EncoderWeights& encoder, ModelOptions options);
+
+  PackedBatch pack(const data::Batch& batch) const;
+  // The pairs of the next forward passes; with `training`, clears the gradients of all that they use.
+  void begin_step(const std::vector<data::Pair>& pairs, bool training);
+
+  // Mean over the step's pairs of (sum of the part's losses / label_count of its pair): the sum over ranks is the step's loss.
+  // `part_losses`, if given, takes the undivided terms, detached, a part each.
+  at::Tensor loss(const PackedBatch& batch, const DropoutStream& dropout, std::vector<at::Tensor>* part_losses = nullptr,
+                  std::vector<at::Tensor>* hidden_states = nullptr);
+  // Scores of one part's labelled rows, [labels of the part, classes], without dropout.
+  std::vector<at::Tensor> logits(const PackedBatch& batch, std::vector<at::Tensor>* hidden_states = nullptr);
+
+  ParameterSet& parameters() { return parameters_; }
+  const ParameterSet& parameters() const { return parameters_; }
+  HyperX* hyperx() { return hyperx_; }              // null where the method generates nothing
+  const HyperX* hyperx() const { return hyperx_; }
+  const Encoder& encoder() const { return *encoder_; }
+  const ModelOptions& options() const { return options_; }
+  const std::vector<data::Pair>& step_pairs() const { return step_pairs_; }
+  // Every trained tensor by name: dense parameters and the generators' views.
+  std::vector<Hypernetwork::NamedView> named_tensors() const;
+  int64_t trained_element_count() const;
+
+ private:
+  at::Tensor part_logits(const PackedBatch& batch, const PackedBatch::Part& part, const at::Tensor& hidden,
+                         const DropoutStream& dropout) const;
+
+  ModelOptions options_;
+  ParameterSet parameters_;
+  std::unique_ptr<Encoder> encoder_;
+  std::unique_ptr<Method> method_;
+  HyperX* hyperx_ = nullptr;  // method_, where it is Hyper-X
+  std::unique_ptr<Heads> heads_;
+  mutable at::Tensor decoder_;  // word embeddings in the compute type, made when an mlm pair first comes
+  std::vector<data::Pair> step_pairs_;
+};
+
+}  // namespace hyperx::model

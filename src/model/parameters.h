@@ -1,0 +1,48 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+
+namespace hyperx::model {
+
+// A trained tensor: what optimizer, exchange, checkpoint and size estimates know of the model.
+struct Parameter {
+  std::string name;    // "heads.pos.weight"
+  std::string group;   // parameters that get their gradients together: "layer_norms", "heads.pos", "source", ...
+  at::Tensor value;    // fp32 master (fp64 in tests), an autograd leaf
+  at::Tensor gradient; // view into its group's flat gradient, equal to value.grad()
+  bool used = false;   // has a part in this step (on any rank)
+};
+
+// The dense trained parameters, in the order in which they were added. The gradients of a group lie in one flat tensor, so that
+// a group is exchanged, cleared and summed up as one.
+class ParameterSet {
+ public:
+  Parameter& add(const std::string& name, const std::string& group, const at::Tensor& initial);
+  // Allocates the gradients; afterwards nothing can be added.
+  void bind_gradients();
+
+  const std::vector<std::unique_ptr<Parameter>>& all() const { return parameters_; }
+  Parameter& at(const std::string& name);
+  const Parameter* find(const std::string& name) const;
+  at::Tensor group_gradient(const std::string& group) const;  // [elements of the group], flat
+  void begin_step();                               // clears `used`
+  void use_group(const std::string& group);        // marks its parameters used and zeroes their gradients
+  int64_t element_count() const;
+
+ private:
+  std::vector<std::unique_ptr<Parameter>> parameters_;  // pointers stay valid while more are added
+  std::map<std::string, Parameter*> by_name_;
+  std::map<std::string, at::Tensor> gradients_;
+};
+
+// Draws N(0, deviation²) from (seed, name) alone: adding a language or a task changes no other tensor.
+at::Tensor normal_tensor(at::IntArrayRef shape, double deviation, uint64_t seed, const std::string& name,
+                         const at::TensorOptions& options);
+
+}  // namespace hyperx::model
