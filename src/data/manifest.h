@@ -1,6 +1,8 @@
 #pragma once
 
+#include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "data/pair.h"
@@ -25,6 +27,7 @@ struct Manifest {
   std::string path;
   std::string root;
   std::vector<ManifestEntry> entries;  // in file order; several of one pair and split follow each other in the corpus
+  std::map<std::pair<Pair, std::string>, std::vector<size_t>> by_split;  // pair, split -> places in entries
 
   std::vector<Pair> pairs() const;                             // each once, in file order
   std::vector<std::string> splits_of(const Pair& pair) const;  // train, dev, test, those that are there
