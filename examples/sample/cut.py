@@ -44,7 +44,8 @@ def whole_documents(path, first, step, at_least):
 
 def evenly(items, count):
     items = list(items)
-    return [items[k * len(items) // count] for k in range(min(count, len(items)))]
+    count = min(count, len(items))
+    return [items[k * len(items) // count] for k in range(count)]
 
 
 def conllu(sentence, with_text):
