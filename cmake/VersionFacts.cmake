@@ -5,6 +5,10 @@ if(HYPERX_SANITIZE)
   set(HYPERX_FACT_SANITIZE ", address and undefined-behaviour sanitizers")
 endif()
 
+if(NOT HYPERX_GIT_REVISION)
+  set(HYPERX_GIT_REVISION "unknown")  # a source archive: git is here, the repository is not
+endif()
+
 set(HYPERX_FACT_LIBTORCH "not built in")
 set(HYPERX_FACT_MPI "not built in")
 set(HYPERX_FACT_CUDA "not built in")

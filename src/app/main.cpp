@@ -10,11 +10,14 @@ namespace hyperx {
 namespace {
 
 // Every sub-command, in the order of --help.
+// clang-format off: a row each
 std::vector<Command> all_commands() {
   return {
-      train_command(), evaluate_command(), predict_command(), bench_command(), options_command(),
+      prepare_command(), train_command(), evaluate_command(), predict_command(),
+      score_command(),   bench_command(), options_command(),
   };
 }
+// clang-format on
 
 std::string program_help(const std::vector<Command>& commands) {
   std::string text = "hyperx " + std::string(version()) +

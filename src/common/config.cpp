@@ -30,23 +30,28 @@ constexpr const char* kind_of() {
   return "text";
 }
 
+enum class Reading { kGood, kNotOne, kTooLarge };
+
 // Numbers: the whole text, decimal, inside the type's range; no hexadecimal, no inf or nan.
 template <class T>
-bool read_value(std::string_view text, T& value) {
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  return error == std::errc() && end == text.data() + text.size() && std::isfinite(static_cast<double>(value));
+Reading read_value(std::string_view text, T& value) {
+  const char* const end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, value);
+  if (error == std::errc::result_out_of_range && stop == end) return Reading::kTooLarge;
+  return error == std::errc() && stop == end && std::isfinite(static_cast<double>(value)) ? Reading::kGood
+                                                                                          : Reading::kNotOne;
 }
-bool read_value(std::string_view text, bool& value) {
+Reading read_value(std::string_view text, bool& value) {
   value = std::find(std::begin(kYes), std::end(kYes), text) != std::end(kYes);
-  return value || std::find(std::begin(kNo), std::end(kNo), text) != std::end(kNo);
+  return value || std::find(std::begin(kNo), std::end(kNo), text) != std::end(kNo) ? Reading::kGood : Reading::kNotOne;
 }
 // Text must survive a config file, where # starts a comment and blanks around a value mean nothing.
-bool read_value(std::string_view text, std::string& value) {
+Reading read_value(std::string_view text, std::string& value) {
   const auto breaks = [](unsigned char c) { return c < ' ' || c == '#' || c == 0x7F; };
-  if (std::any_of(text.begin(), text.end(), breaks)) return false;
-  if (!text.empty() && (text.front() == ' ' || text.back() == ' ')) return false;
+  if (std::any_of(text.begin(), text.end(), breaks)) return Reading::kNotOne;
+  if (!text.empty() && (text.front() == ' ' || text.back() == ' ')) return Reading::kNotOne;
   value = text;
-  return true;
+  return Reading::kGood;
 }
 
 template <class T>
@@ -73,7 +78,13 @@ Option make_option(Reach reach, const char* key, const char* help, Check check) 
   Option option{key, help, kind_of<T>(), std::move(check), nullptr, nullptr};
   option.set = [reach, made_for = option](Config& config, const std::string& text) {
     T value{};
-    if (!read_value(text, value) || !satisfies(made_for.check, value)) throw std::invalid_argument(made_for.expected());
+    const Reading reading = read_value(text, value);
+    if (reading == Reading::kTooLarge) {
+      throw std::invalid_argument(
+          fmt::format("{}; this does not fit into {} bits", made_for.expected(), 8 * sizeof(T)));
+    }
+    if (reading != Reading::kGood || !satisfies(made_for.check, value))
+      throw std::invalid_argument(made_for.expected());
     reach(config) = value;
   };
   option.get = [reach](const Config& config) {
@@ -261,7 +272,7 @@ const Option* find_option(std::string_view key) {
 
 bool is_boolean_word(std::string_view text) {
   bool value = false;
-  return read_value(text, value);
+  return read_value(text, value) == Reading::kGood;
 }
 
 }  // namespace hyperx::config

@@ -10,6 +10,7 @@ using config::Option;
 
 constexpr size_t kHelpColumn = 34;
 constexpr size_t kLineWidth = 110;
+constexpr char kNoBreak = '\x01';  // stands for a blank at which no line may break
 
 // "train" of "train.steps"; keys without a prefix share a group of their own.
 std::string group_of(const std::string& key) {
@@ -40,12 +41,8 @@ std::string two_columns(const std::string& left, const std::string& text) {
     column += end - begin;
     begin = end + 1;
   }
+  std::replace(result.begin(), result.end(), kNoBreak, ' ');
   return result + "\n";
-}
-
-std::string default_of(const Option& option) {
-  const std::string value = option.get(Config{});
-  return value.empty() ? "none" : value;
 }
 
 // "help; report | drop | refuse (default report)".
@@ -53,7 +50,11 @@ std::string description(const Option& option) {
   const std::string rule = option.check.text();
   std::string values = option.is_switch() ? "yes or no" : rule;
   if (!values.empty()) values = "; " + values;
-  return option.help + values + " (default " + default_of(option) + ")";
+  const std::string standard = option.get(Config{});
+  return option.help + values + " (" +
+         (standard.empty() ? "no" + std::string(1, kNoBreak) + "default"
+                           : "default" + std::string(1, kNoBreak) + standard) +
+         ")";
 }
 
 std::string line_of(const Option& option, const std::string& value) {

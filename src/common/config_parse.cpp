@@ -104,11 +104,19 @@ void throw_unknown_key(const std::string& key, const std::string& place, ExitCod
 
 namespace {
 
+bool takes_any_key(const std::string& prefix) {
+  const CommandSpec only{.key_prefixes = {prefix}};
+  return std::any_of(options().begin(), options().end(), [&](const Option& each) { return takes_key(only, each.key); });
+}
+
 // Gathers what the command line says into a CommandLine.
 class LineParser {
  public:
   LineParser(const CommandSpec& spec, const std::vector<std::string>& arguments) : spec_(spec) {
     line_.command = spec.name;
+    for (const std::string& prefix : spec.key_prefixes) {
+      HYPERX_CHECK(takes_any_key(prefix), "no option is called " + prefix + ", which `" + spec.name + "` declares");
+    }
     for (const Option& option : options()) {
       if (takes_key(spec, option.key)) origin_of_key_[option.key] = kDefaultOrigin;
     }

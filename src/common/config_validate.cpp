@@ -17,7 +17,8 @@ void check_model(const ModelConfig& model) {
 
 void check_train(const TrainConfig& train) {
   require(train.epochs > 0 || train.warmup_steps <= train.steps,
-          "train.warmup_steps = {} is more than train.steps = {}: the learning rate would never reach its height",
+          "train.warmup_steps = {} is more than train.steps = {}: the rate would never reach its height; set "
+          "train.warmup_steps too",
           train.warmup_steps, train.steps);
   require(train.final_learning_rate <= train.learning_rate,
           "train.final_learning_rate = {} is above train.learning_rate = {}: the schedule goes down",

@@ -37,7 +37,7 @@ std::vector<std::pair<std::string, std::string>> build_facts() {
 }
 
 std::string version_text() {
-  std::string text = "hyperx " HYPERX_VERSION "\n";
+  std::string text = "hyperx " HYPERX_VERSION " (" HYPERX_GIT_REVISION ")\n";
   auto facts = build_facts();
   facts.emplace_back("this CPU", cpu_capability());
   for (const auto& [name, value] : facts) text += name + std::string(14 - name.size(), ' ') + value + "\n";
