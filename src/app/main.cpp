@@ -9,12 +9,17 @@
 namespace hyperx {
 namespace {
 
-// Every sub-command, in the order of --help.
-// clang-format off: a row each
+// Every sub-command, in the order of --help, a row each.
+// clang-format off
 std::vector<Command> all_commands() {
   return {
-      prepare_command(), train_command(), evaluate_command(), predict_command(),
-      score_command(),   bench_command(), options_command(),
+      prepare_command(),
+      train_command(),
+      evaluate_command(),
+      predict_command(),
+      score_command(),
+      bench_command(),
+      options_command(),
   };
 }
 // clang-format on
