@@ -1,0 +1,198 @@
+#include "trainer/checkpoint/checkpoint_writer.h"
+
+#include <sys/statvfs.h>
+
+#include <chrono>
+#include <cmath>
+#include <csignal>
+#include <cstring>
+#include <filesystem>
+
+#include "common/errors.h"
+#include "common/files.h"
+#include "common/log.h"
+
+namespace hyperx::train {
+
+namespace {
+
+namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
+
+constexpr int64_t kSpareBytes = 1 << 20;  // headers, info, manifest
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+int64_t bytes_of(const CheckpointContent& content) {
+  int64_t bytes = 0;
+  for (const TensorRef& tensor : content.model) bytes += tensor.byte_count();
+  for (const TensorRef& tensor : content.optimizer) bytes += tensor.byte_count();
+  return bytes;
+}
+
+// Said before gigabytes are written, with both figures.
+void check_space(const std::string& folder, int64_t needed) {
+  struct statvfs status {};
+  if (::statvfs(folder.c_str(), &status) != 0) throw SystemError(folder + ": statvfs: " + errno_text());
+  const int64_t available = static_cast<int64_t>(status.f_bavail) * static_cast<int64_t>(status.f_frsize);
+  if (available < needed)
+    throw SystemError(fmt::format("{}: the disk has {:.1f} MB left, the checkpoint needs {:.1f} MB", folder,
+                                  1e-6 * static_cast<double>(available), 1e-6 * static_cast<double>(needed)));
+}
+
+// What a killed process left: folders that were never committed or half deleted.
+void sweep(const std::string& folder) {
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    const fs::path& path = entry.path();
+    if (path.extension() != ".tmp" || path.filename().string().rfind("step-", 0) != 0) continue;
+    log::info("removed {}: an unfinished checkpoint of an earlier process", path.filename().string());
+    fs::remove_all(path);
+  }
+}
+
+// `latest` names the newest committed, `best` the one of the highest score; of equals the earliest.
+void name_checkpoints(const std::string& folder, const std::string& name, std::optional<double> score) {
+  write_file_atomically(folder + "/latest", name + "\n");
+  if (!score || !std::isfinite(*score)) return;
+  if (fs::exists(folder + "/best")) {
+    std::string best = read_file(folder + "/best");
+    best.erase(best.find_last_not_of(" \r\n") + 1);
+    try {
+      const Manifest manifest = read_manifest(folder + "/" + best);
+      if (best != name && manifest.score && *manifest.score >= *score) return;
+    } catch (const UserError& error) {
+      log::warning("the best checkpoint so far cannot be compared with: {}", error.what());
+    }
+  }
+  write_file_atomically(folder + "/best", name + "\n");
+}
+
+}  // namespace
+
+struct CheckpointWriter::Job {
+  CheckpointContent content;  // its tensors lie in buffer_
+};
+
+CheckpointWriter::CheckpointWriter(CheckpointWriterOptions options) : options_(std::move(options)) {
+  make_folders(options_.folder);
+  sweep(options_.folder);
+  // Signals are for the main thread, which acts on them at its step boundary.
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  thread_ = std::thread([this] { run(); });
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+CheckpointWriter::~CheckpointWriter() {
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    stopping_ = true;
+  }
+  changed_.notify_all();
+  thread_.join();
+}
+
+CheckpointPause CheckpointWriter::submit(const CheckpointContent& content) {
+  const Clock::time_point start = Clock::now();
+  wait();
+  CheckpointPause pause;
+  pause.waited_seconds = seconds_since(start);
+  pause.bytes = bytes_of(content);
+  if (pause.bytes > buffer_bytes_) {
+    buffer_.reset();
+    buffer_ = std::make_unique_for_overwrite<char[]>(static_cast<size_t>(pause.bytes));
+    buffer_bytes_ = pause.bytes;
+  }
+  auto job = std::make_unique<Job>(Job{content});
+  char* place = buffer_.get();
+  for (std::vector<TensorRef>* tensors : {&job->content.model, &job->content.optimizer})
+    for (TensorRef& tensor : *tensors) {
+      const auto bytes = static_cast<size_t>(tensor.byte_count());
+      if (bytes > 0) std::memcpy(place, tensor.data, bytes);
+      tensor.data = place;
+      place += bytes;
+    }
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    job_ = std::move(job);
+  }
+  changed_.notify_all();
+  pause.seconds = seconds_since(start);
+  return pause;
+}
+
+void CheckpointWriter::wait() {
+  std::unique_lock<std::mutex> lock(mutex_);
+  changed_.wait(lock, [this] { return job_ == nullptr; });
+}
+
+std::optional<std::string> CheckpointWriter::failure() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return failure_;
+}
+
+int CheckpointWriter::failures() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return failures_;
+}
+
+std::optional<int64_t> CheckpointWriter::last_saved() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return last_saved_;
+}
+
+double CheckpointWriter::last_write_seconds() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return last_write_seconds_;
+}
+
+void CheckpointWriter::run() {
+  std::unique_lock<std::mutex> lock(mutex_);
+  for (;;) {
+    changed_.wait(lock, [this] { return stopping_ || job_ != nullptr; });
+    if (job_ == nullptr) return;
+    lock.unlock();  // nobody else touches job_ until it is null again
+    const Clock::time_point start = Clock::now();
+    std::optional<std::string> failure;
+    try {
+      save(*job_);
+    } catch (const std::exception& error) {
+      failure = error.what();
+      log::warning("checkpoint of step {} not saved, training goes on: {}", job_->content.step, *failure);
+    }
+    lock.lock();
+    if (failure) {
+      ++failures_;
+    } else {
+      last_saved_ = job_->content.step;
+      last_write_seconds_ = seconds_since(start);
+    }
+    failure_ = failure;
+    job_.reset();
+    changed_.notify_all();
+  }
+}
+
+void CheckpointWriter::save(const Job& job) {
+  const std::string name = checkpoint_name(job.content.step);
+  const std::string final_folder = options_.folder + "/" + name, folder = final_folder + ".tmp";
+  try {
+    check_space(options_.folder, bytes_of(job.content) + kSpareBytes);
+    fs::remove_all(folder);
+    make_folders(folder);
+    commit_checkpoint(folder, final_folder, job.content, write_checkpoint_files(folder, job.content));
+  } catch (...) {
+    std::error_code ignored;
+    fs::remove_all(folder, ignored);
+    throw;
+  }
+  try {  // saved it is, whatever happens from here on
+    name_checkpoints(options_.folder, name, options_.keep_best > 0 ? job.content.score : std::nullopt);
+    prune_checkpoints(options_.folder, options_.keep_last, options_.keep_best);
+  } catch (const std::exception& error) {
+    log::warning("{} is saved, but older checkpoints could not be tidied up: {}", name, error.what());
+  }
+}
+
+}  // namespace hyperx::train

@@ -1,0 +1,41 @@
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+
+// metrics.jsonl: an object a line, each with "event" and "step".
+namespace hyperx::train {
+
+// Appends whole lines.
+class MetricsFile {
+ public:
+  // Cuts off what a killed process left behind its last checkpoint: a torn last line, and every line whose "step" is
+  // past `resume_step` (those steps are done again). A new run passes 0. Atomic: the file is replaced, or stays as it
+  // was.
+  MetricsFile(const std::string& path, int64_t resume_step);
+  ~MetricsFile();
+  MetricsFile(const MetricsFile&) = delete;
+  MetricsFile& operator=(const MetricsFile&) = delete;
+
+  // One write call. SystemError (74), after which the file ends with a whole line again. Numbers that are not finite
+  // become null.
+  void write(const nlohmann::json& object);
+  int64_t lines_cut() const { return lines_cut_; }
+
+ private:
+  std::string path_;
+  int fd_ = -1;
+  int64_t lines_cut_ = 0;
+};
+
+// What `status` shows, read from the end of the file.
+struct MetricsTail {
+  nlohmann::json last_step;        // null: none yet
+  nlohmann::json last_evaluation;  // null: none yet
+  double steps_per_second = 0;     // over the last steps, by their "seconds"; 0: not known
+  double tokens_per_second = 0;
+};
+MetricsTail read_metrics_tail(const std::string& path);
+
+}  // namespace hyperx::train

@@ -1,0 +1,81 @@
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+// The run folder: every name in it is made here.
+namespace hyperx::train {
+
+struct RunDir {
+  std::string path;
+
+  std::string config() const { return path + "/config.conf"; }
+  std::string environment() const { return path + "/environment.json"; }  // one object a start of the run, in a list
+  std::string hosts() const { return path + "/hosts.tsv"; }
+  std::string state() const { return path + "/state.json"; }
+  std::string metrics() const { return path + "/metrics.jsonl"; }
+  std::string log() const { return path + "/train.log"; }
+  std::string lock() const { return path + "/lock"; }
+  std::string checkpoints() const { return path + "/checkpoints"; }
+  std::string checkpoint(int64_t step) const;
+  // results/step-0005000/test
+  std::string results(int64_t step, const std::string& split) const;
+  // `pair_file_name` as Pair::file_name(): results/step-0005000/test/pos.tr.json
+  std::string result(int64_t step, const std::string& split, const std::string& pair_file_name) const;
+
+  bool holds_run() const;  // a run was started here before
+};
+
+// Makes the folder. UserError (73): it holds a run and `resume` is false (the message names --resume auto), or it
+// cannot be made or written to. A folder that exists and holds no run is fine.
+RunDir open_run_dir(const std::string& path, bool resume);
+
+struct HostRow {
+  int rank = 0, local_rank = 0;
+  std::string host, device;
+  int64_t pid = 0;
+  int threads = 0;
+};
+
+// Before the first step, by rank 0: config.conf, hosts.tsv, and this start added to environment.json.
+void write_run_description(const RunDir& run, const std::string& config_text, const nlohmann::json& environment,
+                           const std::vector<HostRow>& hosts);
+// Program, libraries, host, CPU, kernel, folder, command line, and the variables that change how ranks run (OMP_*,
+// NCCL_*, ...).
+nlohmann::json describe_environment(const std::vector<std::string>& arguments);
+
+// A process, so that its number being in use again is noticed.
+struct ProcessId {
+  std::string host;
+  int64_t pid = 0;
+  int64_t start_ticks = 0;  // since boot, of /proc/PID/stat
+
+  static ProcessId self();
+  bool on_this_host() const;
+  bool alive() const;  // meaningful on this host only
+  nlohmann::json to_json() const;
+  static ProcessId from_json(const nlohmann::json& object);  // missing fields stay empty
+};
+
+std::string host_name();
+std::string utc_time();                           // "2026-11-22T11:41:43Z"
+double age_seconds(const std::string& utc_time);  // negative where it is not such a time
+
+// Keeps a second process from running in the same folder: a file made by O_EXCL that names host and process (no flock,
+// which some network file systems lack). What a dead process of this host left is taken over with a warning; one of
+// another host cannot be checked, and the message says what to remove. Removed by the destructor.
+class RunLock {
+ public:
+  // UserError (73): another process runs here, or the file cannot be made.
+  explicit RunLock(const RunDir& run);
+  ~RunLock();
+  RunLock(const RunLock&) = delete;
+  RunLock& operator=(const RunLock&) = delete;
+
+ private:
+  std::string path_;
+};
+
+}  // namespace hyperx::train
