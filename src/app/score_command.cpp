@@ -1,0 +1,98 @@
+#include <iostream>
+
+#include "app/commands.h"
+#include "common/errors.h"
+#include "data/prediction_file.h"
+#include "data/scoring.h"
+
+namespace hyperx {
+namespace {
+
+constexpr int kMostColumns = 10000;
+
+int column_flag(const CommandLine& line, const std::string& name) {
+  if (!line.has_flag(name)) return 0;
+  const std::string value = line.flag(name);
+  const bool number = !value.empty() && value.size() < 6 && value.find_first_not_of("0123456789") == std::string::npos;
+  const int column = number ? std::stoi(value) : 0;
+  if (column < 1 || column > kMostColumns)
+    throw UserError(ExitCode::kUsage,
+                    "--" + name + " " + data::quote_for_message(value) + ": a column, counted from 1");
+  return column;
+}
+
+// What --NAME may be where it is given: one word alone.
+bool word_flag(const CommandLine& line, const std::string& name, const std::string& word) {
+  if (!line.has_flag(name)) return false;
+  if (line.flag(name) != word)
+    throw UserError(ExitCode::kUsage, "--" + name + " " + data::quote_for_message(line.flag(name)) + ": " + word +
+                                          " is all that it can be");
+  return true;
+}
+
+data::SourceSpec spec_of(const CommandLine& line, const std::string& path) {
+  data::SourceSpec spec;
+  spec.path = path;
+  const std::string format = line.flag("format");
+  if (!format.empty() && format != "conllu" && format != "tagged")
+    throw UserError(ExitCode::kUsage, "--format " + data::quote_for_message(format) + ": conllu or tagged");
+  spec.format = format.empty() ? data::guess_source_format(path) : data::parse_source_format(format, "--format");
+  spec.word_column = column_flag(line, "word");
+  spec.tag_column = column_flag(line, "tag");
+  spec.comment = line.flag("comment");
+  spec.strip_prefix = word_flag(line, "prefix", "strip");
+  spec.bilou = word_flag(line, "scheme", "BILOU");
+  spec.keep_multiword = line.config.data.pos_multiword == "keep";
+  if (line.has_flag("labels")) {
+    spec.label_map_path = line.flag("labels");
+    spec.label_map = data::read_label_map(spec.label_map_path);
+  }
+  return spec;
+}
+
+int run_score(const CommandLine& line) {
+  if (line.objects.size() != 2)
+    throw UserError(ExitCode::kUsage, "two files are needed, gold and predicted; got " +
+                                          std::to_string(line.objects.size()) + " (see `hyperx score --help`)");
+  if (line.objects[0] == "-" && line.objects[1] == "-")
+    throw UserError(ExitCode::kUsage, "only one of the two files can be standard input");
+  if (!line.has_flag("task")) throw UserError(ExitCode::kUsage, "--task is missing: pos or ner");
+  const data::FileScores scores =
+      data::score_files(spec_of(line, line.objects[0]), spec_of(line, line.objects[1]), line.flag("task"));
+  std::cout << (line.has_flag("json") ? data::scores_json(scores) : data::scores_table(scores));
+  return 0;
+}
+
+}  // namespace
+
+Command score_command() {
+  CommandSpec spec;
+  spec.name = "score";
+  spec.usage = "hyperx score GOLD PRED --task pos|ner [--format conllu|tagged] [--json]";
+  spec.summary = "scores a file of predicted tags against a gold file";
+  spec.help =
+      "Both files must hold the same words in the same sentences; `-` is standard input. pos: accuracy, also by tag, "
+      "and the\n"
+      "score that the original release computes. ner: precision, recall and F1 of entities as seqeval 1.2.2 computes "
+      "them, in its\n"
+      "default mode (micro F1 is the usual figure) and strictly as IOB2. A word that was left without a prediction "
+      "(`_` for pos)\n"
+      "counts as wrong; a gold word that is missing in PRED is an error (65).\n\n"
+      "  hyperx score tr_imst-ud-test.conllu predicted.conllu --task pos\n"
+      "  hyperx score gold.iob2 predicted.tsv --task ner --word 2 --tag 3 --comment '#' --json";
+  spec.key_prefixes = {"data.pos_multiword"};
+  spec.flags = {
+      {"task", "pos|ner", "what the tags are; required"},
+      {"format", "conllu|tagged", "of both files (default: conllu for *.conllu, else tagged)"},
+      {"word", "N", "tagged: column of the word, from 1 (default: the first)"},
+      {"tag", "N", "tagged: column of the tag, from 1 (default: the last)"},
+      {"comment", "TEXT", "tagged: lines that begin so are no words"},
+      {"prefix", "strip", "tagged: `en:word` is the word `word`"},
+      {"labels", "FILE", "TSV: tag in the files, tag to score"},
+      {"scheme", "BILOU", "entity tags L- and U- are I- and B-"},
+      {"json", "", "prints a JSON object in place of the table"},
+  };
+  return {spec, run_score};
+}
+
+}  // namespace hyperx
