@@ -14,10 +14,14 @@ namespace {
 std::vector<Command> all_commands() {
   return {
       prepare_command(),
+      tokenize_command(),
       train_command(),
       evaluate_command(),
       predict_command(),
       score_command(),
+      status_command(),
+      inspect_command(),
+      verify_command(),
       bench_command(),
       options_command(),
   };
