@@ -7,7 +7,11 @@
 namespace hyperx::data {
 
 BatchLoader::BatchLoader(const BatchMaker& maker, const Mixture& mixture, const Options& options)
-    : maker_(maker), mixture_(mixture), options_(options), last_step_(mixture.total_steps()) {
+    : maker_(maker),
+      mixture_(mixture),
+      options_(options),
+      last_step_(mixture.total_steps()),
+      verified_(mixture.pairs().size(), !options.verify) {
   HYPERX_CHECK(options_.rank >= 0 && options_.rank < options_.ranks && options_.ahead > 0, "impossible loader options");
   thread_ = std::thread([this] { work(); });
 }
@@ -25,8 +29,17 @@ StepBatch BatchLoader::make(int64_t step) {
   const StepPlan plan = mixture_.plan(step);
   StepBatch result;
   result.step = step;
+  for (const Draw& draw : plan.draws) {
+    if (!verified_[static_cast<size_t>(draw.pair)]) maker_.verify(draw.pair);
+    verified_[static_cast<size_t>(draw.pair)] = true;
+  }
   result.draws = maker_.summarize(plan);
   const auto shares = maker_.share(plan, options_.ranks, options_.mode);
+  if (options_.mode == ShareMode::kWhole) {
+    result.owners.assign(plan.draws.size(), 0);
+    for (size_t rank = 0; rank < shares.size(); ++rank)
+      for (const SentencePlace& place : shares[rank]) result.owners[static_cast<size_t>(place.draw)] = static_cast<int>(rank);
+  }
   const auto& part = shares[static_cast<size_t>(options_.rank)];
   for (const auto& piece : maker_.pieces(plan, part, options_.micro_batch_tokens)) {
     result.pieces.push_back(maker_.make(plan, piece, result.draws));

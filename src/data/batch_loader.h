@@ -17,6 +17,7 @@ namespace hyperx::data {
 struct StepBatch {
   int64_t step = 0;
   std::vector<DrawSummary> draws;  // [pairs_per_step] the whole step, over all ranks
+  std::vector<int> owners;    // [draws] the rank that holds each mini-batch, where they are whole
   std::vector<Batch> pieces;  // this rank's sentences, cut by micro_batch_tokens; empty: the rank has none this step
 };
 
@@ -28,7 +29,8 @@ class BatchLoader {
     ShareMode mode = ShareMode::kSplit;
     int64_t micro_batch_tokens = 0;  // 0: one piece
     int64_t first_step = 0;
-    size_t ahead = 3;  // batches made before they are asked for
+    bool verify = true;  // a pair's arrays are compared with their digests when it is first drawn
+    size_t ahead = 3;    // batches made before they are asked for
   };
 
   // `maker` must outlive the loader; `mixture` is copied. The thread ends at mixture.total_steps().
@@ -49,6 +51,7 @@ class BatchLoader {
   Mixture mixture_;  // the thread's own
   Options options_;
   int64_t last_step_;
+  std::vector<bool> verified_;  // [pairs] the thread's own
 
   std::mutex mutex_;  // guards what follows
   std::condition_variable changed_;

@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <numbers>
+#include <set>
 
 #include "common/errors.h"
 #include "common/random.h"
@@ -57,12 +58,19 @@ at::Tensor ParameterSet::group_gradient(const std::string& group) const {
 
 void ParameterSet::begin_step() {
   for (const auto& parameter : parameters_) parameter->used = false;
+  for (auto& [group, gradient] : gradients_) gradient.zero_();
 }
 
 void ParameterSet::use_group(const std::string& group) {
-  group_gradient(group).zero_();
   for (const auto& parameter : parameters_)
     if (parameter->group == group) parameter->used = true;
+}
+
+std::vector<std::string> ParameterSet::used_groups() const {
+  std::set<std::string> groups;
+  for (const auto& parameter : parameters_)
+    if (parameter->used) groups.insert(parameter->group);
+  return {groups.begin(), groups.end()};
 }
 
 int64_t ParameterSet::element_count() const {

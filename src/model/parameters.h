@@ -31,8 +31,9 @@ class ParameterSet {
   Parameter& at(const std::string& name);
   const Parameter* find(const std::string& name) const;
   at::Tensor group_gradient(const std::string& group) const;  // [elements of the group], flat
-  void begin_step();                               // clears `used`
-  void use_group(const std::string& group);        // marks its parameters used and zeroes their gradients
+  void begin_step();                         // clears `used` and every gradient
+  void use_group(const std::string& group);  // marks its parameters used
+  std::vector<std::string> used_groups() const;
   int64_t element_count() const;
 
  private:

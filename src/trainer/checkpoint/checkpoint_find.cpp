@@ -104,7 +104,8 @@ std::vector<std::string> prune_checkpoints(const std::string& folder, int keep_l
       log::warning("{}", error.what());
     }
   }
-  std::set<int64_t> stays, keeps_optimizer;
+  std::set<int64_t> candidates, stays, keeps_optimizer;
+  for (const Known& one : known) candidates.insert(one.step);
   for (const Known& one : known)
     if (one.has_optimizer && keeps_optimizer.size() < static_cast<size_t>(std::max(1, keep_last)))
       keeps_optimizer.insert(one.step);
@@ -118,9 +119,8 @@ std::vector<std::string> prune_checkpoints(const std::string& folder, int keep_l
     stays.insert(known[i].step);
 
   std::vector<std::string> deleted;
-  for (const int64_t step : steps_in(folder)) {
+  for (const int64_t step : candidates) {
     const std::string name = checkpoint_name(step), path = folder + "/" + name;
-    if (!fs::exists(path + "/" + kManifestFile)) continue;
     if (stays.count(step) > 0) {
       if (keeps_optimizer.count(step) == 0) drop_optimizer(path);
       continue;

@@ -1,0 +1,22 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+namespace hyperx::comm {
+
+// Who failed, where and why: what state.json and the first line of the log tell.
+struct FailureReport {
+  int rank = 0;
+  std::string host;
+  std::string section;
+  int64_t step = -1;  // -1: before the first
+  std::string reason;
+  int exit_code = 0;
+};
+
+// Called on the failing rank, before the job ends; the watchdog calls it in a thread of its own and gives it 10 s.
+using OnFailure = std::function<void(const FailureReport&)>;
+
+}  // namespace hyperx::comm

@@ -1,0 +1,23 @@
+#pragma once
+
+#include <c10/core/Device.h>
+
+#include <memory>
+#include <string>
+
+#include "common/config.h"
+#include "trainer/comm/communicator.h"
+#include "trainer/comm/mpi_session.h"
+
+namespace hyperx::comm {
+
+// The device of this rank for the key `device` (auto, cpu, cuda); a GPU becomes the current one. UserError (78): GPUs
+// that cannot be used, more ranks than GPUs. Collective: all ranks get the same kind, or all throw.
+c10::Device choose_device(const std::string& device, const MpiSession& session);
+
+// parallel.backend: auto takes local for one rank, NCCL for GPUs, MPI for CPUs. What is asked for and cannot run is a
+// UserError (78), the same on all ranks. Collective. The session must outlive the communicator.
+std::unique_ptr<Communicator> make_communicator(const ParallelConfig& config, c10::Device device,
+                                                const MpiSession& session);
+
+}  // namespace hyperx::comm

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <mpi.h>
+
+#include "trainer/comm/communicator.h"
+#include "trainer/comm/mpi_session.h"
+
+namespace hyperx::comm {
+
+// CPU tensors over MPI; what others are compared with.
+//
+// Sums do not use MPI_Allreduce, whose order depends on message size, rank count and MPI library. Up to kGatherElements
+// every rank gets all parts and adds them; above, rank r gets everyone's share r, adds, and sends the sum to all: as
+// many bytes as a ring, and in both cases the order of ranks.
+class MpiCommunicator final : public Communicator {
+ public:
+  static constexpr int64_t kGatherElements = 1024;
+  static constexpr int64_t kChunkElements = int64_t{1} << 23;  // bounds the scratch memory too: 64 MiB of double
+
+  // The session must outlive it and be launched(). `chunk_elements`: the longest message of one MPI call; tests lower
+  // it.
+  explicit MpiCommunicator(const MpiSession& session, int64_t chunk_elements = kChunkElements);
+  ~MpiCommunicator() override;
+  const char* backend() const override { return "mpi"; }
+
+  // For NcclCommunicator, which sends what lies on the host through one of these.
+  void do_broadcast(at::Tensor& tensor, int root) override;
+  void do_all_reduce(at::Tensor& tensor) override;
+  void do_all_gather(const at::Tensor& input, at::Tensor& output, const std::vector<int64_t>& counts) override;
+  void do_reduce_scatter(const at::Tensor& input, at::Tensor& output) override;
+  void do_barrier() override;
+  void do_reduce_control(std::vector<int64_t>& values, bool maximum) override;
+  void do_broadcast_bytes(std::string& bytes, int root) override;
+
+ private:
+  void check_on_host(const at::Tensor& tensor) const;
+  void sum_gathered(char* values, int count, at::ScalarType type);
+  void sum_shared(char* values, int count, at::ScalarType type);
+  // Sends sends[r] (lengths[r] elements) to every other rank r, gets lengths[rank()] elements from each, and writes the
+  // sum with our own sends[rank()] to `sum`.
+  void exchange_and_sum(const std::vector<const char*>& sends, const std::vector<int>& lengths, at::ScalarType type,
+                        char* sum);
+  char* scratch(size_t bytes);
+
+  MPI_Comm comm_ = MPI_COMM_NULL;
+  int64_t chunk_elements_;
+  std::vector<char> scratch_;
+};
+
+}  // namespace hyperx::comm

@@ -1,0 +1,62 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <functional>
+
+#include "trainer/comm/communicator.h"
+#include "trainer/comm/mpi_communicator.h"
+#include "trainer/comm/mpi_session.h"
+#include "trainer/comm/nccl_handles.h"
+
+namespace hyperx::comm {
+
+struct NcclLimits {
+  std::chrono::milliseconds start{600'000};  // until all ranks have found each other
+  std::chrono::milliseconds wait{300'000};   // for one call, or for synchronize()
+};
+
+// CUDA tensors over NCCL; control messages and CPU tensors go over MPI (MpiCommunicator), after the GPU's are done.
+//
+// Calls run on a stream of their own, between events of torch's current stream. The communicator does not block
+// (blocking=0): the main thread polls it, and aborts it on an error, on a passed limit, or when the watchdog asks.
+class NcclCommunicator final : public Communicator {
+ public:
+  // Takes the current CUDA device (choose_gpu). Collective; UserError (78): two ranks on one GPU, another NCCL than
+  // built with.
+  NcclCommunicator(const MpiSession& session, NcclLimits limits);
+  ~NcclCommunicator() override;
+  const char* backend() const override { return "nccl"; }
+  void request_abort() override { abort_requested_ = true; }
+
+ protected:
+  void do_broadcast(at::Tensor& tensor, int root) override;
+  void do_all_reduce(at::Tensor& tensor) override;
+  void do_all_gather(const at::Tensor& input, at::Tensor& output, const std::vector<int64_t>& counts) override;
+  void do_reduce_scatter(const at::Tensor& input, at::Tensor& output) override;
+  void do_barrier() override;
+  void do_synchronize() override;
+  void do_reduce_control(std::vector<int64_t>& values, bool maximum) override;
+  void do_broadcast_bytes(std::string& bytes, int root) override;
+
+ private:
+  void connect(const MpiSession& session);
+  // Runs `call` (NCCL calls on stream_) after what torch's current stream holds, and before what it will.
+  void run_ordered(const char* name, const std::function<void(cudaStream_t)>& call);
+  // Polls until `done` says so. SystemError, with the communicator aborted: an asynchronous error, the limit,
+  // request_abort().
+  void poll(const char* name, std::chrono::milliseconds limit, const std::function<bool()>& done);
+  bool is_idle();  // what was called last is no longer "in progress"
+  void abort_comm();
+
+  MpiCommunicator host_;
+  NcclLimits limits_;
+  int device_ = 0;
+  ncclComm_t comm_ = nullptr;
+  std::atomic<bool> abort_requested_{false};
+  int exceptions_at_start_ = 0;
+  CudaStream stream_;
+  CudaEvent before_, after_;
+};
+
+}  // namespace hyperx::comm

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <mutex>
+#include <string>
+
+namespace hyperx::comm {
+
+// What this rank is doing: the main thread writes it through Section, the watchdog's thread and error reports read it.
+class RankProgress {
+ public:
+  using Clock = std::chrono::steady_clock;
+  struct Place {
+    std::string section = "start";           // start, step, checkpoint, evaluation
+    int64_t step = -1;                       // -1: none yet
+    Clock::time_point since = Clock::now();  // entered, or the latest sign of progress
+  };
+
+  Place now() const;
+  // Where the exception that is on its way left its section; now() without one.
+  Place failure() const;
+  void beat();  // progress within the section: its limit starts anew
+
+ private:
+  friend class Section;
+  void enter(const std::string& section, int64_t step);
+  void leave(const Place& before, bool failing);
+
+  mutable std::mutex mutex_;
+  Place place_;
+  Place failed_;
+  bool has_failed_ = false;
+};
+
+// A guard: the rank is in this section until it is left, then in the one before again, whose limit starts anew.
+class Section {
+ public:
+  Section(RankProgress& progress, const std::string& name, int64_t step);
+  ~Section();
+  Section(const Section&) = delete;
+  Section& operator=(const Section&) = delete;
+
+ private:
+  RankProgress& progress_;
+  RankProgress::Place before_;
+  int exceptions_at_start_;
+};
+
+}  // namespace hyperx::comm

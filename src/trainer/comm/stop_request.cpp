@@ -1,0 +1,68 @@
+#include "trainer/comm/stop_request.h"
+
+#include <signal.h>
+
+#include <array>
+#include <string>
+
+#include "common/errors.h"
+
+namespace hyperx::comm {
+namespace {
+
+// A handler reaches nothing but static storage; StopRequest is the one owner.
+constexpr std::array<int, 3> kSignals = {SIGTERM, SIGUSR1, SIGINT};
+volatile sig_atomic_t received_signal = 0;
+volatile sig_atomic_t interrupted = 0;
+bool in_use = false;
+std::array<struct sigaction, kSignals.size()> former_actions;
+
+extern "C" void note_signal(int number) {
+  if (number == SIGINT && interrupted != 0) {
+    ::signal(SIGINT, SIG_DFL);
+    ::raise(SIGINT);  // takes effect on return
+    return;
+  }
+  if (number == SIGINT) interrupted = 1;
+  if (received_signal == 0) received_signal = number;
+}
+
+}  // namespace
+
+StopRequest::StopRequest() {
+  HYPERX_CHECK(!in_use, "there is one StopRequest at a time");
+  in_use = true;
+  received_signal = 0;
+  interrupted = 0;
+  struct sigaction action = {};
+  action.sa_handler = note_signal;
+  action.sa_flags = SA_RESTART;  // reads and writes under way go on
+  sigemptyset(&action.sa_mask);
+  for (size_t i = 0; i < kSignals.size(); ++i) {
+    if (sigaction(kSignals[i], &action, &former_actions[i]) != 0) {
+      throw SystemError(std::string("sigaction(") + name(kSignals[i]) + ") failed: " + errno_text());
+    }
+  }
+}
+
+StopRequest::~StopRequest() {
+  for (size_t i = 0; i < kSignals.size(); ++i) sigaction(kSignals[i], &former_actions[i], nullptr);
+  in_use = false;
+}
+
+int StopRequest::signal() const { return received_signal; }
+
+const char* StopRequest::name(int signal) {
+  switch (signal) {
+    case SIGTERM:
+      return "SIGTERM";
+    case SIGUSR1:
+      return "SIGUSR1";
+    case SIGINT:
+      return "SIGINT";
+    default:
+      return "no signal";
+  }
+}
+
+}  // namespace hyperx::comm

@@ -1,0 +1,70 @@
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "common/config.h"
+#include "common/errors.h"
+#include "trainer/comm/communicator.h"
+#include "trainer/comm/failure_report.h"
+#include "trainer/comm/rank_files.h"
+#include "trainer/comm/rank_info.h"
+#include "trainer/comm/rank_progress.h"
+
+namespace hyperx::comm {
+
+// How long a rank may stay in a section without progress.
+struct SectionLimits {
+  std::chrono::milliseconds start{600'000}, step{300'000}, checkpoint{420'000}, evaluation{1'800'000};
+  static SectionLimits of(const ParallelConfig& config);
+  std::chrono::milliseconds of(const std::string& section) const;  // HYPERX_CHECK: one of the four
+  std::chrono::milliseconds shortest() const;
+};
+
+struct WatchdogOptions {
+  SectionLimits limits;
+  std::string folder;  // of rank files, seen by all ranks: the run folder's ranks/; empty: laggards are not named
+  OnFailure on_failure;
+  int exit_code = static_cast<int>(ExitCode::kIo);
+  // How often the rank's file is written and the limit looked at; at least four times within the shortest limit.
+  std::chrono::milliseconds publish_every{5'000}, look_every{500};
+};
+
+// A thread that ends the job when the main thread makes no progress: it writes one line that names rank, host, section,
+// step and whom the others wait for, then calls on_failure, then _exit(exit_code). It calls neither MPI (FUNNELED: the
+// main thread's alone) nor NCCL; mpirun and srun end the other ranks when one ends with a code that is not zero.
+class Watchdog {
+ public:
+  Watchdog(const RankInfo& info, RankProgress& progress, WatchdogOptions options);
+  ~Watchdog();  // stops watching; removes this rank's file
+  Watchdog(const Watchdog&) = delete;
+  Watchdog& operator=(const Watchdog&) = delete;
+
+  // Time outside of all sections is start's.
+  [[nodiscard]] Section enter(const std::string& section, int64_t step);
+  void beat() { progress_.beat(); }  // progress within a long section, such as one more batch of an evaluation
+  // Its collectives are told from now on, and request_abort() is called before the end. nullptr before it is destroyed.
+  void watch(Communicator* communicator);
+
+ private:
+  void run();
+  void publish(const RankProgress::Place& place);
+  [[noreturn]] void expire(const RankProgress::Place& place);
+
+  const RankInfo info_;
+  RankProgress& progress_;
+  const WatchdogOptions options_;
+  const RankFiles files_;
+  std::chrono::milliseconds publish_every_, look_every_;
+  std::mutex mutex_;  // of what follows
+  std::condition_variable wake_;
+  Communicator* communicator_ = nullptr;
+  bool stopping_ = false;
+  bool warned_ = false;
+  std::thread thread_;
+};
+
+}  // namespace hyperx::comm

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "common/config.h"
+#include "data/corpus.h"
+#include "model/model.h"
+#include "trainer/checkpoint/checkpoint.h"
+#include "trainer/optimizer.h"
+
+// Between a model in memory and the checkpoint on disk.
+namespace hyperx::train {
+
+// What a checkpoint says of its model beside the tensors: enough to evaluate and predict without the run's config.
+struct ModelInfo {
+  Config config;                        // run.* left out: the same model gives the same bytes wherever it is trained
+  std::vector<data::TaskInfo> tasks;
+  std::vector<std::string> languages;
+  std::vector<data::Pair> trained_pairs;
+  std::string encoder_source, encoder_digest, tokenizer_digest, corpus_digest;
+
+  nlohmann::json to_json() const;
+  // UserError (65) naming `origin` where a field is missing.
+  static ModelInfo from_json(const nlohmann::json& object, const std::string& origin);
+};
+
+std::vector<TensorRef> model_tensors(const model::Model& model);
+std::vector<TensorRef> optimizer_tensors(const Optimizer& optimizer);
+std::vector<TensorTarget> model_targets(const model::Model& model);
+std::vector<TensorTarget> optimizer_targets(const Optimizer& optimizer);
+
+// The type that products are computed in: train.precision, where auto is bf16 on devices that multiply it fast.
+at::ScalarType compute_type(const TrainConfig& config, at::Device device);
+
+// A model as a checkpoint holds it.
+struct LoadedModel {
+  ModelInfo info;
+  std::string checkpoint;         // folder
+  int64_t step = 0;
+  std::string checkpoint_digest;  // of model.h5
+  std::unique_ptr<model::Model> model;
+};
+
+// `encoder`: overrides the path of the encoder in the checkpoint; empty: that path. UserError (65, 66) where the checkpoint is
+// damaged, the encoder is missing, or it is another one than the model was trained on (digests differ).
+LoadedModel load_model(const std::string& run_or_checkpoint, const std::string& encoder, const TrainConfig& precision,
+                       at::Device device);
+
+}  // namespace hyperx::train

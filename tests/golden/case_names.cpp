@@ -1,0 +1,45 @@
+#include "tests/golden/case_names.h"
+
+#include <regex>
+
+namespace hyperx::golden {
+
+std::string our_name(const std::string& original) {
+  std::smatch match;
+  static const std::regex kGenerator(
+      R"(encoder\.encoder\.hypernet\.(\d+\.)?meta_(down|up)_sampler\.(weight|bias)_generator\.0\.(weight|bias))");
+  if (std::regex_match(original, match, kGenerator))
+    return "hypernetwork." + match[1].str() + match[3].str() + "_" + match[2].str() + "." + match[4].str();
+  static const std::regex kConditionalNorm(
+      R"(encoder\.encoder\.hypernet\.(\d+\.)?(pre|post)_layernorm_hypernet\.(weight|bias)_generator\.(weight|bias))");
+  if (std::regex_match(original, match, kConditionalNorm))
+    return "hypernetwork." + match[1].str() + (match[2] == "pre" ? "norm_before_" : "norm_after_") + match[3].str() + "." +
+           match[4].str();
+  static const std::regex kPlainNorm(R"(encoder\.encoder\.hypernet\.(\d+\.)?(pre|post)_layer_norm\.(weight|bias))");
+  if (std::regex_match(original, match, kPlainNorm))
+    return "hypernetwork." + match[1].str() + (match[2] == "pre" ? "norm_before." : "norm_after.") + match[3].str();
+
+  static const std::regex kEmbedding(
+      R"(encoder\.encoder\.hypernet_source_controller\.(task|lang|layer_id)_embeddings\.(?:layer:)?(.+))");
+  const std::string in_encoder = std::regex_replace(original, std::regex(R"(^encoder\.hypernet_source)"),
+                                                    "encoder.encoder.hypernet_source");
+  if (std::regex_match(in_encoder, match, kEmbedding)) {
+    const std::string kind = match[1] == "task" ? "task" : match[1] == "lang" ? "language" : "layer";
+    return "embeddings." + kind + "." + match[2].str();
+  }
+  static const std::regex kProjection(R"(encoder\.encoder\.hypernet_source_controller\.source_embedding_MLP\.(0|2)\.(weight|bias))");
+  if (std::regex_match(in_encoder, match, kProjection))
+    return std::string("projection.") + (match[1] == "0" ? "hidden." : "output.") + match[2].str();
+
+  static const std::regex kTagger(R"(taskmodels_dict\.(\w+)\.cls\.(weight|bias))");
+  if (std::regex_match(original, match, kTagger)) return "heads." + match[1].str() + "." + match[2].str();
+  static const std::regex kClassifier(R"(classifier\.(weight|bias))");
+  if (std::regex_match(original, match, kClassifier)) return "heads.pos." + match[1].str();
+  static const std::regex kMasked(R"((?:taskmodels_dict\.mlm\.)?cls\.predictions\.(.+))");
+  if (std::regex_match(original, match, kMasked)) return "heads.mlm." + match[1].str();
+  if (original.rfind("bert.", 0) == 0) return "encoder." + original.substr(5);
+  if (original.rfind("encoder.", 0) == 0) return original;
+  return "";
+}
+
+}  // namespace hyperx::golden

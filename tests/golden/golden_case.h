@@ -1,0 +1,74 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "model/model.h"
+#include "model/safetensors.h"
+#include "trainer/optimizer.h"
+
+namespace hyperx::golden {
+
+// One line of a check: how far one array of ours is from the reference.
+struct Deviation {
+  std::string name;
+  double absolute = 0;   // max |ours - reference|
+  double relative = 0;   // max |ours - reference| / max |reference|
+  double tolerance = 0;
+  bool by_absolute = false;  // the tolerance is on `absolute`
+  bool passed() const { return (by_absolute ? absolute : relative) <= tolerance; }  // false for NaN
+};
+
+// A folder in the format of the reference cases (case.json, case.safetensors): a model made from its weights, and its arrays.
+class GoldenCase {
+ public:
+  // `type` is fp64 or fp32. UserError for a folder that is not a case; SkippedCase where it needs what we lack.
+  GoldenCase(const std::string& folder, const std::string& weights_file, at::ScalarType type);
+
+  std::vector<Deviation> check();
+
+ private:
+  void read_config();
+  void make_model(const std::string& weights_file);
+  void set_weights();
+  data::Pair pair() const;
+
+  struct PackedInput {
+    model::PackedBatch labelled;  // label positions as in the case
+    model::PackedBatch all;       // every token, for the logits
+    at::Tensor rows;              // [tokens] row of the padded [batch * length] each token comes from
+  };
+  PackedInput pack(const std::string& prefix) const;
+  at::Tensor reference(const std::string& part, const std::string& name, bool& wide) const;
+  void compare(const std::string& part, const std::string& name, const at::Tensor& ours, double wide_tolerance,
+               double narrow_tolerance, bool by_absolute = false);
+
+  void check_forward_backward();
+  void check_gradients();
+  void check_adapters(const train::GeneratorGradient& generator);
+  void check_hidden(const std::string& prefix, const std::vector<at::Tensor>& hidden, const at::Tensor& rows);
+  void check_summary(const std::string& prefix, const at::Tensor& last, const at::Tensor& rows);
+  void check_steps();
+
+  std::string folder_;
+  at::ScalarType type_;
+  nlohmann::json json_;
+  std::unique_ptr<model::Safetensors> arrays_;
+  model::EncoderSpec spec_;
+  ModelConfig config_;
+  std::vector<data::TaskInfo> tasks_;
+  std::vector<std::string> languages_;
+  std::unique_ptr<model::Model> model_, plain_;
+  std::map<std::string, at::Tensor> gradients_;  // ours, of every trained tensor, after check_forward_backward
+  std::vector<Deviation> deviations_;
+};
+
+struct SkippedCase : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+}  // namespace hyperx::golden
