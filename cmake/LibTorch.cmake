@@ -42,7 +42,7 @@ if(HYPERX_WITH_CUDA)
   target_compile_definitions(hyperx_torch INTERFACE HYPERX_WITH_CUDA=1)
   target_include_directories(hyperx_torch SYSTEM INTERFACE ${CUDAToolkit_INCLUDE_DIRS} ${HYPERX_NCCL_INCLUDE})
   target_link_libraries(hyperx_torch INTERFACE
-    "LINKER:--push-state,--no-as-needed" ${torch_root}/lib/libtorch_cuda.so ${torch_root}/lib/libc10_cuda.so
-    "LINKER:--pop-state" CUDA::cudart ${HYPERX_NCCL_LIBRARY})
+    "-Wl,--push-state,--no-as-needed" ${torch_root}/lib/libtorch_cuda.so ${torch_root}/lib/libc10_cuda.so
+    "-Wl,--pop-state" CUDA::cudart ${HYPERX_NCCL_LIBRARY})
   target_link_options(hyperx_torch INTERFACE "LINKER:-rpath-link,${CUDAToolkit_LIBRARY_DIR}" "LINKER:--allow-shlib-undefined")
 endif()
