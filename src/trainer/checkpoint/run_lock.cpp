@@ -1,5 +1,6 @@
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -59,7 +60,7 @@ void write_owner(int fd, const std::string& path) {
 
 ProcessId read_owner(const std::string& path) {
   // Its maker may be between creating and writing.
-  for (int attempt = 0; attempt < 10; ++attempt) {
+  for (int attempt = 0; attempt < 10 && std::filesystem::exists(path); ++attempt) {
     std::ifstream file(path);
     const nlohmann::json object = nlohmann::json::parse(file, nullptr, false);
     if (object.is_object()) return ProcessId::from_json(object);
@@ -79,6 +80,34 @@ void refuse_unless_dead(const ProcessId& owner, const std::string& path) {
         folder + ": " + who + " is running in this folder. Wait for it, stop it, or name another --run.dir.");
   throw UserError(ExitCode::kCannotCreate, folder + ": locked by " + who + ", which cannot be checked from " +
                                                host_name() + ". If it has ended, remove " + path + " and start again.");
+}
+
+// false: there is one already.
+bool make_lock(const std::string& path) {
+  const Descriptor made(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+  if (made.get() >= 0) write_owner(made.get(), path);
+  if (made.get() < 0 && errno != EEXIST)
+    throw UserError(ExitCode::kCannotCreate, path + ": the run cannot be locked: " + errno_text());
+  return made.get() >= 0;
+}
+
+// Takes the lock of a dead process; false: it was given back meanwhile. Two processes may see the same dead owner. Both
+// are on its host, where flock orders them if the file system has it; the second then finds the first one's name.
+bool take_over_lock(const std::string& path) {
+  refuse_unless_dead(read_owner(path), path);
+  const Descriptor taken(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  if (taken.get() < 0 && errno == ENOENT) return false;
+  if (taken.get() < 0) throw UserError(ExitCode::kCannotCreate, path + ": the run cannot be locked: " + errno_text());
+  while (::flock(taken.get(), LOCK_EX) != 0 && errno == EINTR) {
+  }
+  struct stat status {};
+  if (::fstat(taken.get(), &status) != 0) throw SystemError(path + ": " + errno_text());
+  if (status.st_nlink == 0) return false;  // what was opened is the file of one that came and went
+  const ProcessId owner = read_owner(path);
+  refuse_unless_dead(owner, path);
+  log::warning("{}: took over the lock of process {}, which is gone", path, owner.pid);
+  write_owner(taken.get(), path);
+  return true;
 }
 
 }  // namespace
@@ -125,23 +154,8 @@ double age_seconds(const std::string& text) {
 }
 
 RunLock::RunLock(const RunDir& run) : path_(run.lock()) {
-  const Descriptor made(::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
-  if (made.get() >= 0) {
-    write_owner(made.get(), path_);
-    return;
+  while (!make_lock(path_) && !take_over_lock(path_)) {
   }
-  if (errno != EEXIST) throw UserError(ExitCode::kCannotCreate, path_ + ": the run cannot be locked: " + errno_text());
-  refuse_unless_dead(read_owner(path_), path_);
-  // Two processes may see the same dead owner. Both are on its host, where flock orders them if the file system has it;
-  // the second then finds the first one's name.
-  const Descriptor taken(::open(path_.c_str(), O_WRONLY | O_CLOEXEC));
-  if (taken.get() < 0) throw UserError(ExitCode::kCannotCreate, path_ + ": the run cannot be locked: " + errno_text());
-  if (::flock(taken.get(), LOCK_EX) != 0 && errno == EINTR)
-    throw SystemError(path_ + ": interrupted while the run was being locked");
-  const ProcessId owner = read_owner(path_);
-  refuse_unless_dead(owner, path_);
-  log::warning("{}: took over the lock of process {}, which is gone", run.path, owner.pid);
-  write_owner(taken.get(), path_);
 }
 
 RunLock::~RunLock() { ::unlink(path_.c_str()); }

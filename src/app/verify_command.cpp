@@ -1,0 +1,143 @@
+#include <filesystem>
+#include <iostream>
+
+#include "app/commands.h"
+#include "common/errors.h"
+#include "common/files.h"
+#include "common/hdf5_file.h"
+#include "common/progress.h"
+#include "data/corpus.h"
+#include "trainer/checkpoint/checkpoint.h"
+
+namespace hyperx {
+namespace {
+
+namespace fs = std::filesystem;
+
+// What was looked at, and what of it does not hold.
+struct Outcome {
+  int64_t whole = 0;
+  std::vector<std::string> problems;
+
+  void add(const std::string& name, const std::vector<std::string>& found) {
+    if (found.empty()) {
+      ++whole;
+      std::cout << name << ": whole\n";
+    }
+    for (const std::string& problem : found) std::cout << "DAMAGED " << problem << "\n";
+    problems.insert(problems.end(), found.begin(), found.end());
+  }
+};
+
+int64_t bytes_below(const std::string& folder) {
+  int64_t bytes = 0;
+  for (const auto& entry : fs::directory_iterator(folder))
+    if (entry.is_regular_file()) bytes += static_cast<int64_t>(entry.file_size());
+  return bytes;
+}
+
+void verify_one_checkpoint(const std::string& folder, Outcome& outcome) {
+  Progress progress("verify " + fs::path(folder).filename().string(), bytes_below(folder), "bytes");
+  int64_t before = 0;  // bytes of the files that are done
+  const auto report = [&](const std::string&, int64_t done, int64_t all) {
+    progress.update(before + done);
+    if (done == all) before += all;
+  };
+  const std::vector<std::string> problems = train::verify_checkpoint(folder, report);
+  progress.finish();
+  outcome.add(folder, problems);
+}
+
+// Every checkpoint of a run, also those that were set aside.
+void verify_run(const std::string& checkpoints, Outcome& outcome) {
+  std::vector<std::string> folders;
+  for (const auto& entry : fs::directory_iterator(checkpoints)) {
+    const std::string name = entry.path().filename().string();
+    if (!entry.is_directory() || name.rfind("step-", 0) != 0) continue;
+    if (train::step_of_name(name))
+      folders.push_back(entry.path().string());
+    else
+      std::cout << entry.path().string() << ": " << (entry.path().extension() == ".tmp" ? "unfinished" : "set aside")
+                << ", not looked at\n";
+  }
+  std::sort(folders.begin(), folders.end());
+  if (folders.empty()) throw UserError(ExitCode::kNoInput, checkpoints + ": holds no checkpoint");
+  for (const std::string& folder : folders) verify_one_checkpoint(folder, outcome);
+}
+
+void verify_corpus(const std::string& folder, Outcome& outcome) {
+  const data::Corpus corpus = data::Corpus::open(folder);
+  int64_t bytes = 0;
+  for (const data::PairEntry& entry : corpus.index().pairs) bytes += entry.bytes;
+  Progress progress("verify " + folder, bytes, "bytes");
+  std::vector<std::string> problems;
+  for (const data::PairEntry& entry : corpus.index().pairs) {
+    try {
+      corpus.verify(entry.pair);
+    } catch (const UserError& error) {
+      problems.push_back(error.what());
+    }
+    progress.advance(entry.bytes);
+  }
+  progress.finish();
+  outcome.add(folder, problems);
+}
+
+// A file by itself has no digest to compare with: it is whole as far as HDF5's own checksums tell.
+void verify_h5(const std::string& path, Outcome& outcome) {
+  try {
+    const h5::File file = h5::File::open(path);
+    bool checked = true;
+    std::vector<char> bytes;
+    for (const h5::DatasetInfo& set : file.datasets()) {
+      checked = checked && set.file_offset < 0;
+      bytes.resize(static_cast<size_t>(set.byte_count()));
+      file.read(set.name, set.type, bytes.data());
+    }
+    outcome.add(path, {});
+    if (!checked)
+      std::cout << "  its arrays carry no checksums: verify the corpus folder, whose index holds their digests\n";
+  } catch (const UserError& error) {
+    outcome.add(path, {error.what()});
+  }
+}
+
+int run_verify(const CommandLine& line) {
+  if (line.objects.empty()) throw UserError(ExitCode::kUsage, "name a run, a checkpoint, a corpus or an HDF5 file");
+  Outcome outcome;
+  for (std::string object : line.objects) {
+    while (object.size() > 1 && object.back() == '/') object.pop_back();
+    if (fs::is_regular_file(object))
+      verify_h5(object, outcome);
+    else if (fs::exists(object + "/" + data::kCorpusIndexName))
+      verify_corpus(object, outcome);
+    else if (fs::is_directory(object + "/checkpoints"))
+      verify_run(object + "/checkpoints", outcome);
+    else if (fs::is_directory(object))
+      verify_one_checkpoint(object, outcome);
+    else
+      throw UserError(ExitCode::kNoInput, object + ": no such run, checkpoint, corpus or file");
+  }
+  std::cout.flush();
+  if (outcome.problems.empty()) return 0;
+  throw UserError(ExitCode::kBadData,
+                  std::to_string(outcome.problems.size()) + " of " +
+                      std::to_string(outcome.whole + static_cast<int64_t>(outcome.problems.size())) +
+                      " damaged; the first: " + outcome.problems.front());
+}
+
+}  // namespace
+
+Command verify_command() {
+  CommandSpec spec;
+  spec.name = "verify";
+  spec.usage = "hyperx verify RUN|CHECKPOINT|CORPUS|FILE.h5...";
+  spec.summary = "checks every byte of checkpoints and corpora against their digests";
+  spec.help =
+      "Of a RUN all checkpoints are read. Ends with 65 when something is damaged, naming it.\n\n"
+      "Example:\n"
+      "  hyperx verify runs/quick corpus/";
+  return {spec, run_verify};
+}
+
+}  // namespace hyperx
