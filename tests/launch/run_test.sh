@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# launch/run: the mpirun line it makes, and its errors.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/check.sh"
+
+threads_a_core=$(lscpu | awk -F: '/^Thread\(s\) per core/ {print $2 + 0}')
+cores=$(($(nproc) / (threads_a_core > 0 ? threads_a_core : 1)))
+expect 0 "-np 1 --map-by slot:PE=$cores --bind-to core" "$repository/launch/run" -n 1 --dry-run train
+expect 0 "--map-by :OVERSUBSCRIBE --bind-to none" "$repository/launch/run" -n $((cores + 1)) --dry-run train
+expect 0 "hyperx train --threads 1 --config a.conf" "$repository/launch/run" -n $((cores + 1)) --dry-run train --config a.conf
+expect 0 "--map-by :OVERSUBSCRIBE" "$repository/launch/run" -n 1 -t $((cores + 1)) --dry-run train
+expect 64 "'two' is not a number" "$repository/launch/run" -n two train
+expect 64 "no hyperx command given" "$repository/launch/run" -n 2
+expect 64 "unknown argument '--nope'" "$repository/launch/run" --nope train
+expect 66 "hosts.txt: no such file" "$repository/launch/run" --hostfile "$scratch/hosts.txt" train
+printf '# two machines\nnode1 slots=1\nnode2 slots=1\n' >"$scratch/hosts.txt"
+expect 0 "-np 2 --hostfile $scratch/hosts.txt --map-by slot:PE=$cores" \
+  "$repository/launch/run" -n 2 --hostfile "$scratch/hosts.txt" --dry-run train
+HYPERX_BUILD=$scratch/none expect 66 "is not built" "$repository/launch/run" -n 1 train
+
+# What it starts really runs on so many ranks: a stand-in for the program says which it is.
+mkdir -p "$scratch/bin"
+printf '#!/bin/sh\necho "rank $OMPI_COMM_WORLD_RANK of $OMPI_COMM_WORLD_SIZE: $*"\nexit 65\n' >"$scratch/bin/hyperx"
+chmod +x "$scratch/bin/hyperx"
+HYPERX_BUILD=$scratch expect 65 "rank 1 of 2: train --steps 1" "$repository/launch/run" -n 2 -t 1 train --steps 1
+
+# SIGTERM to launch/run reaches the ranks as SIGUSR1, they take their time, and their code comes back.
+printf '#!/bin/bash\ntrap "sleep 2; echo saved; exit 75" USR1\necho ready\nfor i in $(seq 200); do sleep 0.1; done\n' >"$scratch/bin/hyperx"
+HYPERX_BUILD=$scratch "$repository/launch/run" -n 2 -t 1 train >"$scratch/signal" 2>&1 &
+launched=$!
+for _ in $(seq 100); do [ "$(grep -c ready "$scratch/signal")" = 2 ] || sleep 0.1; done
+kill -TERM $launched
+code=0
+wait $launched || code=$?
+holds "exit code 75 after SIGTERM, not $code" test $code = 75
+holds "both ranks saved" test "$(grep -c saved "$scratch/signal")" = 2
+finish
