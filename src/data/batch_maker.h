@@ -57,6 +57,7 @@ class BatchMaker {
 
   const std::vector<Pair>& pairs() const { return pairs_; }
   const Split& split(int pair) const;  // maps the pair's file when first asked for
+  void verify(int pair) const { corpus_.verify(pairs_[static_cast<size_t>(pair)]); }  // digests: see Corpus
   bool masked(int pair) const { return masked_[static_cast<size_t>(pair)]; }
 
  private:
