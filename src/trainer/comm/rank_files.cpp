@@ -18,6 +18,7 @@ namespace {
 constexpr const char* kFormat = "hyperx-rank-1";
 constexpr const char* kEnd = "end";  // tells a whole line from a torn one
 constexpr size_t kListed = 8;
+constexpr size_t kLineLength = 512;
 
 std::string place_text(const RankState& state) {
   std::string text = "section " + state.section;
@@ -107,10 +108,14 @@ std::string RankFiles::path_of(int rank) const { return folder_ + "/rank-" + std
 
 bool RankFiles::publish(const RankState& state) const {
   if (folder_.empty()) return true;
-  // In place and unsynced: a rename a rank and second would load a shared file system, and readers know a torn line.
-  std::ofstream file(path_of(info_.rank), std::ios::trunc);
-  file << format_rank_state(state) << std::flush;
-  return file.good();
+  // One write of always the same length over the former line, unsynced: a reader on this machine finds the old line or
+  // the new one, and the rename that would promise it to all would load a shared file system.
+  std::string line = format_rank_state(state);
+  line.resize(std::max(line.size(), kLineLength), ' ');
+  const int file = open(path_of(info_.rank).c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0644);
+  if (file < 0) return false;
+  const bool written = write(file, line.data(), line.size()) == static_cast<ssize_t>(line.size());
+  return close(file) == 0 && written;
 }
 
 std::vector<std::optional<RankState>> RankFiles::read_all() const {

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <atomic>
+#include <optional>
+#include <vector>
 
 namespace hyperx::comm {
 namespace {
@@ -19,6 +21,20 @@ int64_t unix_seconds() {
 void write_line(const std::string& text) {
   const std::string line = text + "\n";
   [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, line.data(), line.size());
+}
+
+// On a network file system a line that is being written may be seen in part: what is missing is looked for again.
+std::vector<std::optional<RankState>> read_states(const RankFiles& files) {
+  auto states = files.read_all();
+  for (int attempt = 0; attempt < 3; ++attempt) {
+    if (std::all_of(states.begin(), states.end(), [](const auto& state) { return state.has_value(); })) break;
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    const auto again = files.read_all();
+    for (size_t rank = 0; rank < states.size(); ++rank) {
+      if (!states[rank]) states[rank] = again[rank];
+    }
+  }
+  return states;
 }
 
 }  // namespace
@@ -114,7 +130,7 @@ void Watchdog::expire(const RankProgress::Place& place) {
                   (place.step >= 0 ? " at step " + std::to_string(place.step) : "");
   if (info_.size > 1 && !options_.folder.empty()) {
     const auto stale = std::chrono::duration_cast<std::chrono::seconds>(3 * publish_every_).count() + 2;
-    report.reason += ": " + describe_laggards(files_.read_all(), info_.hosts, unix_seconds(), stale);
+    report.reason += ": " + describe_laggards(read_states(files_), info_.hosts, unix_seconds(), stale);
   }
   write_line("rank " + std::to_string(info_.rank) + " on host " + info_.host() + ": " + report.reason);
   if (communicator_ != nullptr) communicator_->request_abort();

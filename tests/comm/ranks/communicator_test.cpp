@@ -6,6 +6,9 @@
 #include <torch/types.h>
 
 #include <chrono>
+#include <cmath>
+#include <functional>
+#include <memory>
 #include <numeric>
 #include <random>
 #include <thread>

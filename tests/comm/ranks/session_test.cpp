@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 
 #include <cstdlib>
+#include <functional>
 
 #include "common/errors.h"
 #include "tests/comm/ranks/rank_session.h"
@@ -79,8 +80,9 @@ TEST(MakeCommunicator, RefusesWhatCannotRun) {
   };
   EXPECT_THAT(make("nccl", at::kCPU), HasSubstr("parallel.backend=nccl: carries CUDA tensors, but device is cpu"));
   EXPECT_THAT(make("mpi", at::kCUDA), HasSubstr("parallel.backend=mpi: carries CPU tensors, but device is cuda"));
-  if (rank_session().size() > 1)
+  if (rank_session().size() > 1) {
     EXPECT_THAT(make("local", at::kCPU), HasSubstr("parallel.backend=local: is for one rank"));
+  }
 }
 
 TEST(ChooseDevice, WithoutAGpu) {
