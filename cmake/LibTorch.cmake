@@ -33,7 +33,9 @@ message(STATUS "CUDA and NCCL code: ${HYPERX_WITH_CUDA}")
 file(GLOB nvidia_lib_dirs ${HYPERX_LIBTORCH}/nvidia/*/lib)
 add_library(hyperx_torch INTERFACE)
 add_library(hyperx::torch ALIAS hyperx_torch)
-target_include_directories(hyperx_torch SYSTEM INTERFACE ${torch_root}/include ${torch_root}/include/torch/csrc/api/include)
+# After the system's own folders: the wheel brings an fmt of another version than the one that spdlog is linked to.
+target_compile_options(hyperx_torch INTERFACE "SHELL:-idirafter ${torch_root}/include"
+                       "SHELL:-idirafter ${torch_root}/include/torch/csrc/api/include")
 target_link_libraries(hyperx_torch INTERFACE ${torch_root}/lib/libtorch_cpu.so ${torch_root}/lib/libc10.so)
 foreach(dir ${nvidia_lib_dirs})
   target_link_options(hyperx_torch INTERFACE "LINKER:-rpath-link,${dir}")

@@ -66,7 +66,7 @@ std::string read_file(const std::string& path) {
 }
 
 void write_file_atomically(const std::string& path, std::string_view content) {
-  const std::string temporary = path + ".tmp";
+  const std::string temporary = path + "." + std::to_string(::getpid()) + ".tmp";  // several processes may write one path
   try {
     Descriptor file(temporary, O_WRONLY | O_CREAT | O_TRUNC, 0666);
     if (file.get() < 0) throw SystemError(temporary + ": cannot be created: " + errno_text(), ExitCode::kCannotCreate);

@@ -9,7 +9,7 @@ namespace hyperx {
 // Whole file as a string. UserError (66): missing, a directory, no permission; names the path and the cause.
 std::string read_file(const std::string& path);
 
-// Writes `path`.tmp, fsync, rename, fsync of the folder: readers see the old file or the new one, never a part.
+// Writes `path`.PID.tmp, fsync, rename, fsync of the folder: readers see the old file or the new one, never a part.
 // SystemError (74) on failure (disk full, no permission), with the temporary file removed.
 void write_file_atomically(const std::string& path, std::string_view content);
 

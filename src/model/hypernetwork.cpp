@@ -108,7 +108,7 @@ at::Tensor Hypernetwork::sources(const std::vector<data::Pair>& pairs) const {
   std::vector<at::Tensor> rows;
   for (const data::Pair& pair : pairs) {
     const at::Tensor& task = embedding_of(task_embeddings_, pair.task, "task");
-    const at::Tensor& language = embedding_of(language_embeddings_, pair.language, "language");
+    const at::Tensor& language = embedding_of(language_embeddings_, pair.base_language(), "language");
     if (!has_layer_embedding()) rows.push_back(torch::cat({task, language}));
     for (const at::Tensor& layer : layer_embeddings_) rows.push_back(torch::cat({task, language, layer}));
   }
@@ -133,7 +133,7 @@ void Hypernetwork::mark_used(const std::vector<data::Pair>& pairs, ParameterSet&
     if (parameter->name.rfind("embeddings.task.", 0) != 0 && parameter->name.rfind("embeddings.language.", 0) != 0) continue;
     parameter->used = false;
     for (const data::Pair& pair : pairs)
-      if (parameter->name == "embeddings.task." + pair.task || parameter->name == "embeddings.language." + pair.language)
+      if (parameter->name == "embeddings.task." + pair.task || parameter->name == "embeddings.language." + pair.base_language())
         parameter->used = true;
   }
 }

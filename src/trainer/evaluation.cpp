@@ -182,7 +182,7 @@ std::vector<data::Pair> scorable_pairs(const data::Corpus& corpus, const std::st
                                        const model::ModelOptions& model, const std::string& key) {
   const auto known = [&](const data::Pair& pair) {
     const bool task = std::any_of(model.tasks.begin(), model.tasks.end(), [&](const auto& t) { return t.name == pair.task; });
-    return task && std::find(model.languages.begin(), model.languages.end(), pair.language) != model.languages.end();
+    return task && std::find(model.languages.begin(), model.languages.end(), pair.base_language()) != model.languages.end();
   };
   std::vector<data::Pair> available, scorable;
   for (const data::Pair& pair : corpus.pairs_with(split)) {

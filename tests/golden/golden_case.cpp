@@ -265,10 +265,7 @@ void GoldenCase::check_forward_backward() {
   model_->begin_step(pairs, true);
   const at::Tensor loss = model_->loss(input.labelled, {});
   compare("outputs", "loss", loss, kLoss.wide, kLoss.narrow);
-  {
-    // In-place accumulation into the bound gradients happens outside the graph.
-    loss.backward();
-  }
+  loss.backward();
   check_gradients();
 }
 
@@ -318,8 +315,13 @@ void GoldenCase::check_adapters(const train::GeneratorGradient& generator) {
     const std::string prefix = "layer." + std::to_string(layer) + ".";
     const int64_t row = hypernetwork.has_layer_embedding() ? layer : 0;
     compare("outputs", prefix + "source", hyperx.sources()[row], kOutputs.wide, kOutputs.narrow);
-    // Without a layer embedding the original feeds one vector to all layers: its gradient is that of all of them.
-    compare("outputs", prefix + "source.grad", generator.source_gradient[row], kGradients.wide, kGradients.narrow);
+    // Without a layer embedding all layers read one vector; what is stored is each layer's own part of its gradient.
+    const at::Tensor source_gradient =
+        hypernetwork.has_layer_embedding()
+            ? generator.source_gradient[row]
+            : model::source_gradient(hypernetwork.generators()[static_cast<size_t>(layer)].weight,
+                                     hypernetwork.group_gradient(model_->hyperx()->theta_gradient(), static_cast<size_t>(layer)));
+    compare("outputs", prefix + "source.grad", source_gradient, kGradients.wide, kGradients.narrow);
     for (const model::ThetaPart& part : hypernetwork.parts()) {
       std::string name = part.name;
       if (name.rfind("norm_before_", 0) == 0) name = "pre_ln_" + name.substr(12);

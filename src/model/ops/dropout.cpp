@@ -94,12 +94,13 @@ at::Tensor apply_mask(const at::Tensor& x, const at::Tensor& residual, const Row
 class KeyedDropout : public torch::autograd::Function<KeyedDropout> {
  public:
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x, const at::Tensor& residual,
-                            const at::Tensor& slots, const at::Tensor& positions, double probability, int64_t key) {
+                            bool has_residual, const at::Tensor& slots, const at::Tensor& positions, double probability,
+                            int64_t key) {
     context->save_for_backward({slots, positions});
     context->saved_data["probability"] = probability;
     context->saved_data["key"] = key;
-    context->saved_data["residual"] = residual.defined();
-    return apply_mask(x, residual, {slots, positions}, probability, unpack(key));
+    context->saved_data["residual"] = has_residual;
+    return apply_mask(x, has_residual ? residual : at::Tensor(), {slots, positions}, probability, unpack(key));
   }
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
@@ -108,7 +109,7 @@ class KeyedDropout : public torch::autograd::Function<KeyedDropout> {
     const at::Tensor gradient = apply_mask(gradients[0], {}, {saved[0], saved[1]}, context->saved_data["probability"].toDouble(),
                                            unpack(context->saved_data["key"].toInt()));
     const bool residual = context->saved_data["residual"].toBool();
-    return {gradient, residual ? gradients[0] : at::Tensor(), {}, {}, {}, {}};
+    return {gradient, residual ? gradients[0] : at::Tensor(), {}, {}, {}, {}, {}};
   }
 
   static int64_t pack(PhiloxKey key) {
@@ -147,7 +148,8 @@ double dropout_scale(double probability) { return 65536.0 / (65536.0 - dropout_t
 
 at::Tensor keyed_dropout(const at::Tensor& x, const at::Tensor& residual, const RowKeys& rows, double probability,
                          PhiloxKey key) {
-  return KeyedDropout::apply(x, residual, rows.slots, rows.positions, probability, KeyedDropout::pack(key));
+  // A function's inputs must all be defined: x stands in for a residual that is not there, and is not read.
+  return KeyedDropout::apply(x, residual.defined() ? residual : x.detach(), residual.defined(), rows.slots, rows.positions, probability, KeyedDropout::pack(key));
 }
 
 at::Tensor keyed_dropout_mask(const RowKeys& rows, int64_t width, double probability, PhiloxKey key,

@@ -1,0 +1,120 @@
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+
+#include <ATen/core/grad_mode.h>
+
+#include "app/tensor/tensor_commands.h"
+#include "common/errors.h"
+#include "common/files.h"
+#include "common/log.h"
+#include "data/result_table.h"
+#include "trainer/checkpoint/run_dir.h"
+#include "trainer/comm/make_communicator.h"
+#include "trainer/comm/watchdog.h"
+#include "trainer/evaluation.h"
+#include "trainer/model_checkpoint.h"
+
+namespace hyperx {
+namespace {
+
+// RUN/checkpoints/step-N lies in RUN; a checkpoint elsewhere has its results beside it.
+std::string results_folder(const train::LoadedModel& loaded, const std::string& split) {
+  namespace fs = std::filesystem;
+  const fs::path checkpoint = fs::weakly_canonical(loaded.checkpoint);
+  const fs::path run = checkpoint.parent_path().filename() == "checkpoints" ? checkpoint.parent_path().parent_path()
+                                                                            : checkpoint.parent_path();
+  return train::RunDir{run.string()}.results(loaded.step, split);
+}
+
+// The keys that the command line or a file set for this evaluation, over what the model was trained with.
+Config evaluation_config(const CommandLine& line, const train::ModelInfo& info) {
+  Config config = line.config;
+  config.train.seed = info.config.train.seed;
+  if (!line.given("data.max_subwords")) config.data.max_subwords = info.config.data.max_subwords;
+  if (config.data.corpus.empty()) config.data.corpus = info.config.data.corpus;
+  return config;
+}
+
+bool is_scored_already(const std::string& path, const train::LoadedModel& loaded, const data::Corpus& corpus) {
+  if (!std::filesystem::exists(path)) return false;
+  const data::EvaluationResult result = data::read_result(path);
+  return result.checkpoint_sha256 == loaded.checkpoint_digest && result.corpus_sha256 == corpus.digest();
+}
+
+// A line a word, gold<TAB>predicted, an empty line after each sentence; `_` where there is no prediction.
+void write_predictions(const std::string& path, const data::Split& split, const std::vector<std::string>& labels,
+                       const train::SplitPredictions& predictions) {
+  std::string text;
+  size_t word = 0;
+  for (int64_t sentence = 0; word < predictions.labels.size(); ++sentence) {
+    for (const data::LabelId gold : split.labels_of(sentence)) {
+      const data::LabelId guess = predictions.labels[word++];
+      text += labels[static_cast<size_t>(gold)] + '\t' + (guess < 0 ? "_" : labels[static_cast<size_t>(guess)]) + '\n';
+    }
+    text += '\n';
+  }
+  write_file_atomically(path, text);
+}
+
+}  // namespace
+
+int run_evaluate(const CommandLine& line, comm::MpiSession& session, comm::RankProgress& progress) {
+  if (line.objects.size() != 1)
+    throw UserError(ExitCode::kUsage, "name one run or checkpoint: hyperx evaluate RUN|CHECKPOINT");
+  const at::NoGradGuard no_gradient;
+  const at::Device device = comm::choose_device(line.config.device, session);
+  set_threads(line.config, session);
+  const auto communicator = comm::make_communicator(line.config.parallel, device, session);
+  comm::WatchdogOptions options;
+  options.limits = comm::SectionLimits::of(line.config.parallel);
+  comm::Watchdog watchdog(session.info(), progress, options);
+  const auto section = watchdog.enter("evaluation", 0);
+
+  train::LoadedModel loaded = train::load_model(line.objects[0], line.config.model.encoder, line.config.train, device);
+  const Config config = evaluation_config(line, loaded.info);
+  const data::Corpus corpus = data::Corpus::open(config.data.corpus);
+  if (corpus.index().tokenizer_digest != loaded.info.tokenizer_digest)
+    throw UserError(ExitCode::kBadConfig, config.data.corpus + ": was prepared with another vocabulary than the model was trained with");
+  const std::string& split = config.eval.split;
+  const auto pairs = train::scorable_pairs(corpus, config.eval.pairs, split, loaded.model->options(), "eval.pairs");
+  if (pairs.empty()) throw UserError(ExitCode::kBadConfig, "no pair of " + config.data.corpus + " has a '" + split + "' split that this model can score");
+  const std::string folder = results_folder(loaded, split);
+
+  train::Evaluator evaluator(*loaded.model, corpus, *communicator, config, [&] { watchdog.beat(); });
+  std::vector<data::EvaluationResult> results;
+  for (const data::Pair& pair : pairs) {
+    const std::string path = data::result_path(folder, pair);
+    std::vector<int64_t> skip{communicator->rank() == 0 && !line.has_flag("force") && config.eval.limit == 0 && is_scored_already(path, loaded, corpus)};
+    if (communicator->all_reduce_max(skip)[0] != 0) {
+      log::info("{} {} is scored already: {}", pair.name(), split, path);
+      if (communicator->rank() == 0) results.push_back(data::read_result(path));
+      continue;
+    }
+    const auto start = std::chrono::steady_clock::now();
+    train::SplitPredictions predictions;
+    data::EvaluationResult result = evaluator.evaluate(pair, split, &predictions);
+    const auto& trained = loaded.info.trained_pairs;
+    result.trained = std::find(trained.begin(), trained.end(), pair) != trained.end();
+    result.checkpoint_sha256 = loaded.checkpoint_digest;
+    result.corpus_sha256 = corpus.digest();
+    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    log::info("{} {} {} {:.4f} ({} sentences, {:.0f} a second)", pair.name(), split, result.main_metric, result.main_value(),
+              result.sentences, static_cast<double>(result.sentences) / std::max(seconds, 1e-9));
+    if (result.unlabelled_words + result.truncated_words > 0)
+      log::info("{} {}: {} words without a sub-word and {} beyond data.max_subwords count as wrong", pair.name(), split,
+                result.unlabelled_words, result.truncated_words);
+    if (communicator->rank() == 0) {
+      make_folders(folder);
+      if (config.eval.predictions && !predictions.labels.empty())
+        write_predictions(folder + "/" + pair.file_name() + ".tsv", corpus.split(pair, split), corpus.labels(pair.task), predictions);
+      if (config.eval.limit == 0) data::write_result(folder, result);
+      results.push_back(std::move(result));
+    }
+  }
+  if (communicator->rank() == 0) std::fputs(data::results_table(results).c_str(), stdout);
+  return static_cast<int>(ExitCode::kDone);
+}
+
+}  // namespace hyperx

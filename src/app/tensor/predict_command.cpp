@@ -1,0 +1,178 @@
+#include <cstdio>
+#include <fstream>
+#include <iostream>
+
+#include <ATen/Parallel.h>
+#include <ATen/core/grad_mode.h>
+
+#include "app/tensor/tensor_commands.h"
+#include "common/errors.h"
+#include "common/log.h"
+#include "common/progress.h"
+#include "data/prediction_file.h"
+#include "data/word_piece.h"
+#include "trainer/comm/mpi_session.h"
+#include "trainer/evaluation.h"
+#include "trainer/model_checkpoint.h"
+
+namespace hyperx {
+namespace {
+
+constexpr size_t kChunkSentences = 512;
+
+// Sentences packed for the model, and where each label belongs.
+struct PackedChunk {
+  data::Batch batch;
+  std::vector<std::pair<size_t, size_t>> words;  // [labels] sentence and word
+};
+
+// Tags the words of files with one task and language of a model.
+class Tagger {
+ public:
+  Tagger(train::LoadedModel loaded, const data::Pair& pair, int max_subwords, int batch_tokens)
+      : loaded_(std::move(loaded)),
+        tokenizer_(data::WordPiece::load(encoder_folder(loaded_.info.encoder_source))),
+        max_subwords_(max_subwords),
+        batch_tokens_(batch_tokens) {
+    for (const data::TaskInfo& task : loaded_.info.tasks)
+      if (task.name == pair.task) task_ = task;
+    if (task_.labels.empty())
+      throw UserError(ExitCode::kBadConfig, "--task " + pair.task + ": the model has no tagging head of that name");
+    if (tokenizer_.digest() != loaded_.info.tokenizer_digest)
+      throw UserError(ExitCode::kBadData, loaded_.info.encoder_source + ": its vocabulary is not the one the model was trained with");
+    loaded_.model->begin_step({pair}, false);
+  }
+
+  std::vector<std::vector<std::string>> tag(const std::vector<std::vector<std::string>>& sentences) {
+    const std::string none = task_.name == "pos" ? "_" : "O";
+    std::vector<std::vector<std::string>> tags;
+    for (const auto& sentence : sentences) tags.emplace_back(sentence.size(), none);
+    PackedChunk chunk = empty_chunk();
+    for (size_t i = 0; i < sentences.size(); ++i) {
+      if (sentences[i].empty()) continue;
+      append(chunk, i, sentences[i]);
+      if (chunk.batch.tokens() >= batch_tokens_) run(chunk, tags);
+    }
+    if (chunk.batch.tokens() > 0) run(chunk, tags);
+    return tags;
+  }
+
+  int64_t words = 0, truncated = 0, unlabelled = 0;
+
+ private:
+  static std::string encoder_folder(const std::string& source) {
+    return source.rfind("random:", 0) == 0 ? source.substr(7) : source;
+  }
+
+  static PackedChunk empty_chunk() {
+    PackedChunk chunk;
+    chunk.batch.sentence_starts.push_back(0);
+    return chunk;
+  }
+
+  void append(PackedChunk& chunk, size_t index, const std::vector<std::string>& sentence) {
+    data::Batch& batch = chunk.batch;
+    const int64_t first = batch.tokens();
+    batch.input_ids.push_back(tokenizer_.cls_id());
+    std::vector<int32_t> ids;
+    for (size_t w = 0; w < sentence.size(); ++w) {
+      ++words;
+      ids.clear();
+      tokenizer_.tokenize_word(sentence[w], ids);
+      const int64_t used = batch.tokens() - first;  // [CLS] and sub-words so far
+      if (ids.empty()) {
+        ++unlabelled;
+      } else if (used + 1 >= max_subwords_) {
+        ++truncated;
+      } else {
+        chunk.words.emplace_back(index, w);
+        batch.label_positions.push_back(batch.tokens());
+        batch.labels.push_back(0);
+      }
+      for (const int32_t id : ids)
+        if (batch.tokens() - first + 1 < max_subwords_) batch.input_ids.push_back(id);
+    }
+    batch.input_ids.push_back(tokenizer_.sep_id());
+    for (int64_t position = 0; position < batch.tokens() - first; ++position) batch.positions.push_back(position);
+    batch.sentence_starts.push_back(static_cast<int32_t>(batch.tokens()));
+    batch.sentence_slots.push_back(static_cast<int64_t>(index));
+  }
+
+  void run(PackedChunk& chunk, std::vector<std::vector<std::string>>& tags) {
+    data::Segment segment;
+    segment.token_end = static_cast<int>(chunk.batch.tokens());
+    segment.sentence_end = static_cast<int>(chunk.batch.sentences());
+    segment.label_end = static_cast<int>(chunk.words.size());
+    segment.label_count = segment.label_end;
+    chunk.batch.segments = {segment};
+    if (!chunk.words.empty()) {
+      const auto best = train::best_labels(loaded_.model->logits(loaded_.model->pack(chunk.batch)).at(0));
+      for (size_t i = 0; i < best.size(); ++i)
+        tags[chunk.words[i].first][chunk.words[i].second] = task_.labels[static_cast<size_t>(best[i])];
+    }
+    chunk = empty_chunk();
+  }
+
+  train::LoadedModel loaded_;
+  data::WordPiece tokenizer_;
+  int max_subwords_, batch_tokens_;
+  data::TaskInfo task_;
+};
+
+data::SourceFormat format_of(const std::string& asked, const std::string& path) {
+  if (asked != "auto") return data::parse_source_format(asked, "--format");
+  if (path == "-") return data::SourceFormat::kText;
+  if (path.size() > 4 && path.compare(path.size() - 4, 4, ".txt") == 0) return data::SourceFormat::kText;
+  return data::guess_source_format(path);
+}
+
+void tag_file(const std::string& path, const CommandLine& line, Tagger& tagger, std::ostream& out) {
+  data::SourceSpec spec;
+  spec.path = path;
+  spec.format = format_of(line.flag("format", "auto"), path);
+  spec.read_tags = false;
+  spec.keep_multiword = line.config.data.pos_multiword == "keep";
+  data::require_format_for(line.flag("task"), spec.format);
+  data::PredictionInput input(spec, data::parse_word_split(line.flag("words", "auto")));
+  Progress progress("tag " + path, 0, "sentences");
+  data::TaggingChunk chunk;
+  while (input.next(chunk, kChunkSentences)) {
+    out << chunk.with_tags(tagger.tag(chunk.words));
+    if (!out) throw SystemError("the output cannot be written: " + errno_text());
+    progress.advance(static_cast<int64_t>(chunk.words.size()));
+  }
+}
+
+}  // namespace
+
+int run_predict(const CommandLine& line) {
+  if (line.objects.empty()) throw UserError(ExitCode::kUsage, "name a run or checkpoint: hyperx predict RUN|CHECKPOINT --task T --language L [FILE]...");
+  for (const char* flag : {"task", "language"})
+    if (!line.has_flag(flag)) throw UserError(ExitCode::kUsage, std::string("--") + flag + " is not given");
+  const at::NoGradGuard no_gradient;
+  if (line.config.threads > 0) at::set_num_threads(line.config.threads);
+  if (line.config.device == "cuda") throw UserError(ExitCode::kBadConfig, "device: predict runs on the CPU in this version");
+
+  const data::Pair pair{line.flag("task"), line.flag("language")};
+  train::LoadedModel loaded = train::load_model(line.objects[0], line.config.model.encoder, line.config.train, at::kCPU);
+  const int max_subwords = line.given("data.max_subwords") ? line.config.data.max_subwords : loaded.info.config.data.max_subwords;
+  Tagger tagger(std::move(loaded), pair, max_subwords, line.config.eval.batch_tokens);
+
+  std::vector<std::string> files(line.objects.begin() + 1, line.objects.end());
+  if (files.empty()) files.push_back("-");
+  std::ofstream file;
+  if (line.has_flag("output")) {
+    file.open(line.flag("output"), std::ios::binary | std::ios::trunc);
+    if (!file) throw UserError(ExitCode::kCannotCreate, line.flag("output") + ": cannot be created: " + errno_text());
+  }
+  std::ostream& out = line.has_flag("output") ? file : std::cout;
+  for (const std::string& path : files) tag_file(path, line, tagger, out);
+  out.flush();
+  if (!out) throw SystemError("the output cannot be written: " + errno_text());
+  if (tagger.truncated + tagger.unlabelled > 0)
+    log::warning("{} of {} words got no prediction: {} beyond data.max_subwords = {}, {} without a sub-word", tagger.truncated + tagger.unlabelled,
+                 tagger.words, tagger.truncated, max_subwords, tagger.unlabelled);
+  return static_cast<int>(ExitCode::kDone);
+}
+
+}  // namespace hyperx

@@ -1,0 +1,18 @@
+#pragma once
+
+#include "common/config.h"
+#include "trainer/comm/mpi_session.h"
+#include "trainer/comm/rank_progress.h"
+
+// The commands of the tensor library. Each is the whole work of one rank and returns its exit code.
+namespace hyperx {
+
+int run_train(const CommandLine& line, comm::MpiSession& session, comm::RankProgress& progress);
+int run_evaluate(const CommandLine& line, comm::MpiSession& session, comm::RankProgress& progress);
+int run_predict(const CommandLine& line);  // alone, without MPI
+
+// CPUs that this rank may use: `threads`, or what the affinity mask allows, shared by the ranks of the host when they are not bound
+// apart. Sets LibTorch's number of threads.
+int set_threads(const Config& config, const comm::MpiSession& session);
+
+}  // namespace hyperx

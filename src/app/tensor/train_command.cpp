@@ -1,0 +1,184 @@
+#include <algorithm>
+#include <filesystem>
+#include <optional>
+#include <set>
+
+#include "app/tensor/tensor_commands.h"
+#include "common/errors.h"
+#include "common/log.h"
+#include "common/progress.h"
+#include "data/word_piece.h"
+#include "model/encoder_weights.h"
+#include "trainer/comm/make_communicator.h"
+#include "trainer/trainer.h"
+
+namespace hyperx {
+namespace {
+
+using train::RunDir;
+
+void require(const std::string& value, const char* key, const char* what) {
+  if (value.empty()) throw UserError(ExitCode::kBadConfig, std::string(key) + " is not set: " + what);
+}
+
+// The folder whose vocab.txt belongs to model.encoder.
+std::string vocabulary_folder(const std::string& encoder) {
+  static const std::string kRandom = "random:";
+  return encoder.rfind(kRandom, 0) == 0 ? encoder.substr(kRandom.size()) : encoder;
+}
+
+// One rank reads the index and sends it to all.
+data::Corpus open_corpus(const std::string& folder, comm::Communicator& communicator) {
+  std::string index;
+  if (communicator.rank() == 0) index = data::Corpus::open(folder).index_text();
+  communicator.broadcast_bytes(index);
+  return data::Corpus::from_index(folder, index);
+}
+
+// The corpus must have been tokenised with the encoder's vocabulary: ids of another mean nothing to it.
+void check_tokenizer(const data::Corpus& corpus, const Config& config, const model::EncoderSpec& spec) {
+  const std::string folder = vocabulary_folder(config.model.encoder);
+  const data::WordPiece tokenizer = data::WordPiece::load(folder);
+  if (tokenizer.digest() != corpus.index().tokenizer_digest)
+    throw UserError(ExitCode::kBadConfig, config.data.corpus + ": was prepared with another vocabulary than " + folder +
+                                              " has; prepare it again with --model.encoder " + config.model.encoder);
+  if (corpus.index().vocabulary_size > spec.vocabulary)
+    throw UserError(ExitCode::kBadData, folder + ": vocab.txt has " + std::to_string(corpus.index().vocabulary_size) +
+                                            " sub-words, config.json says vocab_size " + std::to_string(spec.vocabulary));
+}
+
+train::ModelInfo describe_model(const Config& config, const data::Corpus& corpus, const std::vector<data::Pair>& pairs,
+                                const model::EncoderWeights& encoder) {
+  train::ModelInfo info;
+  info.config = config;
+  std::set<std::string> tasks, languages;
+  for (const data::Pair& pair : pairs) {
+    tasks.insert(pair.task);
+    languages.insert(pair.base_language());
+  }
+  for (const std::string& name : tasks) {
+    data::TaskInfo task = data::task_info(name, corpus.index().pos_multiword);
+    if (!task.masked) task.labels = corpus.labels(name);
+    info.tasks.push_back(std::move(task));
+  }
+  info.languages.assign(languages.begin(), languages.end());
+  info.trained_pairs = pairs;
+  info.encoder_source = encoder.source;
+  info.encoder_digest = encoder.digest;
+  info.tokenizer_digest = corpus.index().tokenizer_digest;
+  info.corpus_digest = corpus.digest();
+  return info;
+}
+
+// Starts from another checkpoint's weights: same names and shapes are taken, the rest stays as drawn and is named.
+void take_initial_weights(const std::string& from, model::Model& model) {
+  const train::Checkpoint checkpoint = train::Checkpoint::open(train::resolve_checkpoint(from));
+  const train::LoadReport report = checkpoint.load_model_partly(train::model_targets(model));
+  log::info("weights of {} taken", checkpoint.folder());
+  for (const std::string& name : report.missing) log::warning("{} has no {}: it starts fresh", from, name);
+  for (const std::string& name : report.unused) log::warning("{} of {} is not used", name, from);
+}
+
+// The newest whole checkpoint of the run, agreed by all ranks; rank 0 sets damaged ones aside.
+std::optional<std::string> find_resume_point(const RunDir& run, comm::Communicator& communicator) {
+  std::string folder;
+  if (communicator.rank() == 0) {
+    const train::FoundCheckpoint found = train::find_latest_whole(run.checkpoints());
+    train::set_aside_damaged(found);
+    folder = found.folder;
+  }
+  communicator.broadcast_bytes(folder);
+  return folder.empty() ? std::nullopt : std::optional<std::string>(folder);
+}
+
+std::vector<train::HostRow> host_rows(const comm::MpiSession& session, at::Device device, int threads) {
+  const auto texts = session.gather_texts(std::to_string(session.info().local_rank) + "\t" + device.str() + "\t" +
+                                          std::to_string(::getpid()) + "\t" + std::to_string(threads));
+  std::vector<train::HostRow> rows;
+  for (size_t rank = 0; rank < texts.size(); ++rank) {
+    train::HostRow row;
+    row.rank = static_cast<int>(rank);
+    row.host = session.info().hosts.at(rank);
+    char name[64] = "";
+    long pid = 0;
+    if (std::sscanf(texts[rank].c_str(), "%d\t%63[^\t]\t%ld\t%d", &row.local_rank, name, &pid, &row.threads) != 4)
+      throw SystemError("a rank described itself as '" + texts[rank] + "'");
+    row.device = name;
+    row.pid = pid;
+    rows.push_back(row);
+  }
+  return rows;
+}
+
+int train_in(const CommandLine& line, comm::MpiSession& session, comm::Communicator& communicator, at::Device device,
+             comm::Watchdog& watchdog, comm::StopRequest& stop, const RunDir& run, int threads) {
+  const Config& config = line.config;
+  const std::vector<train::HostRow> hosts = host_rows(session, device, threads);
+  if (communicator.rank() == 0)
+    train::write_run_description(run, dump_config(config), train::describe_environment({line.command}), hosts);
+
+  const data::Corpus corpus = open_corpus(config.data.corpus, communicator);
+  const std::vector<data::Pair> pairs = data::select_pairs(config.train.pairs, corpus.pairs_with("train"), "train.pairs");
+  const model::EncoderWeights encoder = model::load_encoder(config.model.encoder, config.train.seed);
+  if (communicator.rank() == 0) check_tokenizer(corpus, config, encoder.spec);
+  train::ModelInfo info = describe_model(config, corpus, pairs, encoder);
+  model::Model model(encoder, {config.model, info.tasks, info.languages, config.train.seed,
+                               train::compute_type(config.train, device), device});
+  const std::optional<std::string> resume_from = find_resume_point(run, communicator);
+  if (!resume_from && !config.train.init_from.empty()) take_initial_weights(config.train.init_from, model);
+  train::Trainer trainer({config, run, communicator, watchdog, stop, corpus, model, std::move(info), pairs, resume_from});
+  return static_cast<int>(trainer.run());
+}
+
+}  // namespace
+
+int run_train(const CommandLine& line, comm::MpiSession& session, comm::RankProgress& progress) {
+  const Config& config = line.config;
+  validate(config);
+  require(config.run.dir, "run.dir", "name the folder for the run's checkpoints, logs and results");
+  require(config.data.corpus, "data.corpus", "name the folder that `hyperx prepare` wrote");
+  require(config.train.pairs, "train.pairs", "name pairs such as pos:en,mlm:*");
+
+  comm::StopRequest stop;
+  const at::Device device = comm::choose_device(config.device, session);
+  const int threads = set_threads(config, session);
+  const auto communicator = comm::make_communicator(config.parallel, device, session);
+  const bool resume = line.has_flag("resume");
+  RunDir run{config.run.dir};
+  std::optional<train::RunLock> lock;
+  if (communicator->rank() == 0) {
+    run = train::open_run_dir(config.run.dir, resume);
+    lock.emplace(run);
+    log::add_file(run.log());
+  }
+  communicator->barrier();  // the folder is there for all
+
+  const auto record_failure = [&](const comm::FailureReport& report) {
+    train::RunState state;
+    try {
+      state = train::read_run_state(run);
+    } catch (const UserError&) {  // failed before its first state was written
+    }
+    state.state = "failed";
+    state.failure = train::RunFailure{report.rank, report.host, std::max<int64_t>(report.step, 0), report.section, report.reason};
+    train::write_run_state(run, state);
+  };
+  comm::WatchdogOptions options;
+  options.limits = comm::SectionLimits::of(config.parallel);
+  options.folder = run.path + "/ranks";
+  options.on_failure = record_failure;
+  comm::Watchdog watchdog(session.info(), progress, options);
+  watchdog.watch(communicator.get());
+  try {
+    const int code = train_in(line, session, *communicator, device, watchdog, stop, run, threads);
+    watchdog.watch(nullptr);
+    return code;
+  } catch (const std::exception& error) {
+    const comm::RankProgress::Place place = progress.failure();
+    record_failure({session.rank(), session.info().host(), place.section, place.step, error.what(), 0});
+    watchdog.watch(nullptr);
+    throw;
+  }
+}
+
+}  // namespace hyperx

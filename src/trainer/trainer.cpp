@@ -1,0 +1,248 @@
+#include "trainer/trainer.h"
+
+#include <torch/torch.h>
+
+#include <chrono>
+#include <cmath>
+
+#include "common/log.h"
+#include "common/progress.h"
+#include "trainer/schedule.h"
+
+namespace hyperx::train {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+data::Mixture make_mixture(const TrainerParts& parts) {
+  std::vector<data::MixturePair> pairs;
+  for (const data::Pair& pair : parts.train_pairs) {
+    const data::SplitEntry* const split = parts.corpus.entry(pair).find_split("train");
+    pairs.push_back({pair, split->counts.sentences});
+  }
+  return data::Mixture(std::move(pairs), parts.config.train);
+}
+
+OptimizerOptions optimizer_options(const TrainConfig& config) {
+  OptimizerOptions options;
+  options.clip_norm = config.clip_norm;
+  options.adam.weight_decay = config.weight_decay;
+  return options;
+}
+
+ExchangeKind exchange_kind(const TrainerParts& parts) {
+  if (parts.model.hyperx() == nullptr) return ExchangeKind::kFactors;
+  const model::Hypernetwork& hypernetwork = parts.model.hyperx()->hypernetwork();
+  const ExchangeSizes sizes{parts.config.train.pairs_per_step, hypernetwork.layers(), hypernetwork.theta_size(),
+                            hypernetwork.projected_size(), static_cast<int64_t>(hypernetwork.generators().size())};
+  return choose_exchange(parts.config, sizes, parts.communicator.size());
+}
+
+}  // namespace
+
+Trainer::Trainer(TrainerParts parts)
+    : parts_(std::move(parts)),
+      config_(parts_.config),
+      mixture_(make_mixture(parts_)),
+      maker_(parts_.corpus, parts_.train_pairs, "train", config_.data.max_subwords, config_.train.seed),
+      optimizer_(parts_.model, optimizer_options(config_.train)),
+      exchange_(parts_.communicator, parts_.model, optimizer_, exchange_kind(parts_),
+                config_.train.generator_gradient == "dense") {
+  if (parts_.resume_from) resume(*parts_.resume_from);
+  const bool writes = parts_.communicator.rank() == 0;
+  RunState run_state;
+  run_state.step = state_.step;
+  run_state.steps = mixture_.total_steps();
+  run_state.world_size = parts_.communicator.size();
+  run_state.started = utc_time();
+  run_state.best_score = state_.best_score;
+  if (state_.step > 0) run_state.checkpoint = checkpoint_name(state_.step);
+  log_ = std::make_unique<RunLog>(parts_.run, writes, state_.step, mixture_.total_steps(), run_state);
+  if (writes)
+    writer_ = std::make_unique<CheckpointWriter>(
+        CheckpointWriterOptions{parts_.run.checkpoints(), config_.checkpoint.keep_last, config_.checkpoint.keep_best});
+  if (state_.step < mixture_.total_steps()) {
+    data::BatchLoader::Options options;
+    options.rank = parts_.communicator.rank();
+    options.ranks = parts_.communicator.size();
+    options.mode = exchange_.share_mode();
+    options.micro_batch_tokens = config_.train.micro_batch_tokens;
+    options.first_step = state_.step;
+    loader_ = std::make_unique<data::BatchLoader>(maker_, mixture_, options);
+  }
+}
+
+void Trainer::resume(const std::string& folder) {
+  const Checkpoint checkpoint = Checkpoint::open(folder);
+  checkpoint.load_model(model_targets(parts_.model));
+  checkpoint.load_optimizer(optimizer_targets(optimizer_));
+  state_ = TrainingState::from_json(checkpoint.train_state(), folder);
+  for (const auto& [name, count] : state_.update_counts) optimizer_.set_count(name, count);
+  if (mixture_.cursors(state_.step) != state_.cursors)
+    throw UserError(ExitCode::kBadConfig, folder + ": its place in the data is not what this corpus and configuration give at step " +
+                                              std::to_string(state_.step) +
+                                              ": train.seed, train.pairs, train.batch_sentences, train.temperature and the corpus "
+                                              "must be those of the run");
+  saved_step_ = state_.step;
+  log::info("resumed from {} at step {}", folder, state_.step);
+}
+
+ExitCode Trainer::run() {
+  log_start();
+  log_->set_state("running");
+  Control control;
+  while (state_.step < mixture_.total_steps() && !control.stop) {
+    const auto section = parts_.watchdog.enter("step", state_.step + 1);
+    const Clock::time_point start = Clock::now();
+    const int64_t sent_before = parts_.communicator.bytes_sent();
+    const data::StepBatch batch = loader_->next(state_.step);                               // 1 sample
+    std::vector<double> losses = forward_backward(batch);                                   // 2, 3 forward and backward
+    const GeneratorGradient gradient = exchange_.exchange(losses, batch.owners);            // 4 exchange
+    StepRecord record;
+    record.learning_rate = learning_rate(config_.train, state_.step, mixture_.total_steps());
+    const UpdateReport report = optimizer_.update(gradient, record.learning_rate);          // 5 update
+    ++state_.step;
+    record.step = state_.step;
+    record.pair = pair_names(batch);
+    for (const double loss : losses) record.loss += loss / static_cast<double>(losses.size());
+    for (const data::DrawSummary& draw : batch.draws) {
+      record.sentences += draw.sentences;
+      record.tokens += draw.tokens;
+      record.labelled += draw.label_count;
+    }
+    record.gradient_norm = report.gradient_norm;
+    record.bytes_sent = parts_.communicator.bytes_sent() - sent_before;
+    record.skipped = !report.finite;
+    record.seconds = seconds_since(start);
+    log_->step(record);
+    check_finite(report, batch);
+    control = agree();                                                                      // 6 agree: all ranks as one
+    if (control.evaluate) evaluate();
+    if (control.save) save();
+  }
+  if (saved_step_ != state_.step) save();
+  if (writer_) {
+    const auto section = parts_.watchdog.enter("checkpoint", state_.step);
+    writer_->wait();
+    if (writer_->failure()) throw SystemError("the last checkpoint could not be saved: " + *writer_->failure());
+  }
+  parts_.communicator.barrier();
+  const bool finished = state_.step >= mixture_.total_steps();
+  log_->state().checkpoint = checkpoint_name(state_.step);
+  log_->set_state(finished ? "finished" : "saved");
+  if (!finished)
+    log::info("stopped by {} at step {}: all is saved; the same line with --resume auto goes on",
+              comm::StopRequest::name(control.signal), state_.step);
+  return finished ? ExitCode::kDone : ExitCode::kSavedRunAgain;
+}
+
+std::vector<double> Trainer::forward_backward(const data::StepBatch& batch) {
+  std::vector<data::Pair> pairs;
+  for (const data::DrawSummary& draw : batch.draws) pairs.push_back(maker_.pairs()[static_cast<size_t>(draw.pair)]);
+  parts_.model.begin_step(pairs, true);
+  std::vector<double> losses(batch.draws.size(), 0.0);
+  const model::DropoutStream dropout{config_.train.seed, state_.step, true};
+  for (const data::Batch& piece : batch.pieces) {
+    const model::PackedBatch packed = parts_.model.pack(piece);
+    std::vector<at::Tensor> part_losses;
+    const at::Tensor loss = parts_.model.loss(packed, dropout, &part_losses);
+    if (loss.defined()) loss.backward();  // not defined: no masked token in this piece
+    for (size_t i = 0; i < packed.parts.size(); ++i) losses[static_cast<size_t>(packed.parts[i].pair)] += part_losses[i].item<double>();
+  }
+  return losses;
+}
+
+void Trainer::check_finite(const UpdateReport& report, const data::StepBatch& batch) {
+  if (report.finite) {
+    state_.skipped_in_a_row = 0;
+    return;
+  }
+  ++state_.skipped_steps;
+  ++state_.skipped_in_a_row;
+  if (parts_.communicator.rank() == 0)
+    log::warning("step {} {}: the gradient's norm is not finite: update skipped on all ranks ({} so far)", state_.step,
+                 pair_names(batch), state_.skipped_steps);
+  if (state_.skipped_in_a_row >= config_.train.nonfinite_limit)
+    throw UserError(ExitCode::kBadData, "the training diverged: the gradient was not finite " +
+                                            std::to_string(state_.skipped_in_a_row) + " times in a row, last at step " +
+                                            std::to_string(state_.step) + " with " + pair_names(batch) +
+                                            ". Go on from the last checkpoint with a lower train.learning_rate");
+}
+
+Trainer::Control Trainer::agree() {
+  const auto is_due = [&](int64_t every) { return every > 0 && state_.step % every == 0; };
+  Control control;
+  control.signal = static_cast<int>(parts_.communicator.all_reduce_max({parts_.stop.signal()})[0]);
+  control.stop = control.signal != 0;
+  control.evaluate = !control.stop && is_due(config_.eval.every);
+  control.save = control.stop || is_due(config_.checkpoint.every);
+  return control;
+}
+
+void Trainer::evaluate() {
+  const auto section = parts_.watchdog.enter("evaluation", state_.step);
+  const Clock::time_point start = Clock::now();
+  Evaluator evaluator(parts_.model, parts_.corpus, parts_.communicator, config_, [&] { parts_.watchdog.beat(); });
+  const std::string& split = config_.eval.split;
+  const auto pairs = scorable_pairs(parts_.corpus, config_.eval.pairs, split, parts_.model.options(), "eval.pairs");
+  const auto deciding = scorable_pairs(parts_.corpus, config_.checkpoint.select.empty() ? config_.eval.pairs : config_.checkpoint.select,
+                                       split, parts_.model.options(), "checkpoint.select");
+  std::vector<data::EvaluationResult> results;
+  double score = 0;
+  int64_t scored = 0;
+  for (const data::Pair& pair : pairs) {
+    results.push_back(evaluator.evaluate(pair, split));
+    const bool counts = pair.task != "mlm" && std::find(deciding.begin(), deciding.end(), pair) != deciding.end();
+    if (!counts) continue;
+    score += results.back().main_value();
+    ++scored;
+  }
+  evaluated_step_ = state_.step;
+  step_score_.reset();
+  if (scored > 0) step_score_ = score / static_cast<double>(scored);
+  if (step_score_ && (!state_.best_score || *step_score_ > *state_.best_score)) state_.best_score = step_score_;
+  log_->state().best_score = state_.best_score;
+  log_->evaluation(state_.step, results, seconds_since(start));
+}
+
+void Trainer::save() {
+  saved_step_ = state_.step;
+  if (!writer_) return;
+  const auto section = parts_.watchdog.enter("checkpoint", state_.step);
+  state_.cursors = mixture_.cursors(state_.step);
+  state_.update_counts = optimizer_.counts();
+  CheckpointContent content;
+  content.step = state_.step;
+  content.model = model_tensors(parts_.model);
+  content.optimizer = optimizer_tensors(optimizer_);
+  content.model_info = parts_.info.to_json();
+  content.train_state = state_.to_json();
+  content.manifest = {{"world_size", parts_.communicator.size()}, {"config", dump_config(config_)}};
+  if (evaluated_step_ == state_.step) content.score = step_score_;
+  const CheckpointPause pause = writer_->submit(content);
+  log_->state().checkpoint = checkpoint_name(state_.step);
+  log_->checkpoint(state_.step, pause.seconds, pause.waited_seconds, pause.bytes);
+}
+
+std::string Trainer::pair_names(const data::StepBatch& batch) const {
+  std::string names;
+  for (const data::DrawSummary& draw : batch.draws) {
+    if (!names.empty()) names += ',';
+    names += maker_.pairs()[static_cast<size_t>(draw.pair)].name();
+  }
+  return names;
+}
+
+void Trainer::log_start() const {
+  const auto& communicator = parts_.communicator;
+  log::info("{} ranks ({}), {} threads each, products in {}, exchange {}, {} trained values", communicator.size(),
+            communicator.backend(), at::get_num_threads(), c10::toString(parts_.model.options().compute),
+            exchange_name(exchange_.kind()), format_count(static_cast<double>(parts_.model.trained_element_count())));
+  for (size_t i = 0; i < mixture_.pairs().size(); ++i)
+    log::info("  {:<10} {:>7} sentences, {:>6} batches, drawn {:.1f} %", mixture_.pairs()[i].pair.name(), mixture_.pairs()[i].sentences,
+              mixture_.batch_counts()[i], 100.0 * mixture_.probabilities()[i]);
+}
+
+}  // namespace hyperx::train

@@ -1,0 +1,77 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "common/config.h"
+#include "common/errors.h"
+#include "data/batch_loader.h"
+#include "data/batch_maker.h"
+#include "data/corpus.h"
+#include "data/mixture.h"
+#include "model/model.h"
+#include "trainer/checkpoint/checkpoint_writer.h"
+#include "trainer/comm/communicator.h"
+#include "trainer/comm/stop_request.h"
+#include "trainer/comm/watchdog.h"
+#include "trainer/evaluation.h"
+#include "trainer/gradient_exchange.h"
+#include "trainer/model_checkpoint.h"
+#include "trainer/optimizer.h"
+#include "trainer/run_log.h"
+#include "trainer/training_state.h"
+
+namespace hyperx::train {
+
+// What a trainer works with; all outlive it.
+struct TrainerParts {
+  const Config& config;
+  const RunDir& run;
+  comm::Communicator& communicator;
+  comm::Watchdog& watchdog;
+  comm::StopRequest& stop;
+  const data::Corpus& corpus;
+  model::Model& model;
+  ModelInfo info;
+  std::vector<data::Pair> train_pairs;
+  std::optional<std::string> resume_from;  // checkpoint folder
+};
+
+// The training loop (DESIGN.md section 7). All ranks run it; rank 0 writes.
+class Trainer {
+ public:
+  explicit Trainer(TrainerParts parts);
+  // Trains to the end, or to the next step boundary after a signal: kDone or kSavedRunAgain.
+  ExitCode run();
+
+ private:
+  // What all ranks do as one after a step.
+  struct Control {
+    bool evaluate = false, save = false, stop = false;
+    int signal = 0;
+  };
+  void resume(const std::string& checkpoint);
+  std::vector<double> forward_backward(const data::StepBatch& batch);
+  void check_finite(const UpdateReport& report, const data::StepBatch& batch);
+  Control agree();
+  void evaluate();
+  void save();
+  void log_start() const;
+  std::string pair_names(const data::StepBatch& batch) const;
+
+  TrainerParts parts_;
+  const Config& config_;
+  data::Mixture mixture_;
+  data::BatchMaker maker_;
+  Optimizer optimizer_;
+  GradientExchange exchange_;
+  TrainingState state_;
+  std::optional<double> step_score_;  // of the evaluation at this very step
+  int64_t evaluated_step_ = -1, saved_step_ = -1;
+  std::unique_ptr<data::BatchLoader> loader_;
+  std::unique_ptr<CheckpointWriter> writer_;  // rank 0
+  std::unique_ptr<RunLog> log_;
+};
+
+}  // namespace hyperx::train

@@ -1,0 +1,35 @@
+#include "trainer/training_state.h"
+
+#include "common/errors.h"
+
+namespace hyperx::train {
+
+using nlohmann::json;
+
+json TrainingState::to_json() const {
+  json counts = json::object();
+  for (const auto& [name, count] : update_counts) counts[name] = count;
+  return {{"step", step},
+          {"skipped_steps", skipped_steps},
+          {"skipped_in_a_row", skipped_in_a_row},
+          {"cursors", cursors},
+          {"best_score", best_score ? json(*best_score) : json()},
+          {"update_counts", counts}};
+}
+
+TrainingState TrainingState::from_json(const json& object, const std::string& origin) {
+  TrainingState state;
+  try {
+    state.step = object.at("step");
+    state.skipped_steps = object.at("skipped_steps");
+    state.skipped_in_a_row = object.at("skipped_in_a_row");
+    state.cursors = object.at("cursors").get<std::vector<int64_t>>();
+    if (!object.at("best_score").is_null()) state.best_score = object.at("best_score").get<double>();
+    for (const auto& [name, count] : object.at("update_counts").items()) state.update_counts.emplace_back(name, count.get<int64_t>());
+  } catch (const json::exception& error) {
+    throw UserError(ExitCode::kBadData, origin + ": its training state cannot be read: " + error.what());
+  }
+  return state;
+}
+
+}  // namespace hyperx::train
