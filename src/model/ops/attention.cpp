@@ -4,11 +4,13 @@
 #include <torch/torch.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <vector>
 
 #include "common/errors.h"
 #include "model/ops/philox_lanes.h"
+#include "model/ops/small_gemm.h"
 
 namespace hyperx::model {
 namespace {
@@ -30,24 +32,6 @@ struct Head {
 };
 
 template <class T>
-HYPERX_INLINE void transpose(const T* in, int64_t rows, int64_t columns, int64_t stride, T* out) {
-  for (int64_t r = 0; r < rows; ++r)
-    for (int64_t c = 0; c < columns; ++c) out[c * rows + r] = in[r * stride + c];
-}
-
-// out[j] = Σ_d a[d] bT[d][j] for j < n.
-template <class T>
-HYPERX_INLINE void row_times_matrix(const T* HYPERX_RESTRICT a, const T* HYPERX_RESTRICT b, int64_t depth, int64_t n,
-                                    int64_t b_stride, T* HYPERX_RESTRICT out) {
-  for (int64_t j = 0; j < n; ++j) out[j] = T(0);
-  for (int64_t d = 0; d < depth; ++d) {
-    const T factor = a[d];
-    const T* HYPERX_RESTRICT row = b + d * b_stride;
-    for (int64_t j = 0; j < n; ++j) out[j] += factor * row[j];
-  }
-}
-
-template <class T>
 HYPERX_INLINE void dropout_row_mask(const Head<T>& head, int64_t row, T* mask) {
   for (int64_t begin = 0; begin < head.length; begin += 8 * kPhiloxLanes) {
     const int count = static_cast<int>(std::min<int64_t>(8 * kPhiloxLanes, head.length - begin));
@@ -56,70 +40,88 @@ HYPERX_INLINE void dropout_row_mask(const Head<T>& head, int64_t row, T* mask) {
   }
 }
 
+// exp(x) for x <= 0 to within 2 units in the last place, as plain arithmetic that vectorises; libm's in fp64.
+HYPERX_INLINE double exp_of(double x) { return std::exp(x); }
+HYPERX_INLINE float exp_of(float x) {
+  const float clamped = std::max(x, -87.0F);
+  const float rounded = std::nearbyint(clamped * 1.44269504F);  // x = k ln 2 + r, |r| <= ln 2 / 2
+  const float r = (clamped - rounded * 0.693359375F) + rounded * 2.12194440e-4F;
+  float p = 1.9875691500e-4F;
+  p = p * r + 1.3981999507e-3F;
+  p = p * r + 8.3334519073e-3F;
+  p = p * r + 4.1665795894e-2F;
+  p = p * r + 1.6666665459e-1F;
+  p = p * r + 5.0000001201e-1F;
+  p = p * r * r + r + 1.0F;
+  return p * std::bit_cast<float>((static_cast<int32_t>(rounded) + 127) << 23);
+}
+
+// Values of scratch that a head needs.
+constexpr int64_t scratch_values(int64_t length, int64_t dim) {
+  return 2 * std::max(dim * padded_columns(length), length * padded_columns(dim)) + 2 * length * padded_columns(length);
+}
+
 template <class T>
 HYPERX_INLINE void forward_head(const Head<T>& h, T* scratch) {
-  const int64_t n = h.length;
-  T* const k_transposed = scratch;              // [dim, n]
-  T* const mask = k_transposed + h.dim * n;     // [n]
-  T* const dropped = mask + n;                  // [n]
+  const int64_t n = h.length, width = padded_columns(n);
+  T* const k_transposed = scratch;                                        // [dim, width]
+  T* const v = k_transposed + h.dim * width;                              // [n, padded dim]
+  T* const weights = scratch + 2 * std::max(h.dim * width, n * padded_columns(h.dim));  // [n, width]
+  T* const mask = weights + n * width;                                    // [n]
   const T factor = T(1) / std::sqrt(static_cast<T>(h.dim));
-  transpose(h.k, n, h.dim, h.stride, k_transposed);
+  pack_transposed(h.k, n, h.dim, h.stride, k_transposed);
+  pack(h.v, n, h.dim, h.stride, v);
+  small_gemm(n, n, h.dim, h.q, h.stride, int64_t{1}, k_transposed, width, h.probabilities, n);
   for (int64_t i = 0; i < n; ++i) {
-    T* const p = h.probabilities + i * n;
-    row_times_matrix(h.q + i * h.stride, k_transposed, h.dim, n, n, p);
+    T* HYPERX_RESTRICT const p = h.probabilities + i * n;
     T largest = p[0];
     for (int64_t j = 1; j < n; ++j) largest = std::max(largest, p[j]);
+    for (int64_t j = 0; j < n; ++j) p[j] = exp_of((p[j] - largest) * factor);
     T sum = T(0);
-    for (int64_t j = 0; j < n; ++j) {
-      p[j] = std::exp((p[j] - largest) * factor);
-      sum += p[j];
-    }
+    for (int64_t j = 0; j < n; ++j) sum += p[j];
     const T inverse = T(1) / sum;
     for (int64_t j = 0; j < n; ++j) p[j] *= inverse;
-    const T* weights = p;
-    if (h.threshold != 0) {
-      dropout_row_mask(h, i, mask);
-      for (int64_t j = 0; j < n; ++j) dropped[j] = p[j] * mask[j];
-      weights = dropped;
-    }
-    row_times_matrix(weights, h.v, n, h.dim, h.stride, h.out + i * h.out_stride);
+    if (h.threshold == 0) continue;
+    dropout_row_mask(h, i, mask);
+    for (int64_t j = 0; j < n; ++j) weights[i * width + j] = p[j] * mask[j];
   }
+  const bool dropped = h.threshold != 0;
+  small_gemm(n, h.dim, n, dropped ? weights : h.probabilities, dropped ? width : n, int64_t{1}, v, padded_columns(h.dim), h.out,
+             h.out_stride);
 }
 
 template <class T>
 HYPERX_INLINE void backward_head(const Head<T>& h, T* scratch) {
-  const int64_t n = h.length;
-  T* const v_transposed = scratch;              // [dim, n]
-  T* const mask = v_transposed + h.dim * n;     // [n]
-  T* const ds = mask + n;                       // [n]
+  const int64_t n = h.length, width = padded_columns(n), dim_width = padded_columns(h.dim);
+  const int64_t operand = std::max(h.dim * width, n * dim_width);
+  T* const packed = scratch;                     // one operand at a time
+  T* const packed_dout = scratch + operand;      // [n, padded dim]
+  T* const ds = scratch + 2 * operand;           // [n, width]: gradient of the dropped probabilities, then of the scores
+  T* const weights = ds + n * width;             // [n, width]: mask, then the dropped probabilities
   const T factor = T(1) / std::sqrt(static_cast<T>(h.dim));
-  transpose(h.v, n, h.dim, h.stride, v_transposed);
-  for (int64_t j = 0; j < n; ++j)
-    for (int64_t d = 0; d < h.dim; ++d) h.dk[j * h.stride + d] = h.dv[j * h.stride + d] = T(0);
+  pack_transposed(h.v, n, h.dim, h.stride, packed);
+  small_gemm(n, n, h.dim, h.dout, h.out_stride, int64_t{1}, packed, width, ds, width);
   for (int64_t i = 0; i < n; ++i) {
-    const T* const p = h.probabilities + i * n;
-    const T* const dout = h.dout + i * h.out_stride;
-    for (int64_t j = 0; j < n; ++j) mask[j] = T(1);
-    if (h.threshold != 0) dropout_row_mask(h, i, mask);
-    row_times_matrix(dout, v_transposed, h.dim, n, n, ds);  // gradient of the dropped probabilities
+    const T* HYPERX_RESTRICT const p = h.probabilities + i * n;
+    T* HYPERX_RESTRICT const w = weights + i * width;
+    T* HYPERX_RESTRICT const d = ds + i * width;
+    if (h.threshold != 0) {
+      dropout_row_mask(h, i, w);
+      for (int64_t j = 0; j < n; ++j) d[j] *= w[j];
+      for (int64_t j = 0; j < n; ++j) w[j] *= p[j];
+    } else {
+      for (int64_t j = 0; j < n; ++j) w[j] = p[j];
+    }
     T inner = T(0);
-    for (int64_t j = 0; j < n; ++j) {
-      ds[j] *= mask[j];
-      inner += ds[j] * p[j];
-    }
-    for (int64_t j = 0; j < n; ++j) ds[j] = p[j] * (ds[j] - inner) * factor;
-    row_times_matrix(ds, h.k, n, h.dim, h.stride, h.dq + i * h.stride);
-    const T* const q = h.q + i * h.stride;
-    for (int64_t j = 0; j < n; ++j) {
-      const T weight = p[j] * mask[j], slope = ds[j];
-      T* HYPERX_RESTRICT const dk = h.dk + j * h.stride;
-      T* HYPERX_RESTRICT const dv = h.dv + j * h.stride;
-      for (int64_t d = 0; d < h.dim; ++d) {
-        dv[d] += weight * dout[d];
-        dk[d] += slope * q[d];
-      }
-    }
+    for (int64_t j = 0; j < n; ++j) inner += d[j] * p[j];
+    for (int64_t j = 0; j < n; ++j) d[j] = p[j] * (d[j] - inner) * factor;
   }
+  pack(h.k, n, h.dim, h.stride, packed);
+  small_gemm(n, h.dim, n, ds, width, int64_t{1}, packed, dim_width, h.dq, h.stride);
+  pack(h.q, n, h.dim, h.stride, packed);
+  small_gemm(n, h.dim, n, ds, int64_t{1}, width, packed, dim_width, h.dk, h.stride);
+  pack(h.dout, n, h.dim, h.out_stride, packed_dout);
+  small_gemm(n, h.dim, n, weights, int64_t{1}, width, packed_dout, dim_width, h.dv, h.stride);
 }
 
 HYPERX_MULTIVERSION void run_forward(const Head<float>& head, float* scratch) { forward_head(head, scratch); }
@@ -152,7 +154,7 @@ template <class T, class Prepare, class Run>
 void for_each_head(const Layout& layout, const Prepare& prepare, const Run& run) {
   const int64_t sentences = static_cast<int64_t>(layout.starts.size()) - 1;
   at::parallel_for(0, sentences * layout.heads, 4, [&](int64_t begin, int64_t end) {
-    std::vector<T> scratch(static_cast<size_t>(layout.longest * (layout.dim + 2)));
+    std::vector<T> scratch(static_cast<size_t>(scratch_values(layout.longest, layout.dim)));
     for (int64_t item = begin; item < end; ++item) run(prepare(item / layout.heads, item % layout.heads), scratch.data());
   });
 }

@@ -4,7 +4,7 @@
 // loads. Plain loops vectorise to the width of the machine, from one binary. Inner helpers are HYPERX_INLINE templates, so that
 // they are compiled with the set of the function they end up in.
 #if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__) && !defined(__clang__)
-#define HYPERX_MULTIVERSION __attribute__((target_clones("arch=skylake-avx512", "arch=haswell", "default")))
+#define HYPERX_MULTIVERSION __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
 #define HYPERX_MULTIVERSION
 #endif

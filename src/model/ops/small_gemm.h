@@ -1,0 +1,66 @@
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "model/ops/multiversion.h"
+
+namespace hyperx::model {
+
+// Products of the size of one sentence and head, too small for a BLAS call each. Blocks of kGemmRows x kGemmColumns sums stay in
+// registers; the compiler vectorises over the columns.
+constexpr int64_t kGemmRows = 4;
+constexpr int64_t kGemmColumns = 32;
+
+constexpr int64_t padded_columns(int64_t columns) { return (columns + kGemmColumns - 1) / kGemmColumns * kGemmColumns; }
+
+template <int64_t kRows, class T>
+HYPERX_INLINE void gemm_block(int64_t depth, const T* a, int64_t a_row, int64_t a_column, const T* HYPERX_RESTRICT b, int64_t b_row,
+                              T* HYPERX_RESTRICT c, int64_t c_row, int64_t columns) {
+  T sums[kRows][kGemmColumns] = {};
+  for (int64_t k = 0; k < depth; ++k) {
+    const T* HYPERX_RESTRICT const row = b + k * b_row;
+    for (int64_t r = 0; r < kRows; ++r) {
+      const T factor = a[r * a_row + k * a_column];
+      for (int64_t j = 0; j < kGemmColumns; ++j) sums[r][j] += factor * row[j];
+    }
+  }
+  for (int64_t r = 0; r < kRows; ++r)
+    for (int64_t j = 0; j < columns; ++j) c[r * c_row + j] = sums[r][j];
+}
+
+// C [rows, columns] = A [rows, depth] B [depth, columns]. A is read at a[r * a_row + k * a_column]; B's rows must be readable up to
+// padded_columns(columns).
+template <class T>
+HYPERX_INLINE void small_gemm(int64_t rows, int64_t columns, int64_t depth, const T* a, int64_t a_row, int64_t a_column, const T* b,
+                              int64_t b_row, T* c, int64_t c_row) {
+  for (int64_t j = 0; j < columns; j += kGemmColumns) {
+    const int64_t width = std::min(kGemmColumns, columns - j);
+    int64_t i = 0;
+    for (; i + kGemmRows <= rows; i += kGemmRows)
+      gemm_block<kGemmRows>(depth, a + i * a_row, a_row, a_column, b + j, b_row, c + i * c_row + j, c_row, width);
+    for (; i < rows; ++i) gemm_block<1>(depth, a + i * a_row, a_row, a_column, b + j, b_row, c + i * c_row + j, c_row, width);
+  }
+}
+
+// out [columns, padded_columns(rows)] = in [rows, columns] transposed, the padding zero.
+template <class T>
+HYPERX_INLINE void pack_transposed(const T* in, int64_t rows, int64_t columns, int64_t stride, T* HYPERX_RESTRICT out) {
+  const int64_t width = padded_columns(rows);
+  for (int64_t c = 0; c < columns; ++c) {
+    for (int64_t r = 0; r < rows; ++r) out[c * width + r] = in[r * stride + c];
+    for (int64_t r = rows; r < width; ++r) out[c * width + r] = T(0);
+  }
+}
+
+// out [rows, padded_columns(columns)] = in [rows, columns], the padding zero.
+template <class T>
+HYPERX_INLINE void pack(const T* in, int64_t rows, int64_t columns, int64_t stride, T* HYPERX_RESTRICT out) {
+  const int64_t width = padded_columns(columns);
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int64_t c = 0; c < columns; ++c) out[r * width + c] = in[r * stride + c];
+    for (int64_t c = columns; c < width; ++c) out[r * width + c] = T(0);
+  }
+}
+
+}  // namespace hyperx::model
