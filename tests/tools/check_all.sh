@@ -70,6 +70,27 @@ PROBES
   return $bad
 }
 
+# The counter of results: a failure, a skip and its reason must not get lost on the way.
+check_summarise() {
+  local folder found
+  folder=$(mktemp -d)
+  printf 'PASS one\nSKIP two: not installed\n' >"$folder/checks"
+  cat >"$folder/junit.xml" <<'XML'
+<testsuite>
+<testcase name="three" status="run"><system-out>fine</system-out></testcase>
+<testcase name="four" status="notrun"><skipped/><system-out>
+f.cpp:12: Skipped
+no ../shared/oracle here</system-out></testcase>
+<testcase name="five" status="fail"><failure message=""/></testcase>
+</testsuite>
+XML
+  found=$(python3 tests/tools/summarise.py "$@" --checks "$folder/checks" --junit "r=$folder/junit.xml") && echo "a failed test gives code 0"
+  rm -r "$folder"
+  echo "$found"
+  grep -qxF 'SKIPPED r/four: no ../shared/oracle here' <<<"$found" && grep -qxF 'FAILED  r/five' <<<"$found" &&
+    [ "$(tail -1 <<<"$found")" = "$expected" ]
+}
+
 formatter=$(command -v clang-format-14 || true)
 if [ -z "$formatter" ]; then
   echo "SKIP format: clang-format-14 is not installed (launch/setup --dev installs it)"
@@ -79,4 +100,6 @@ fi
 check lint python3 tests/tools/lint.py
 check lint-finds check_lint_finds
 check shell check_shell
+expected='2 passed, 1 failed, 2 skipped' check summarise check_summarise
+expected='2 passed, 2 failed, 1 skipped' check summarise-shared check_summarise --shared-present
 exit $failed

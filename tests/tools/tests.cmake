@@ -18,8 +18,10 @@ function(hyperx_header_checks name library)
   endif()
 endfunction()
 
-hyperx_header_checks(header_checks_data hyperx_data common data)
-if(HYPERX_TENSOR)
+if(NOT HYPERX_SANITIZE)  # once is enough
+  hyperx_header_checks(header_checks_data hyperx_data common data)
+endif()
+if(HYPERX_TENSOR AND NOT HYPERX_SANITIZE)
   hyperx_header_checks(header_checks_tensor hyperx_trainer model trainer)
   if(TARGET header_checks_tensor)
     target_precompile_headers(header_checks_tensor REUSE_FROM hyperx_model)
@@ -29,7 +31,7 @@ endif()
 # hyperx_script_test(NAME LABEL COMMAND...): exit code 77 is a skip; the script's line `SKIPPED: reason` says why.
 function(hyperx_script_test name label)
   add_test(NAME ${name} COMMAND ${ARGN} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
-  set_tests_properties(${name} PROPERTIES LABELS ${label} SKIP_RETURN_CODE 77 TIMEOUT 900
+  set_tests_properties(${name} PROPERTIES LABELS ${label} SKIP_RETURN_CODE 77 TIMEOUT 900 PROCESSORS 2
     ENVIRONMENT "HYPERX_BUILD=${CMAKE_BINARY_DIR}")
 endfunction()
 
