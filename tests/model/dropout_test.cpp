@@ -1,0 +1,72 @@
+#include "model/ops/dropout.h"
+
+#include <gtest/gtest.h>
+#include <torch/torch.h>
+
+namespace hyperx::model {
+namespace {
+
+RowKeys keys_of(int64_t rows) {
+  const at::Tensor index = torch::arange(rows, torch::kLong);
+  return {index.div(7, "floor") + 3, index.remainder(7)};
+}
+
+class DropoutTest : public testing::TestWithParam<at::ScalarType> {};
+
+// The vectorised kernel and the same written with LibTorch's operations give the same bits.
+TEST_P(DropoutTest, KernelEqualsOperations) {
+  const PhiloxKey key = DropoutStream{42, 17, true}.key(kSiteEmbeddings);
+  for (const int64_t width : {1, 7, 8, 127, 128, 129, 300}) {
+    const RowKeys rows = keys_of(23);
+    const at::Tensor x = torch::ones({23, width}, GetParam());
+    const at::Tensor mask = keyed_dropout_mask(rows, width, 0.1, key, x.options());
+    EXPECT_TRUE(torch::equal(keyed_dropout(x, {}, rows, 0.1, key), mask)) << width;
+  }
+}
+
+TEST_P(DropoutTest, AddsTheResidualAndPassesItsGradient) {
+  const PhiloxKey key = DropoutStream{1, 2, true}.key(5);
+  const RowKeys rows = keys_of(9);
+  const at::Tensor x = torch::randn({9, 40}).to(GetParam()).requires_grad_(true);
+  const at::Tensor residual = torch::randn({9, 40}).to(GetParam()).requires_grad_(true);
+  const at::Tensor mask = keyed_dropout_mask(rows, 40, 0.25, key, x.options());
+  const at::Tensor out = keyed_dropout(x, residual, rows, 0.25, key);
+  EXPECT_TRUE(torch::allclose(out, x * mask + residual, 1e-2, 1e-2));
+  out.sum().backward();
+  EXPECT_TRUE(torch::equal(x.grad(), mask));
+  EXPECT_TRUE(torch::equal(residual.grad(), torch::ones_like(residual)));
+}
+
+INSTANTIATE_TEST_SUITE_P(Types, DropoutTest, testing::Values(at::kFloat, at::kDouble, at::kBFloat16));
+
+// A row's mask follows from its key alone, wherever the row lies in the batch.
+TEST(DropoutKeys, RowsKeepTheirMaskWhenTheBatchIsSplit) {
+  const PhiloxKey key = DropoutStream{42, 17, true}.key(3);
+  const RowKeys all = keys_of(20);
+  const at::Tensor whole = keyed_dropout(torch::ones({20, 64}), {}, all, 0.1, key);
+  const RowKeys part{all.slots.slice(0, 11, 20), all.positions.slice(0, 11, 20)};
+  EXPECT_TRUE(torch::equal(keyed_dropout(torch::ones({9, 64}), {}, part, 0.1, key), whole.slice(0, 11, 20)));
+}
+
+TEST(DropoutKeys, StepsSitesAndSeedsDiffer) {
+  const RowKeys rows = keys_of(20);
+  const auto mask = [&](uint64_t seed, int64_t step, int64_t site) {
+    return keyed_dropout(torch::ones({20, 64}), {}, rows, 0.5, DropoutStream{seed, step, true}.key(site));
+  };
+  const at::Tensor base = mask(1, 1, 1);
+  EXPECT_FALSE(torch::equal(base, mask(2, 1, 1)));
+  EXPECT_FALSE(torch::equal(base, mask(1, 2, 1)));
+  EXPECT_FALSE(torch::equal(base, mask(1, 1, 2)));
+  EXPECT_TRUE(torch::equal(base, mask(1, 1, 1)));
+}
+
+TEST(DropoutKeys, DropsTheAskedShare) {
+  const int64_t rows = 2000, width = 256;
+  const at::Tensor out = keyed_dropout(torch::ones({rows, width}), {}, keys_of(rows), 0.1, DropoutStream{7, 7, true}.key(0));
+  const double dropped = (out == 0).to(torch::kDouble).mean().item<double>();
+  EXPECT_NEAR(dropped, 0.1, 4 * std::sqrt(0.09 / (rows * width)));  // four standard deviations
+  EXPECT_NEAR(out.max().item<double>(), dropout_scale(0.1), 1e-6);
+}
+
+}  // namespace
+}  // namespace hyperx::model

@@ -1,0 +1,77 @@
+#include "model/ops/generator.h"
+
+#include <gtest/gtest.h>
+#include <torch/torch.h>
+
+#include <cmath>
+
+namespace hyperx::model {
+namespace {
+
+class GeneratorTest : public testing::TestWithParam<at::ScalarType> {
+ protected:
+  void SetUp() override {
+    torch::manual_seed(7);
+    const at::TensorOptions options = at::TensorOptions().dtype(GetParam());
+    w_ = torch::randn({300, 14}, options);
+    c_ = torch::randn({300}, options);
+    s_ = torch::randn({5, 14}, options);
+    g_ = torch::randn({5, 2, 300}, options).select(1, 1);  // rows that lie apart, as where each layer has its own generator
+    tolerance_ = GetParam() == at::kDouble ? 1e-12 : 1e-5;
+  }
+  at::Tensor dense() const { return torch::mm(g_.t(), s_); }
+  void expect_near(const at::Tensor& a, const at::Tensor& b) const {
+    EXPECT_LT((a - b).abs().max().item<double>(), tolerance_ * (1 + b.abs().max().item<double>()));
+  }
+  at::Tensor w_, c_, s_, g_;
+  double tolerance_ = 0;
+};
+
+TEST_P(GeneratorTest, GeneratesThetaFromSources) {
+  at::Tensor theta = torch::empty({5, 300}, w_.options());
+  generate(w_, c_, s_, theta);
+  expect_near(theta, torch::mm(s_, w_.t()) + c_);
+}
+
+TEST_P(GeneratorTest, FactoredNormIsTheDenseOne) {
+  const double expected = std::pow(dense().norm().item<double>(), 2) + std::pow(g_.sum(0).norm().item<double>(), 2);
+  EXPECT_NEAR(factored_norm_squared(g_, s_), expected, tolerance_ * expected);
+}
+
+TEST_P(GeneratorTest, SourceGradientReadsW) { expect_near(source_gradient(w_, g_), torch::mm(g_, w_)); }
+
+// The update from factors is Adam with the dense gradient: several steps, clip and decay on.
+TEST_P(GeneratorTest, LowRankUpdateIsTheDenseUpdate) {
+  const AdamOptions options{0.9, 0.999, 1e-8, 0.01};
+  AdamOptions bias_options = options;
+  bias_options.weight_decay = 0;
+  at::Tensor w1 = w_.clone(), c1 = c_.clone(), w2 = w_.clone(), c2 = c_.clone();
+  at::Tensor w_m1 = torch::zeros_like(w_), w_v1 = torch::zeros_like(w_), c_m1 = torch::zeros_like(c_), c_v1 = torch::zeros_like(c_);
+  at::Tensor w_m2 = torch::zeros_like(w_), w_v2 = torch::zeros_like(w_), c_m2 = torch::zeros_like(c_), c_v2 = torch::zeros_like(c_);
+  for (int64_t step = 1; step <= 4; ++step) {
+    low_rank_adam_update(w1, c1, w_m1, w_v1, c_m1, c_v1, g_, s_, step, 1e-2, 0.3, options);
+    adam_update(w2, dense(), w_m2, w_v2, step, 1e-2, 0.3, options);
+    adam_update(c2, g_.sum(0).contiguous(), c_m2, c_v2, step, 1e-2, 0.3, bias_options);
+    s_ = s_ * 0.9;
+  }
+  expect_near(w1, w2);
+  expect_near(c1, c2);
+  expect_near(w_m1, w_m2);
+  expect_near(w_v1, w_v2);
+  EXPECT_GT((w1 - w_).abs().max().item<double>(), 1e-3);
+}
+
+INSTANTIATE_TEST_SUITE_P(Types, GeneratorTest, testing::Values(at::kFloat, at::kDouble));
+
+// Epsilon is added to sqrt(v) before the bias correction, as the release does: with a tiny gradient the two orders differ.
+TEST(AdamUpdate, AddsEpsilonBeforeTheBiasCorrection) {
+  at::Tensor p = torch::zeros({1}, torch::kDouble), m = torch::zeros_like(p), v = torch::zeros_like(p);
+  const double gradient = 1e-8, rate = 0.1;
+  adam_update(p, torch::full({1}, gradient, torch::kDouble), m, v, 1, rate, 1.0, {});
+  const double expected =
+      -rate * std::sqrt(1 - 0.999) / (1 - 0.9) * (0.1 * gradient) / (std::sqrt(0.001 * gradient * gradient) + 1e-8);
+  EXPECT_NEAR(p.item<double>(), expected, 1e-15);
+}
+
+}  // namespace
+}  // namespace hyperx::model

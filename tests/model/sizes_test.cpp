@@ -1,0 +1,57 @@
+#include <gtest/gtest.h>
+#include <torch/torch.h>
+
+#include "model/model.h"
+
+namespace hyperx::model {
+namespace {
+
+// An encoder of mBERT's sizes. The values do not matter here, so that they are not drawn.
+EncoderWeights mbert_sized_encoder() {
+  EncoderWeights encoder;
+  encoder.spec.vocabulary = 119547;
+  for (const auto& [name, shape] : encoder_tensor_shapes(encoder.spec)) encoder.tensors[name] = torch::empty(shape);
+  return encoder;
+}
+
+int64_t elements_with(const Model& model, const std::string& prefix) {
+  int64_t count = 0;
+  for (const auto& view : model.named_tensors())
+    if (view.name.rfind(prefix, 0) == 0) count += view.value.numel();
+  return count;
+}
+
+class SizesTest : public testing::Test {
+ protected:
+  static Model make(ModelConfig config) {
+    const std::vector<data::TaskInfo> tasks{data::task_info("pos"), data::task_info("ner"), data::task_info("mlm")};
+    return Model(mbert_sized_encoder(), {config, tasks, {"en", "tr", "fo"}, 1, at::kFloat, at::kCPU});
+  }
+};
+
+TEST_F(SizesTest, Base) {
+  const Model model = make({});
+  EXPECT_EQ(elements_with(model, "hypernetwork."), 76088320);
+  EXPECT_EQ(elements_with(model, "projection."), 74112);
+  EXPECT_EQ(elements_with(model, "encoder."), 38400);
+  EXPECT_EQ(elements_with(model, "embeddings."), (12 + 3 + 3) * 64);
+  EXPECT_EQ(model.trained_element_count() - elements_with(model, "heads."), 76088320 + 74112 + 38400 + 18 * 64);
+}
+
+TEST_F(SizesTest, SmallIsThirteenMillion) {
+  ModelConfig config;
+  config.projected_dim = 32;
+  const Model model = make(config);
+  const int64_t trained = model.trained_element_count() - elements_with(model, "heads.");
+  EXPECT_EQ(elements_with(model, "hypernetwork."), 394240 * 33);
+  EXPECT_NEAR(static_cast<double>(trained) / 1e6, 13.0, 0.15);
+}
+
+TEST_F(SizesTest, TheReleaseScriptsConditionalNormAddsItsGenerators) {
+  ModelConfig config;
+  config.adapter_norm_after = "conditional";
+  EXPECT_EQ(elements_with(make(config), "hypernetwork.") - 76088320, 296448);
+}
+
+}  // namespace
+}  // namespace hyperx::model
