@@ -107,15 +107,4 @@ Command predict_command() {
   return {spec, run_tensor_command};
 }
 
-Command bench_command() {
-  CommandSpec spec;
-  spec.name = "bench";
-  spec.usage = "hyperx bench [NAME]... [--json FILE] [--KEY VALUE]...";
-  spec.summary = "measures the parts of a training step on this machine";
-  spec.help = "Without a name all measurements are made.\n\nExample:\n  hyperx bench step --model.adapter_dim 128";
-  spec.key_prefixes = {"data.", "model.", "train.", "parallel.", "eval.", "device", "threads"};
-  spec.flags = {{"json", "FILE", "also write the figures to a JSON file"}};
-  return {spec, run_tensor_command};
-}
-
 }  // namespace hyperx

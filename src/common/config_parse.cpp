@@ -201,10 +201,10 @@ class LineParser {
     }
   }
 
-  void refuse_foreign_key(const std::string& key, const std::string& place, ExitCode code) const {
+  void refuse_foreign_key(const std::string& key) const {
     if (takes_key(spec_, key)) return;
-    throw UserError(code, place + key + " is no key of `hyperx " + spec_.name + "`; `hyperx " + spec_.name +
-                              " --help` lists what it takes");
+    throw UserError(ExitCode::kUsage, "--" + key + " is no key of `hyperx " + spec_.name + "`; `hyperx " + spec_.name +
+                                          " --help` lists what it takes");
   }
 
   void read_config_file(const std::string& file) {
@@ -212,7 +212,8 @@ class LineParser {
       const std::string place = file + ":" + std::to_string(each.line) + ": ";
       const Option* const option = find_option(each.key);
       if (option == nullptr) throw_unknown_key(each.key, place, ExitCode::kBadConfig, &spec_);
-      refuse_foreign_key(each.key, place, ExitCode::kBadConfig);
+      if (!takes_key(spec_, each.key))
+        continue;  // one file serves prepare, train and evaluate: each takes what it knows
       set(*option, each.value, place, ExitCode::kBadConfig);
       origin_of_key_[each.key] = "file " + file + ":" + std::to_string(each.line);
     }
@@ -238,7 +239,7 @@ class LineParser {
     }
     const std::string value = given.value.empty() ? "" : given.value.front();
     if (const Option* const option = find_option(key)) {
-      refuse_foreign_key(key, "--", ExitCode::kUsage);
+      refuse_foreign_key(key);
       set(*option, value, "", ExitCode::kUsage);
       origin_of_key_[key] = kCommandLineOrigin;
     } else if (key == "dump-config") {

@@ -13,8 +13,8 @@ std::string errno_text() {
 }
 
 void check_failed(const char* condition, const char* file, int line, const std::string& message) {
-  std::fprintf(stderr, "hyperx: a bug: %s:%d: '%s' does not hold: %s\nPlease report this with the command line.\n", file,
-               line, condition, message.c_str());
+  std::fprintf(stderr, "hyperx: a bug: %s:%d: '%s' does not hold: %s\nPlease report this with the command line.\n",
+               file, line, condition, message.c_str());
   std::fflush(stderr);
   std::abort();
 }

@@ -8,18 +8,18 @@ namespace hyperx {
 // Exit codes of every hyperx command (sysexits.h; 75 means: all is saved, run the same line again).
 enum class ExitCode : int {
   kDone = 0,
-  kUsage = 64,         // unknown command, missing argument
-  kBadData = 65,       // an input file holds something that is not allowed there
-  kNoInput = 66,       // an input file is missing or cannot be read
-  kBug = 70,           // a condition that only a programming error can break
-  kCannotCreate = 73,  // an output file or folder cannot be made
-  kIo = 74,            // reading or writing failed midway
-  kSavedRunAgain = 75, // stopped by a signal with everything saved
-  kBadConfig = 78,     // a key or value that cannot be used
+  kUsage = 64,          // unknown command, missing argument
+  kBadData = 65,        // an input file holds something that is not allowed there
+  kNoInput = 66,        // an input file is missing or cannot be read
+  kBug = 70,            // a condition that only a programming error can break
+  kCannotCreate = 73,   // an output file or folder cannot be made
+  kIo = 74,             // reading or writing failed midway
+  kSavedRunAgain = 75,  // stopped by a signal with everything saved
+  kBadConfig = 78,      // a key or value that cannot be used
 };
 
-// A mistake of the user or of their files. The message names the thing, the place, the value and the way out, in one or two
-// lines; main() prints it without a stack trace and ends with `code`.
+// A mistake of the user or of their files. The message names the thing, the place, the value and the way out, in one or
+// two lines; main() prints it without a stack trace and ends with `code`.
 class UserError : public std::runtime_error {
  public:
   UserError(ExitCode code, const std::string& message) : std::runtime_error(message), code_(code) {}
@@ -48,7 +48,7 @@ std::string errno_text();
 }  // namespace hyperx
 
 // Our own bugs only: aborts with condition, place and message. Never for what a user or a file can cause.
-#define HYPERX_CHECK(condition, message)                                                                      \
-  do {                                                                                                        \
-    if (!(condition)) ::hyperx::check_failed(#condition, __FILE__, __LINE__, (message));                      \
+#define HYPERX_CHECK(condition, message)                                                 \
+  do {                                                                                   \
+    if (!(condition)) ::hyperx::check_failed(#condition, __FILE__, __LINE__, (message)); \
   } while (false)

@@ -18,7 +18,8 @@ namespace {
 // An open file descriptor that closes itself.
 class Descriptor {
  public:
-  Descriptor(const std::string& path, int flags, mode_t mode = 0) : fd_(::open(path.c_str(), flags | O_CLOEXEC, mode)) {}
+  Descriptor(const std::string& path, int flags, mode_t mode = 0)
+      : fd_(::open(path.c_str(), flags | O_CLOEXEC, mode)) {}
   ~Descriptor() {
     if (fd_ >= 0) ::close(fd_);
   }
@@ -35,7 +36,8 @@ class Descriptor {
 size_t open_regular(const Descriptor& file, const std::string& path) {
   if (file.get() < 0) throw UserError(ExitCode::kNoInput, path + ": cannot be opened: " + errno_text());
   struct stat info {};
-  if (::fstat(file.get(), &info) != 0) throw UserError(ExitCode::kNoInput, path + ": cannot be examined: " + errno_text());
+  if (::fstat(file.get(), &info) != 0)
+    throw UserError(ExitCode::kNoInput, path + ": cannot be examined: " + errno_text());
   if (S_ISDIR(info.st_mode)) throw UserError(ExitCode::kNoInput, path + ": is a folder where a file is expected");
   return static_cast<size_t>(info.st_size);
 }
@@ -66,7 +68,8 @@ std::string read_file(const std::string& path) {
 }
 
 void write_file_atomically(const std::string& path, std::string_view content) {
-  const std::string temporary = path + "." + std::to_string(::getpid()) + ".tmp";  // several processes may write one path
+  const std::string temporary =
+      path + "." + std::to_string(::getpid()) + ".tmp";  // several processes may write one path
   try {
     Descriptor file(temporary, O_WRONLY | O_CREAT | O_TRUNC, 0666);
     if (file.get() < 0) throw SystemError(temporary + ": cannot be created: " + errno_text(), ExitCode::kCannotCreate);

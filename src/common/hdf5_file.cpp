@@ -10,7 +10,7 @@
 
 #include "common/errors.h"
 #include "common/files.h"
-#include "common/hdf5_handle.h"
+#include "common/hdf5_impl.h"
 
 namespace hyperx::h5 {
 
@@ -19,7 +19,6 @@ static_assert(std::endian::native == std::endian::little, "files are written and
 namespace {
 
 constexpr int64_t kChunkBytes = 1 << 20;
-constexpr size_t kLongestAttribute = 60000;  // HDF5 keeps attributes in the object header only below 64 KiB
 constexpr char kElementType[] = "element_type";
 
 hid_t stored_type(Type type) {
@@ -93,118 +92,26 @@ std::string shape_text(const std::vector<int64_t>& shape) {
 
 }  // namespace
 
-size_t size_of(Type type) {
-  switch (type) {
-    case Type::kUInt8:
-      return 1;
-    case Type::kBFloat16:
-    case Type::kInt16:
-      return 2;
-    case Type::kFloat32:
-    case Type::kInt32:
-      return 4;
-    case Type::kFloat64:
-    case Type::kInt64:
-    case Type::kUInt64:
-      return 8;
-  }
-  HYPERX_CHECK(false, "unknown element type");
-}
-
-const char* name_of(Type type) {
-  switch (type) {
-    case Type::kFloat32:
-      return "float32";
-    case Type::kFloat64:
-      return "float64";
-    case Type::kBFloat16:
-      return "bfloat16";
-    case Type::kInt16:
-      return "int16";
-    case Type::kInt32:
-      return "int32";
-    case Type::kInt64:
-      return "int64";
-    case Type::kUInt8:
-      return "uint8";
-    case Type::kUInt64:
-      return "uint64";
-  }
-  HYPERX_CHECK(false, "unknown element type");
-}
-
 int64_t DatasetInfo::element_count() const { return product(shape); }
 int64_t DatasetInfo::byte_count() const { return element_count() * static_cast<int64_t>(size_of(type)); }
 
-struct File::Impl {
-  std::string path;
-  Layout layout = Layout::kMappable;
-  bool writing = false;
-  bool closed = false;
-  bool failed = false;     // a call failed: nothing that follows can be trusted
-  int64_t file_bytes = 0;  // of a file opened for reading
-  Handle file;
-  std::map<std::string, Handle> streamed;  // written: sets made by create_dataset; read: the one read_rows used last
+bool File::Impl::exists(const std::string& name) const {
+  keep_quiet();
+  for (const std::string& group : groups_of(name))
+    if (check(H5Lexists(file.get(), group.c_str(), H5P_DEFAULT), "H5Lexists", at(group)) == 0) return false;
+  return check(H5Lexists(file.get(), name.c_str(), H5P_DEFAULT), "H5Lexists", at(name)) > 0;
+}
 
-  Place at(const std::string& object) const { return Place{path, object, !writing}; }
-
-  ~Impl() {
-    streamed.clear();
-    file.reset();
-    if (writing && !closed) ::unlink(path.c_str());
+void File::Impl::make_groups(const std::string& name) {
+  for (const std::string& group : groups_of(name)) {
+    if (check(H5Lexists(file.get(), group.c_str(), H5P_DEFAULT), "H5Lexists", at(group)) > 0) continue;
+    const Handle plist(H5Pcreate(H5P_GROUP_CREATE), &H5Pclose, "H5Pcreate", at(group));
+    track_order(plist, at(group));
+    Handle made(H5Gcreate2(file.get(), group.c_str(), H5P_DEFAULT, plist.get(), H5P_DEFAULT), &H5Gclose, "H5Gcreate2",
+                at(group));
+    made.close("H5Gclose", at(group));
   }
-
-  // Runs a writing step and remembers a failure.
-  template <class Step>
-  void step(Step&& run) {
-    HYPERX_CHECK(writing, path + " is open for reading");
-    HYPERX_CHECK(!closed, path + " is closed");
-    if (failed) throw SystemError(path + ": an earlier write failed: nothing more can be written to this file");
-    keep_quiet();
-    try {
-      run();
-    } catch (...) {
-      failed = true;
-      throw;
-    }
-  }
-
-  bool exists(const std::string& name) const {
-    keep_quiet();
-    for (const std::string& group : groups_of(name))
-      if (check(H5Lexists(file.get(), group.c_str(), H5P_DEFAULT), "H5Lexists", at(group)) == 0) return false;
-    return check(H5Lexists(file.get(), name.c_str(), H5P_DEFAULT), "H5Lexists", at(name)) > 0;
-  }
-
-  void make_groups(const std::string& name) {
-    for (const std::string& group : groups_of(name)) {
-      if (check(H5Lexists(file.get(), group.c_str(), H5P_DEFAULT), "H5Lexists", at(group)) > 0) continue;
-      const Handle plist(H5Pcreate(H5P_GROUP_CREATE), &H5Pclose, "H5Pcreate", at(group));
-      track_order(plist, at(group));
-      Handle made(H5Gcreate2(file.get(), group.c_str(), H5P_DEFAULT, plist.get(), H5P_DEFAULT), &H5Gclose, "H5Gcreate2",
-                  at(group));
-      made.close("H5Gclose", at(group));
-    }
-  }
-
-  Handle make_dataset(const std::string& name, Type type, const std::vector<int64_t>& shape);
-  Handle open_dataset(const std::string& name) const {
-    keep_quiet();
-    return Handle(H5Dopen2(file.get(), name.c_str(), H5P_DEFAULT), &H5Dclose, "H5Dopen2", at(name));
-  }
-  Handle open_object(const std::string& name) const {
-    keep_quiet();
-    return Handle(H5Oopen(file.get(), name.empty() ? "/" : name.c_str(), H5P_DEFAULT), &H5Oclose, "H5Oopen", at(name));
-  }
-  DatasetInfo describe(const std::string& name, const Handle& dataset) const;
-  Type type_of(const std::string& name, const Handle& dataset) const;
-  // Memory and file spaces of rows [first, first + rows) of a dataset, for H5Dwrite and H5Dread.
-  std::pair<Handle, Handle> row_spaces(const DatasetInfo& set, const Handle& dataset, int64_t first,
-                                       int64_t rows) const;
-  void list(const std::string& group, std::vector<DatasetInfo>& result) const;
-  template <class Write>
-  void put_attribute(const std::string& object, const std::string& name, hid_t type, Write&& data);
-};
+}
 
 Handle File::Impl::make_dataset(const std::string& name, Type type, const std::vector<int64_t>& shape) {
   const Place place = at(name);
@@ -449,62 +356,6 @@ std::string File::read_text(const std::string& name) const {
   std::string text(static_cast<size_t>(info(name).byte_count()), '\0');
   read(name, Type::kUInt8, text.data());
   return text;
-}
-
-template <class Write>
-void File::Impl::put_attribute(const std::string& object, const std::string& name, hid_t type, Write&& data) {
-  const Place place = at(object + "@" + name);
-  const Handle owner = open_object(object);
-  if (check(H5Aexists(owner.get(), name.c_str()), "H5Aexists", place) > 0)
-    check(H5Adelete(owner.get(), name.c_str()), "H5Adelete", place);
-  const Handle space(H5Screate(H5S_SCALAR), &H5Sclose, "H5Screate", place);
-  Handle attribute(H5Acreate2(owner.get(), name.c_str(), type, space.get(), H5P_DEFAULT, H5P_DEFAULT), &H5Aclose,
-                   "H5Acreate2", place);
-  check(H5Awrite(attribute.get(), type, data()), "H5Awrite", place);
-  attribute.close("H5Aclose", place);
-}
-
-void File::set_attribute(const std::string& object, const std::string& name, const std::string& text) {
-  HYPERX_CHECK(text.size() <= kLongestAttribute, "attribute " + name + " is too long: use write_text");
-  impl_->step([&] {
-    const Place place = impl_->at(object + "@" + name);
-    const Handle type(H5Tcopy(H5T_C_S1), &H5Tclose, "H5Tcopy", place);
-    check(H5Tset_size(type.get(), std::max<size_t>(1, text.size())), "H5Tset_size", place);
-    check(H5Tset_strpad(type.get(), H5T_STR_NULLPAD), "H5Tset_strpad", place);
-    check(H5Tset_cset(type.get(), H5T_CSET_UTF8), "H5Tset_cset", place);
-    impl_->put_attribute(object, name, type.get(), [&] { return text.c_str(); });
-  });
-}
-
-void File::set_attribute(const std::string& object, const std::string& name, int64_t value) {
-  impl_->step([&] { impl_->put_attribute(object, name, H5T_STD_I64LE, [&] { return &value; }); });
-}
-
-std::string File::text_attribute(const std::string& object, const std::string& name) const {
-  const Place place = impl_->at(object + "@" + name);
-  const Handle owner = impl_->open_object(object);
-  const Handle attribute(H5Aopen(owner.get(), name.c_str(), H5P_DEFAULT), &H5Aclose, "H5Aopen", place);
-  const Handle type(H5Aget_type(attribute.get()), &H5Tclose, "H5Aget_type", place);
-  if (H5Tget_class(type.get()) != H5T_STRING || H5Tis_variable_str(type.get()) > 0)
-    throw UserError(ExitCode::kBadData, impl_->path + ": " + place.object + ": a text of fixed length is expected");
-  std::string text(H5Tget_size(type.get()), '\0');
-  check(H5Aread(attribute.get(), type.get(), text.data()), "H5Aread", place);
-  text.resize(text.find_last_not_of('\0') + 1);
-  return text;
-}
-
-int64_t File::int_attribute(const std::string& object, const std::string& name) const {
-  const Place place = impl_->at(object + "@" + name);
-  const Handle owner = impl_->open_object(object);
-  const Handle attribute(H5Aopen(owner.get(), name.c_str(), H5P_DEFAULT), &H5Aclose, "H5Aopen", place);
-  int64_t value = 0;
-  check(H5Aread(attribute.get(), H5T_STD_I64LE, &value), "H5Aread", place);
-  return value;
-}
-
-bool File::has_attribute(const std::string& object, const std::string& name) const {
-  const Handle owner = impl_->open_object(object);
-  return check(H5Aexists(owner.get(), name.c_str()), "H5Aexists", impl_->at(object + "@" + name)) > 0;
 }
 
 void File::close(bool sync) {

@@ -5,43 +5,54 @@
 #include <string>
 #include <vector>
 
-// The one place that calls the HDF5 C library (serial, 1.10). Every call is checked; a failure is a SystemError (74) with the
-// file, the object and HDF5's own innermost message (for example "No space left on device"). What is read and found damaged, or
-// of another type or shape than asked for, is a UserError (65). A File is used by one thread at a time; two Files may be used by two.
+// The one place that calls the HDF5 C library (serial, 1.10). Every call is checked; a failure is a SystemError (74)
+// with the file, the object and HDF5's own innermost message (for example "No space left on device"). What is read and
+// found damaged, or of another type or shape than asked for, is a UserError (65). A File is used by one thread at a
+// time; two Files may be used by two.
 namespace hyperx::h5 {
 
-enum class Type { kFloat32, kFloat64, kBFloat16, kInt16, kInt32, kInt64, kUInt8, kUInt64 };  // bf16 is stored as uint16 + attribute
+enum class Type {
+  kFloat32,
+  kFloat64,
+  kBFloat16,
+  kInt16,
+  kInt32,
+  kInt64,
+  kUInt8,
+  kUInt64
+};  // bf16 is stored as uint16 + attribute
 
 size_t size_of(Type type);
 const char* name_of(Type type);  // "float32", "bfloat16", ...
 
 struct DatasetInfo {
-  std::string name;            // full path inside the file, without a leading slash: "train/token_ids"
+  std::string name;  // full path inside the file, without a leading slash: "train/token_ids"
   Type type;
   std::vector<int64_t> shape;
-  int64_t file_offset = -1;    // bytes from the start of the file; -1: chunked, cannot be mapped
+  int64_t file_offset = -1;  // bytes from the start of the file; -1: chunked, cannot be mapped
   int64_t element_count() const;
   int64_t byte_count() const;
 };
 
 // How datasets are stored.
 enum class Layout {
-  kMappable,   // contiguous, offsets aligned to 64 bytes: corpora, read by memory map
-  kChecked,    // chunked + Fletcher32: checkpoints, every read is verified by HDF5
+  kMappable,  // contiguous, offsets aligned to 64 bytes: corpora, read by memory map
+  kChecked,   // chunked + Fletcher32: checkpoints, every read is verified by HDF5
 };
 
 class File {
  public:
   // Creates or replaces `path`; libver v110, no user block.
   static File create(const std::string& path, Layout layout);
-  // Read-only, without file locks. UserError (66) missing; UserError (65) not HDF5, truncated, damaged, other byte order.
+  // Read-only, without file locks. UserError (66) missing; UserError (65) not HDF5, truncated, damaged, other byte
+  // order.
   static File open(const std::string& path);
   ~File();
   File(File&&) noexcept;
   File& operator=(File&&) noexcept;
 
-  // After a failed call nothing more can be written, and close() throws: HDF5 itself would close such a file as if it were whole.
-  // Groups on the way are made. `data` holds the elements in row-major order.
+  // After a failed call nothing more can be written, and close() throws: HDF5 itself would close such a file as if it
+  // were whole. Groups on the way are made. `data` holds the elements in row-major order.
   void write(const std::string& name, Type type, const std::vector<int64_t>& shape, const void* data);
   // A dataset written piece by piece along its first dimension, so that it need not be in memory at once.
   void create_dataset(const std::string& name, Type type, const std::vector<int64_t>& shape);
@@ -58,15 +69,16 @@ class File {
   void write_text(const std::string& name, const std::string& text);
   std::string read_text(const std::string& name) const;
 
-  // Attributes of the file ("" as object), a group or a dataset. Text is UTF-8, at most 60,000 bytes (longer: write_text).
+  // Attributes of the file ("" as object), a group or a dataset. Text is UTF-8, at most 60,000 bytes (longer:
+  // write_text).
   void set_attribute(const std::string& object, const std::string& name, const std::string& text);
   void set_attribute(const std::string& object, const std::string& name, int64_t value);
   std::string text_attribute(const std::string& object, const std::string& name) const;
   int64_t int_attribute(const std::string& object, const std::string& name) const;
   bool has_attribute(const std::string& object, const std::string& name) const;
 
-  // Flushes and closes, checking each call, then fsyncs the file (unless `sync` is false: the caller does). A created file that
-  // is not closed so is removed by the destructor.
+  // Flushes and closes, checking each call, then fsyncs the file (unless `sync` is false: the caller does). A created
+  // file that is not closed so is removed by the destructor.
   void close(bool sync = true);
 
  private:

@@ -5,7 +5,8 @@
 #include <string>
 #include <utility>
 
-// What hdf5_file.cpp stands on: owned identifiers and checked calls of the HDF5 C library. For that file alone.
+// What hdf5_file.cpp stands on: owned identifiers and checked calls of the HDF5 C library. For the sources of h5::File
+// alone.
 namespace hyperx::h5 {
 
 // Where a call was made, for its error message.

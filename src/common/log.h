@@ -1,11 +1,11 @@
 #pragma once
 
-#include <string>
-
 #include <spdlog/fmt/fmt.h>
 
-// Log lines are whole lines: time, [rank/size], text. Rank 0 writes to stderr and, once a run folder exists, to its train.log;
-// other ranks write warnings and errors only.
+#include <string>
+
+// Log lines are whole lines: time, [rank/size], text. Rank 0 writes to stderr and, once a run folder exists, to its
+// train.log; other ranks write warnings and errors only.
 namespace hyperx::log {
 
 void set_rank(int rank, int size);

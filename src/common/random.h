@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <string_view>
 
-// Counter-based random numbers (Salmon et al. 2011, Philox4x32-10): every draw is a pure function of a key and a counter, so
-// it does not depend on who draws, in which order, or on how many ranks. Same bits on CPU and GPU.
+// Counter-based random numbers (Salmon et al. 2011, Philox4x32-10): every draw is a pure function of a key and a
+// counter, so it does not depend on who draws, in which order, or on how many ranks. Same bits on CPU and GPU.
 namespace hyperx {
 
 using PhiloxCounter = std::array<uint32_t, 4>;
@@ -36,7 +36,8 @@ constexpr uint64_t mix64(uint64_t x) {
   return x ^ (x >> 31);
 }
 
-// A key for a purpose: equal for equal (seed, name, index), unrelated otherwise. `name` is a fixed word such as "dropout".
+// A key for a purpose: equal for equal (seed, name, index), unrelated otherwise. `name` is a fixed word such as
+// "dropout".
 uint64_t derive_key(uint64_t seed, std::string_view name, uint64_t index = 0);
 
 // A stream of numbers under one key; the n-th draw is a function of (key, n).
@@ -45,9 +46,9 @@ class RandomStream {
   explicit RandomStream(uint64_t key) : key_{static_cast<uint32_t>(key), static_cast<uint32_t>(key >> 32)} {}
   uint32_t next_u32();
   uint64_t next_u64();
-  double uniform();                      // [0, 1), 53 bits
-  uint64_t below(uint64_t bound);        // [0, bound), unbiased; bound > 0
-  double normal();                       // N(0, 1), Box-Muller
+  double uniform();                // [0, 1), 53 bits
+  uint64_t below(uint64_t bound);  // [0, bound), unbiased; bound > 0
+  double normal();                 // N(0, 1), Box-Muller
 
  private:
   PhiloxKey key_;
@@ -56,8 +57,8 @@ class RandomStream {
   int used_ = 4;
 };
 
-// A bijection of [0, size) chosen by `key`, O(1) memory: a Feistel network over the next power of four, walked until it lands
-// inside. Used to visit every sentence of a pair once a pass, each pass in another order.
+// A bijection of [0, size) chosen by `key`, O(1) memory: a Feistel network over the next power of four, walked until it
+// lands inside. Used to visit every sentence of a pair once a pass, each pass in another order.
 class KeyedPermutation {
  public:
   KeyedPermutation(uint64_t size, uint64_t key);

@@ -38,7 +38,8 @@ StepBatch BatchLoader::make(int64_t step) {
   if (options_.mode == ShareMode::kWhole) {
     result.owners.assign(plan.draws.size(), 0);
     for (size_t rank = 0; rank < shares.size(); ++rank)
-      for (const SentencePlace& place : shares[rank]) result.owners[static_cast<size_t>(place.draw)] = static_cast<int>(rank);
+      for (const SentencePlace& place : shares[rank])
+        result.owners[static_cast<size_t>(place.draw)] = static_cast<int>(rank);
   }
   const auto& part = shares[static_cast<size_t>(options_.rank)];
   for (const auto& piece : maker_.pieces(plan, part, options_.micro_batch_tokens)) {

@@ -17,7 +17,7 @@ namespace hyperx::data {
 struct StepBatch {
   int64_t step = 0;
   std::vector<DrawSummary> draws;  // [pairs_per_step] the whole step, over all ranks
-  std::vector<int> owners;    // [draws] the rank that holds each mini-batch, where they are whole
+  std::vector<int> owners;         // [draws] the rank that holds each mini-batch, where they are whole
   std::vector<Batch> pieces;  // this rank's sentences, cut by micro_batch_tokens; empty: the rank has none this step
 };
 

@@ -21,8 +21,9 @@ struct Pair {
 // "pos:tr" -> {pos, tr}. UserError (78) when it is not of that form.
 Pair parse_pair(const std::string& text);
 
-// The members of `available` that a set such as "mlm:*,*:en,pos:{tr,kk},!ner:en" names, in the order of `available`, each once;
-// a leading ! takes away. * stands for any name without @: second sources are named in full, or as "ner:*@*". An element that matches nothing is a UserError (78) that lists what there is.
+// The members of `available` that a set such as "mlm:*,*:en,pos:{tr,kk},!ner:en" names, in the order of `available`,
+// each once; a leading ! takes away. * stands for any name without @: second sources are named in full, or as
+// "ner:*@*". An element that matches nothing is a UserError (78) that lists what there is.
 std::vector<Pair> select_pairs(const std::string& set, const std::vector<Pair>& available, const std::string& key);
 
 // What is known of a task before any data is read.

@@ -44,7 +44,8 @@ void append_sentence(const Sentence& sentence, const WordPiece& tokenizer, Split
 }
 
 std::string shown_path(const std::string& path, const std::string& root) {
-  const std::filesystem::path relative = std::filesystem::path(path).lexically_relative(std::filesystem::path(root).lexically_normal());
+  const std::filesystem::path relative =
+      std::filesystem::path(path).lexically_relative(std::filesystem::path(root).lexically_normal());
   return relative.empty() || *relative.begin() == ".." ? path : relative.string();
 }
 

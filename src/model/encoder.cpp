@@ -115,8 +115,8 @@ at::Tensor Encoder::layer_forward(const Layer& layer, int64_t index, const at::T
         adapted(dropped(z, input, rates.hidden, dropout, site + kSiteFeedForwardOutput), index, input, method);
     return normalise(adapted_z + middle, layer.output_norm);
   }
-  const at::Tensor out = normalise(
-      add_dropped(z, middle, input, rates.hidden, dropout, site + kSiteFeedForwardOutput), layer.output_norm);
+  const at::Tensor out =
+      normalise(add_dropped(z, middle, input, rates.hidden, dropout, site + kSiteFeedForwardOutput), layer.output_norm);
   return adapted(out, index, input, method);
 }
 

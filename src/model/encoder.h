@@ -1,8 +1,8 @@
 #pragma once
 
-#include <vector>
-
 #include <ATen/core/Tensor.h>
+
+#include <vector>
 
 #include "model/encoder_weights.h"
 #include "model/methods/method.h"
@@ -18,11 +18,11 @@ struct PairRows {
 };
 
 struct EncoderInput {
-  at::Tensor input_ids;        // [tokens] int64
-  at::Tensor positions;        // [tokens] int64, from 0 in each sentence
-  at::Tensor sentence_starts;  // [sentences + 1] int32, CPU
-  RowKeys row_keys;            // dropout keys of the rows
-  std::vector<PairRows> pairs; // in order, covering all rows
+  at::Tensor input_ids;         // [tokens] int64
+  at::Tensor positions;         // [tokens] int64, from 0 in each sentence
+  at::Tensor sentence_starts;   // [sentences + 1] int32, CPU
+  RowKeys row_keys;             // dropout keys of the rows
+  std::vector<PairRows> pairs;  // in order, covering all rows
 };
 
 struct DropoutRates {
@@ -34,7 +34,8 @@ struct DropoutRates {
 class Encoder {
  public:
   // Adds its trained tensors to `parameters` as "encoder." + name. `compute` is the type of products and activations.
-  Encoder(const EncoderWeights& weights, ParameterSet& parameters, bool train_all, at::ScalarType compute, at::Device device);
+  Encoder(const EncoderWeights& weights, ParameterSet& parameters, bool train_all, at::ScalarType compute,
+          at::Device device);
 
   // Last hidden states [tokens, hidden]. With `hidden_states` also those after the embeddings and after each layer.
   at::Tensor forward(const EncoderInput& input, Method& method, const DropoutRates& rates, const DropoutStream& dropout,
@@ -53,14 +54,14 @@ class Encoder {
     at::Tensor weight, bias;
   };
   struct Layer {
-    Linear query_key_value;  // frozen: the three side by side
+    Linear query_key_value;        // frozen: the three side by side
     std::vector<Linear> separate;  // trained: query, key, value
     Linear attention_output, up, down;
     Norm attention_norm, output_norm;
   };
   at::Tensor embed(const EncoderInput& input) const;
-  at::Tensor layer_forward(const Layer& layer, int64_t index, const at::Tensor& x, const EncoderInput& input, Method& method,
-                           const DropoutRates& rates, const DropoutStream& dropout) const;
+  at::Tensor layer_forward(const Layer& layer, int64_t index, const at::Tensor& x, const EncoderInput& input,
+                           Method& method, const DropoutRates& rates, const DropoutStream& dropout) const;
   at::Tensor normalise(const at::Tensor& x, const Norm& norm) const;
 
   EncoderSpec spec_;

@@ -49,7 +49,8 @@ EncoderSpec read_encoder_spec(const std::string& folder) {
     throw UserError(ExitCode::kBadData, path + ": model_type '" + kind + "' is not supported, only 'bert'");
   const std::string positions = config.value("position_embedding_type", "absolute");
   if (positions != "absolute")
-    throw UserError(ExitCode::kBadData, path + ": position_embedding_type '" + positions + "' is not supported, only 'absolute'");
+    throw UserError(ExitCode::kBadData,
+                    path + ": position_embedding_type '" + positions + "' is not supported, only 'absolute'");
   return spec;
 }
 

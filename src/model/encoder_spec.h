@@ -19,8 +19,8 @@ struct EncoderSpec {
   int64_t head_dim() const { return hidden / heads; }
 };
 
-// Reads FOLDER/config.json. UserError (66, 65): missing file or key, a size that does not fit, an activation other than GELU's erf
-// form, relative positions: names file, key and value.
+// Reads FOLDER/config.json. UserError (66, 65): missing file or key, a size that does not fit, an activation other than
+// GELU's erf form, relative positions: names file, key and value.
 EncoderSpec read_encoder_spec(const std::string& folder);
 
 }  // namespace hyperx::model

@@ -29,8 +29,9 @@ std::string modern_name(std::string name) {
 }
 
 bool outside_the_encoder(const std::string& name) {
-  return name == "embeddings.position_ids" || name.rfind("pooler.", 0) == 0 || name.rfind("cls.seq_relationship.", 0) == 0 ||
-         name == "cls.predictions.decoder.weight" || name == "cls.predictions.decoder.bias";
+  return name == "embeddings.position_ids" || name.rfind("pooler.", 0) == 0 ||
+         name.rfind("cls.seq_relationship.", 0) == 0 || name == "cls.predictions.decoder.weight" ||
+         name == "cls.predictions.decoder.bias";
 }
 
 std::string listed(const std::vector<std::string>& names) {
@@ -118,8 +119,8 @@ EncoderWeights sort_encoder_tensors(const EncoderSpec& spec, const std::map<std:
   EncoderWeights weights;
   weights.spec = spec;
   std::vector<std::string> missing, misshapen, extra;
-  const auto take = [&](const std::string& name, const std::vector<int64_t>& shape, std::map<std::string, at::Tensor>& into,
-                        const std::string& key) {
+  const auto take = [&](const std::string& name, const std::vector<int64_t>& shape,
+                        std::map<std::string, at::Tensor>& into, const std::string& key) {
     const auto it = modern.find(name);
     if (it == modern.end()) {
       missing.push_back(name);
@@ -134,7 +135,8 @@ EncoderWeights sort_encoder_tensors(const EncoderSpec& spec, const std::map<std:
   };
   for (const auto& [name, shape] : encoder_tensor_shapes(spec)) take(name, shape, weights.tensors, name);
   if (modern.count("cls.predictions.bias") != 0 || modern.count("cls.predictions.transform.dense.weight") != 0)
-    for (const auto& [name, shape] : mlm_head_shapes(spec)) take("cls.predictions." + name, shape, weights.mlm_head, name);
+    for (const auto& [name, shape] : mlm_head_shapes(spec))
+      take("cls.predictions." + name, shape, weights.mlm_head, name);
   for (const auto& [name, tensor] : modern)
     if (!outside_the_encoder(name)) extra.push_back(name);
 
@@ -143,16 +145,17 @@ EncoderWeights sort_encoder_tensors(const EncoderSpec& spec, const std::map<std:
   if (!misshapen.empty()) fault += " misshapen: " + listed(misshapen) + ";";
   if (!extra.empty()) fault += " not of a BERT encoder: " + listed(extra) + ";";
   if (!fault.empty())
-    throw UserError(ExitCode::kBadData, path + ": does not hold the encoder that config.json beside it describes:" + fault +
-                                            " check that both files belong together");
+    throw UserError(ExitCode::kBadData, path + ": does not hold the encoder that config.json beside it describes:" +
+                                            fault + " check that both files belong together");
   return weights;
 }
 
 EncoderWeights load_encoder(const std::string& source, uint64_t seed) {
   static const std::string kRandom = "random:";
   if (source.empty())
-    throw UserError(ExitCode::kBadConfig, "model.encoder is not set: name a folder with config.json, vocab.txt and "
-                                          "model.safetensors, or random:FOLDER for drawn weights");
+    throw UserError(ExitCode::kBadConfig,
+                    "model.encoder is not set: name a folder with config.json, vocab.txt and "
+                    "model.safetensors, or random:FOLDER for drawn weights");
   EncoderWeights weights;
   if (source.rfind(kRandom, 0) == 0) {
     weights = draw_encoder(source.substr(kRandom.size()), seed);

@@ -1,11 +1,11 @@
 #pragma once
 
+#include <ATen/core/Tensor.h>
+
 #include <map>
 #include <string>
 #include <utility>
 #include <vector>
-
-#include <ATen/core/Tensor.h>
 
 #include "model/encoder_spec.h"
 
@@ -21,10 +21,11 @@ struct EncoderWeights {
   std::string digest;                          // SHA-256 of the weights' file; of spec and seed where they are drawn
 };
 
-// `source` is model.encoder: a folder with config.json and model.safetensors (or a pytorch_model.bin that LibTorch can read), or
-// random:FOLDER for that configuration with weights N(0, 0.02²) drawn from `seed`. Strict: a missing, extra or misshapen tensor is
-// a UserError (65) that lists names; LayerNorm.gamma/beta of old files are taken as weight/bias; what belongs to BERT but not to
-// the encoder (pooler, next-sentence head, position ids) is left out. fp32 tensors view the mapped file.
+// `source` is model.encoder: a folder with config.json and model.safetensors (or a pytorch_model.bin that LibTorch can
+// read), or random:FOLDER for that configuration with weights N(0, 0.02²) drawn from `seed`. Strict: a missing, extra
+// or misshapen tensor is a UserError (65) that lists names; LayerNorm.gamma/beta of old files are taken as weight/bias;
+// what belongs to BERT but not to the encoder (pooler, next-sentence head, position ids) is left out. fp32 tensors view
+// the mapped file.
 EncoderWeights load_encoder(const std::string& source, uint64_t seed);
 
 // Every tensor of an encoder of these sizes, with its shape.

@@ -12,8 +12,8 @@ constexpr double kHeadDeviation = 0.02;
 
 }  // namespace
 
-Heads::Heads(const std::vector<data::TaskInfo>& tasks, const EncoderWeights& encoder, bool trained_decoder, uint64_t seed,
-             at::ScalarType master, at::Device device, ParameterSet& parameters)
+Heads::Heads(const std::vector<data::TaskInfo>& tasks, const EncoderWeights& encoder, bool trained_decoder,
+             uint64_t seed, at::ScalarType master, at::Device device, ParameterSet& parameters)
     : norm_eps_(encoder.spec.layer_norm_eps) {
   const at::TensorOptions options = at::TensorOptions().dtype(master).device(device);
   const int64_t hidden = encoder.spec.hidden, vocabulary = encoder.spec.vocabulary;
@@ -24,8 +24,9 @@ Heads::Heads(const std::vector<data::TaskInfo>& tasks, const EncoderWeights& enc
     };
     if (!task.masked) {
       const int64_t classes = static_cast<int64_t>(task.labels.size());
-      taggers_[task.name] = {add("weight", normal_tensor({classes, hidden}, kHeadDeviation, seed, prefix + ".weight", options)),
-                             add("bias", torch::zeros({classes}, options))};
+      taggers_[task.name] = {
+          add("weight", normal_tensor({classes, hidden}, kHeadDeviation, seed, prefix + ".weight", options)),
+          add("bias", torch::zeros({classes}, options))};
       continue;
     }
     // From the checkpoint's own head; drawn where it has none.
@@ -51,16 +52,18 @@ at::Tensor Heads::logits(const std::string& task, const at::Tensor& rows, const 
   const auto tagger = taggers_.find(task);
   if (tagger != taggers_.end()) {
     at::Tensor input = rows.to(tagger->second.weight.scalar_type());
-    if (dropout.active && dropout_rate > 0) input = keyed_dropout(input, {}, keys, dropout_rate, dropout.key(kSiteHead));
+    if (dropout.active && dropout_rate > 0)
+      input = keyed_dropout(input, {}, keys, dropout_rate, dropout.key(kSiteHead));
     return torch::linear(input, tagger->second.weight, tagger->second.bias);
   }
   const auto found = masked_.find(task);
-  if (found == masked_.end()) throw UserError(ExitCode::kBadConfig, "the model has no head for the task '" + task + "'");
+  if (found == masked_.end())
+    throw UserError(ExitCode::kBadConfig, "the model has no head for the task '" + task + "'");
   const MaskedLm& head = found->second;
   const at::ScalarType wide = head.bias.scalar_type();
   const at::Tensor transformed =
-      layer_norm(torch::gelu(torch::linear(rows.to(wide), head.transform_weight, head.transform_bias)), head.norm_weight,
-                 head.norm_bias, norm_eps_);
+      layer_norm(torch::gelu(torch::linear(rows.to(wide), head.transform_weight, head.transform_bias)),
+                 head.norm_weight, head.norm_bias, norm_eps_);
   const at::Tensor& decoder = head.decoder.defined() ? head.decoder : word_embeddings;
   return torch::linear(transformed.to(decoder.scalar_type()), decoder).to(wide) + head.bias;
 }

@@ -1,10 +1,10 @@
 #pragma once
 
+#include <ATen/core/Tensor.h>
+
 #include <map>
 #include <string>
 #include <vector>
-
-#include <ATen/core/Tensor.h>
 
 #include "data/pair.h"
 #include "model/encoder_weights.h"
@@ -16,12 +16,13 @@ namespace hyperx::model {
 // The task heads (SPEC.md section 2). Parameters of task t form the group "heads.t".
 class Heads {
  public:
-  // `trained_decoder`: the MLM decoder is a trained copy of the word embedding (the release when mlm is not its first task).
+  // `trained_decoder`: the MLM decoder is a trained copy of the word embedding (the release when mlm is not its first
+  // task).
   Heads(const std::vector<data::TaskInfo>& tasks, const EncoderWeights& encoder, bool trained_decoder, uint64_t seed,
         at::ScalarType master, at::Device device, ParameterSet& parameters);
 
-  // Scores of labelled rows. rows [labels, hidden] in the compute type; keys of the rows for dropout (tagging heads only);
-  // word_embeddings [vocabulary, hidden]. Returns [labels, classes] fp32 (fp64 in tests).
+  // Scores of labelled rows. rows [labels, hidden] in the compute type; keys of the rows for dropout (tagging heads
+  // only); word_embeddings [vocabulary, hidden]. Returns [labels, classes] fp32 (fp64 in tests).
   at::Tensor logits(const std::string& task, const at::Tensor& rows, const RowKeys& keys, double dropout_rate,
                     const DropoutStream& dropout, const at::Tensor& word_embeddings) const;
 

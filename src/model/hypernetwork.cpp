@@ -24,19 +24,19 @@ std::string generator_name(const std::string& part) {
   return part;
 }
 
-const at::Tensor& embedding_of(const std::map<std::string, at::Tensor>& table, const std::string& name, const char* kind) {
+const at::Tensor& embedding_of(const std::map<std::string, at::Tensor>& table, const std::string& name,
+                               const char* kind) {
   const auto it = table.find(name);
   if (it != table.end()) return it->second;
   std::string known;
   for (const auto& [key, value] : table) known += (known.empty() ? "" : ", ") + key;
-  throw UserError(ExitCode::kBadConfig, std::string("the model has no embedding of the ") + kind + " '" + name + "'; it knows " + known);
+  throw UserError(ExitCode::kBadConfig,
+                  std::string("the model has no embedding of the ") + kind + " '" + name + "'; it knows " + known);
 }
 
 }  // namespace
 
-int64_t ThetaPart::size() const {
-  return std::accumulate(shape.begin(), shape.end(), int64_t{1}, std::multiplies<>());
-}
+int64_t ThetaPart::size() const { return std::accumulate(shape.begin(), shape.end(), int64_t{1}, std::multiplies<>()); }
 
 void Hypernetwork::lay_out(const ModelConfig& config, int64_t hidden) {
   const int64_t b = config.adapter_dim;
@@ -48,16 +48,17 @@ void Hypernetwork::lay_out(const ModelConfig& config, int64_t hidden) {
   add("down_bias", {b});
   add("up_weight", {hidden, b});
   add("up_bias", {hidden});
-  for (const auto& [setting, name] : {std::pair{&config.adapter_norm_before, "norm_before"}, {&config.adapter_norm_after, "norm_after"}}) {
+  for (const auto& [setting, name] :
+       {std::pair{&config.adapter_norm_before, "norm_before"}, {&config.adapter_norm_after, "norm_after"}}) {
     if (*setting != "conditional") continue;
     add(std::string(name) + "_weight", {hidden});
     add(std::string(name) + "_bias", {hidden});
   }
 }
 
-Hypernetwork::Hypernetwork(const ModelConfig& config, int64_t hidden, int64_t layers, const std::vector<std::string>& tasks,
-                           const std::vector<std::string>& languages, uint64_t seed, at::ScalarType master, at::Device device,
-                           ParameterSet& parameters)
+Hypernetwork::Hypernetwork(const ModelConfig& config, int64_t hidden, int64_t layers,
+                           const std::vector<std::string>& tasks, const std::vector<std::string>& languages,
+                           uint64_t seed, at::ScalarType master, at::Device device, ParameterSet& parameters)
     : layers_(layers) {
   lay_out(config, hidden);
   const at::TensorOptions options = at::TensorOptions().dtype(master).device(device);
@@ -67,10 +68,12 @@ Hypernetwork::Hypernetwork(const ModelConfig& config, int64_t hidden, int64_t la
   for (const std::string& task : tasks)
     task_embeddings_[task] = draw("embeddings.task." + task, {config.task_dim}, kEmbeddingDeviation);
   for (const std::string& language : languages)
-    language_embeddings_[language] = draw("embeddings.language." + language, {config.language_dim}, kEmbeddingDeviation);
+    language_embeddings_[language] =
+        draw("embeddings.language." + language, {config.language_dim}, kEmbeddingDeviation);
   if (config.layer_dim > 0)
     for (int64_t i = 0; i < layers; ++i)
-      layer_embeddings_.push_back(draw("embeddings.layer." + std::to_string(i), {config.layer_dim}, kEmbeddingDeviation));
+      layer_embeddings_.push_back(
+          draw("embeddings.layer." + std::to_string(i), {config.layer_dim}, kEmbeddingDeviation));
 
   const int64_t source = config.task_dim + config.language_dim + config.layer_dim;
   projected_ = config.projected_dim > 0 ? config.projected_dim : source;
@@ -124,16 +127,19 @@ void Hypernetwork::generate(const at::Tensor& sources, at::Tensor theta) const {
     return;
   }
   for (size_t layer = 0; layer < generators_.size(); ++layer)
-    model::generate(generators_[layer].weight, generators_[layer].bias, sources, theta.select(1, static_cast<int64_t>(layer)));
+    model::generate(generators_[layer].weight, generators_[layer].bias, sources,
+                    theta.select(1, static_cast<int64_t>(layer)));
 }
 
 void Hypernetwork::mark_used(const std::vector<data::Pair>& pairs, ParameterSet& parameters) const {
   parameters.use_group(kSource);
   for (const auto& parameter : parameters.all()) {
-    if (parameter->name.rfind("embeddings.task.", 0) != 0 && parameter->name.rfind("embeddings.language.", 0) != 0) continue;
+    if (parameter->name.rfind("embeddings.task.", 0) != 0 && parameter->name.rfind("embeddings.language.", 0) != 0)
+      continue;
     parameter->used = false;
     for (const data::Pair& pair : pairs)
-      if (parameter->name == "embeddings.task." + pair.task || parameter->name == "embeddings.language." + pair.base_language())
+      if (parameter->name == "embeddings.task." + pair.task ||
+          parameter->name == "embeddings.language." + pair.base_language())
         parameter->used = true;
   }
 }

@@ -1,9 +1,9 @@
 #pragma once
 
+#include <ATen/core/Tensor.h>
+
 #include <string>
 #include <vector>
-
-#include <ATen/core/Tensor.h>
 
 #include "common/config.h"
 #include "data/pair.h"
@@ -19,16 +19,17 @@ struct ThetaPart {
   int64_t size() const;
 };
 
-// The source embeddings, their projection P, and the generators H (SPEC.md section 1, eq. 2-5). All of P and the embeddings are
-// dense parameters of the group "source"; W and c are held here, as their gradient is only ever known by its factors.
+// The source embeddings, their projection P, and the generators H (SPEC.md section 1, eq. 2-5). All of P and the
+// embeddings are dense parameters of the group "source"; W and c are held here, as their gradient is only ever known by
+// its factors.
 class Hypernetwork {
  public:
   Hypernetwork(const ModelConfig& config, int64_t hidden, int64_t layers, const std::vector<std::string>& tasks,
                const std::vector<std::string>& languages, uint64_t seed, at::ScalarType master, at::Device device,
                ParameterSet& parameters);
 
-  // Projected sources, [pairs * groups-of-layers, projected], differentiable: a row a pair and layer (pair-major), or a row a
-  // pair where there is no layer embedding.
+  // Projected sources, [pairs * groups-of-layers, projected], differentiable: a row a pair and layer (pair-major), or a
+  // row a pair where there is no layer embedding.
   at::Tensor sources(const std::vector<data::Pair>& pairs) const;
   // theta [pairs, layers, theta] from the sources' values.
   void generate(const at::Tensor& sources, at::Tensor theta) const;
@@ -43,7 +44,7 @@ class Hypernetwork {
   std::vector<Generator>& generators() { return generators_; }
   const std::vector<Generator>& generators() const { return generators_; }
   // The rows of g [pairs, layers, theta] and of the sources that belong to a group.
-  at::Tensor group_gradient(const at::Tensor& g, size_t group) const;   // [rows, theta]
+  at::Tensor group_gradient(const at::Tensor& g, size_t group) const;  // [rows, theta]
   // Puts the groups' gradients by the sources together, as sources() lays them out.
   at::Tensor source_gradient(const at::Tensor& g) const;
 

@@ -43,7 +43,8 @@ PackedBatch Model::pack(const data::Batch& batch) const {
   std::vector<int64_t> slots;
   slots.reserve(batch.input_ids.size());
   for (size_t s = 0; s < batch.sentence_slots.size(); ++s)
-    slots.insert(slots.end(), static_cast<size_t>(batch.sentence_starts[s + 1] - batch.sentence_starts[s]), batch.sentence_slots[s]);
+    slots.insert(slots.end(), static_cast<size_t>(batch.sentence_starts[s + 1] - batch.sentence_starts[s]),
+                 batch.sentence_slots[s]);
   packed.input.row_keys = {as_tensor(slots, device), packed.input.positions};
   packed.label_positions = as_tensor(batch.label_positions, device);
   packed.labels = as_tensor(batch.labels, device);
@@ -86,15 +87,18 @@ at::Tensor Model::loss(const PackedBatch& batch, const DropoutStream& dropout, s
   for (const PackedBatch::Part& part : batch.parts) {
     const int64_t count = part.label_end - part.label_begin;
     if (count == 0) {
-      if (part_losses != nullptr) part_losses->push_back(torch::zeros({}, hidden.options().dtype(at::kDouble).requires_grad(false)));
+      if (part_losses != nullptr)
+        part_losses->push_back(torch::zeros({}, hidden.options().dtype(at::kDouble).requires_grad(false)));
       continue;
     }
     const at::Tensor labels = batch.labels.narrow(0, part.label_begin, count);
-    const at::Tensor sum = torch::nn::functional::cross_entropy(
-        part_logits(batch, part, hidden, dropout), labels, torch::nn::functional::CrossEntropyFuncOptions().reduction(torch::kSum));
+    const at::Tensor sum =
+        torch::nn::functional::cross_entropy(part_logits(batch, part, hidden, dropout), labels,
+                                             torch::nn::functional::CrossEntropyFuncOptions().reduction(torch::kSum));
     const at::Tensor term = sum / static_cast<double>(part.label_count * static_cast<int64_t>(step_pairs_.size()));
     total = total.defined() ? total + term : term;
-    if (part_losses != nullptr) part_losses->push_back(sum.detach().to(at::kDouble) / static_cast<double>(part.label_count));
+    if (part_losses != nullptr)
+      part_losses->push_back(sum.detach().to(at::kDouble) / static_cast<double>(part.label_count));
   }
   return total;
 }

@@ -1,10 +1,10 @@
 #pragma once
 
+#include <ATen/core/Tensor.h>
+
 #include <memory>
 #include <string>
 #include <vector>
-
-#include <ATen/core/Tensor.h>
 
 #include "common/config.h"
 #include "data/batch.h"
@@ -22,9 +22,9 @@ struct PackedBatch {
   at::Tensor label_positions;  // [labels] int64
   at::Tensor labels;           // [labels] int64
   struct Part {
-    int64_t pair;              // of begin_step's list
+    int64_t pair;  // of begin_step's list
     int64_t label_begin, label_end;
-    int64_t label_count;       // of the whole mini-batch of the pair, over all ranks
+    int64_t label_count;  // of the whole mini-batch of the pair, over all ranks
   };
   std::vector<Part> parts;
 };
@@ -47,16 +47,16 @@ class Model {
   // The pairs of the next forward passes; with `training`, clears the gradients of all that they use.
   void begin_step(const std::vector<data::Pair>& pairs, bool training);
 
-  // Mean over the step's pairs of (sum of the part's losses / label_count of its pair): the sum over ranks is the step's loss.
-  // `part_losses`, if given, takes the undivided terms, detached, a part each.
-  at::Tensor loss(const PackedBatch& batch, const DropoutStream& dropout, std::vector<at::Tensor>* part_losses = nullptr,
-                  std::vector<at::Tensor>* hidden_states = nullptr);
+  // Mean over the step's pairs of (sum of the part's losses / label_count of its pair): the sum over ranks is the
+  // step's loss. `part_losses`, if given, takes the undivided terms, detached, a part each.
+  at::Tensor loss(const PackedBatch& batch, const DropoutStream& dropout,
+                  std::vector<at::Tensor>* part_losses = nullptr, std::vector<at::Tensor>* hidden_states = nullptr);
   // Scores of one part's labelled rows, [labels of the part, classes], without dropout.
   std::vector<at::Tensor> logits(const PackedBatch& batch, std::vector<at::Tensor>* hidden_states = nullptr);
 
   ParameterSet& parameters() { return parameters_; }
   const ParameterSet& parameters() const { return parameters_; }
-  HyperX* hyperx() { return hyperx_; }              // null where the method generates nothing
+  HyperX* hyperx() { return hyperx_; }  // null where the method generates nothing
   const HyperX* hyperx() const { return hyperx_; }
   const Encoder& encoder() const { return *encoder_; }
   const ModelOptions& options() const { return options_; }

@@ -1,26 +1,26 @@
 #pragma once
 
+#include <ATen/core/Tensor.h>
+
 #include <functional>
 #include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include <ATen/core/Tensor.h>
-
 namespace hyperx::model {
 
 // A trained tensor: what optimizer, exchange, checkpoint and size estimates know of the model.
 struct Parameter {
-  std::string name;    // "heads.pos.weight"
-  std::string group;   // parameters that get their gradients together: "layer_norms", "heads.pos", "source", ...
-  at::Tensor value;    // fp32 master (fp64 in tests), an autograd leaf
-  at::Tensor gradient; // view into its group's flat gradient, equal to value.grad()
-  bool used = false;   // has a part in this step (on any rank)
+  std::string name;     // "heads.pos.weight"
+  std::string group;    // parameters that get their gradients together: "layer_norms", "heads.pos", "source", ...
+  at::Tensor value;     // fp32 master (fp64 in tests), an autograd leaf
+  at::Tensor gradient;  // view into its group's flat gradient, equal to value.grad()
+  bool used = false;    // has a part in this step (on any rank)
 };
 
-// The dense trained parameters, in the order in which they were added. The gradients of a group lie in one flat tensor, so that
-// a group is exchanged, cleared and summed up as one.
+// The dense trained parameters, in the order in which they were added. The gradients of a group lie in one flat tensor,
+// so that a group is exchanged, cleared and summed up as one.
 class ParameterSet {
  public:
   Parameter& add(const std::string& name, const std::string& group, const at::Tensor& initial);
@@ -31,8 +31,8 @@ class ParameterSet {
   Parameter& at(const std::string& name);
   const Parameter* find(const std::string& name) const;
   at::Tensor group_gradient(const std::string& group) const;  // [elements of the group], flat
-  void begin_step();                         // clears `used` and every gradient
-  void use_group(const std::string& group);  // marks its parameters used
+  void begin_step();                                          // clears `used` and every gradient
+  void use_group(const std::string& group);                   // marks its parameters used
   std::vector<std::string> used_groups() const;
   int64_t element_count() const;
 

@@ -1,11 +1,11 @@
 #include "model/safetensors.h"
 
+#include <torch/torch.h>
+
 #include <algorithm>
 #include <cstring>
 #include <limits>
 #include <nlohmann/json.hpp>
-
-#include <torch/torch.h>
 
 #include "common/errors.h"
 
@@ -17,8 +17,8 @@ using nlohmann::json;
 constexpr uint64_t kMaxHeaderBytes = 100'000'000;
 
 [[noreturn]] void bad(const std::string& path, const std::string& what) {
-  throw UserError(ExitCode::kBadData, path + ": not a whole safetensors file: " + what +
-                                          ". Fetch or convert the file again");
+  throw UserError(ExitCode::kBadData,
+                  path + ": not a whole safetensors file: " + what + ". Fetch or convert the file again");
 }
 
 at::ScalarType type_of(const std::string& name, const std::string& path, const std::string& tensor) {
@@ -80,8 +80,9 @@ Safetensors::Safetensors(const std::string& path) : path_(path), file_(std::make
   for (const auto& [name, value] : header.items()) {
     if (name == "__metadata__") continue;
     try {
-      Entry entry{type_of(value.at("dtype").get<std::string>(), path, name), value.at("shape").get<std::vector<int64_t>>(),
-                  value.at("data_offsets").at(0).get<uint64_t>(), value.at("data_offsets").at(1).get<uint64_t>()};
+      Entry entry{type_of(value.at("dtype").get<std::string>(), path, name),
+                  value.at("shape").get<std::vector<int64_t>>(), value.at("data_offsets").at(0).get<uint64_t>(),
+                  value.at("data_offsets").at(1).get<uint64_t>()};
       if (entry.end < entry.begin || entry.end > buffer_bytes)
         bad(path, "tensor '" + name + "' lies outside the file (truncated?)");
       if (byte_count(entry.shape, entry.type, path, name) != entry.end - entry.begin)
@@ -126,7 +127,8 @@ at::Tensor Safetensors::tensor(const std::string& name) const {
     std::memcpy(copy.data_ptr(), data, found.end - found.begin);
     return copy;
   }
-  return torch::from_blob(data, found.shape, [keep_alive = file_](void*) {}, options);
+  return torch::from_blob(
+      data, found.shape, [keep_alive = file_](void*) {}, options);
 }
 
 }  // namespace hyperx::model

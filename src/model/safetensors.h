@@ -1,12 +1,12 @@
 #pragma once
 
+#include <ATen/core/Tensor.h>
+
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
 #include <vector>
-
-#include <ATen/core/Tensor.h>
 
 #include "common/files.h"
 
@@ -21,8 +21,8 @@ class Safetensors {
   const std::string& path() const { return path_; }
   std::vector<std::string> names() const;
   bool has(const std::string& name) const { return entries_.count(name) != 0; }
-  // A tensor that views the map (read-only memory: never write to it) and keeps it alive; a copy where the offset is not a
-  // multiple of the element size.
+  // A tensor that views the map (read-only memory: never write to it) and keeps it alive; a copy where the offset is
+  // not a multiple of the element size.
   at::Tensor tensor(const std::string& name) const;
   std::vector<int64_t> shape(const std::string& name) const;
 

@@ -13,7 +13,8 @@
 namespace hyperx::train {
 namespace {
 
-// A place that this rank has not filled; all others are summed with it as zero, so what is filled is stored with 2 added.
+// A place that this rank has not filled; all others are summed with it as zero, so what is filled is stored with 2
+// added.
 constexpr int64_t kFilled = 2;
 
 bool scores_entities(const data::TaskInfo& task) {
@@ -28,14 +29,16 @@ std::string source_text(const data::Corpus& corpus, const data::Pair& pair, cons
   std::string text;
   const data::SplitEntry* const entry = corpus.entry(pair).find_split(split);
   for (const data::SourceEntry& source : entry->sources)
-    text += (text.empty() ? "" : "+") + (source.origin.empty() ? source.path : source.origin) + "@" + source.sha256.substr(0, 12);
+    text += (text.empty() ? "" : "+") + (source.origin.empty() ? source.path : source.origin) + "@" +
+            source.sha256.substr(0, 12);
   return text;
 }
 
 // Scores of the sentences that `take` lets through.
 template <class Take>
-data::MetricSet tag_metrics(const data::TaskInfo& task, const data::Split& split, const std::vector<data::LabelId>& predicted,
-                            int64_t sentences, bool seqeval, const Take& take) {
+data::MetricSet tag_metrics(const data::TaskInfo& task, const data::Split& split,
+                            const std::vector<data::LabelId>& predicted, int64_t sentences, bool seqeval,
+                            const Take& take) {
   data::AccuracyScorer accuracy(task.labels);
   const bool entities = scores_entities(task);
   data::EntityScorer entity_scorer(entities ? task.labels : std::vector<std::string>{"O"});
@@ -70,19 +73,24 @@ std::vector<int64_t> best_labels(const at::Tensor& logits) {
   return {best.const_data_ptr<int64_t>(), best.const_data_ptr<int64_t>() + best.numel()};
 }
 
-Evaluator::Evaluator(model::Model& model, const data::Corpus& corpus, comm::Communicator& communicator, const Config& config,
-                     std::function<void()> on_progress)
-    : model_(model), corpus_(corpus), communicator_(communicator), config_(config), on_progress_(std::move(on_progress)) {}
+Evaluator::Evaluator(model::Model& model, const data::Corpus& corpus, comm::Communicator& communicator,
+                     const Config& config, std::function<void()> on_progress)
+    : model_(model),
+      corpus_(corpus),
+      communicator_(communicator),
+      config_(config),
+      on_progress_(std::move(on_progress)) {}
 
-data::EvaluationResult Evaluator::evaluate(const data::Pair& pair, const std::string& split, SplitPredictions* predictions) {
+data::EvaluationResult Evaluator::evaluate(const data::Pair& pair, const std::string& split,
+                                           SplitPredictions* predictions) {
   const data::BatchMaker maker(corpus_, {pair}, split, config_.data.max_subwords, config_.train.seed);
   data::EvaluationResult result =
       maker.masked(0) ? evaluate_masked(maker, pair) : evaluate_tags(maker, pair, predictions);
   result.pair = pair;
   result.split = split;
   result.sentences = sentences_scored(maker.split(0), config_.eval.limit);
-  result.signature = data::signature_line(pair, split, source_text(corpus_, pair, split), result.sentences, result.words,
-                                          result.main_metric);
+  result.signature = data::signature_line(pair, split, source_text(corpus_, pair, split), result.sentences,
+                                          result.words, result.main_metric);
   return result;
 }
 
@@ -104,7 +112,8 @@ data::EvaluationResult Evaluator::evaluate_tags(const data::BatchMaker& maker, c
   const int64_t word_count = split.word_starts[static_cast<size_t>(sentences)];
   std::vector<int64_t> words(static_cast<size_t>(word_count), 0);
   model_.begin_step({pair}, false);
-  for (size_t i = static_cast<size_t>(communicator_.rank()); i < stretches.size(); i += static_cast<size_t>(communicator_.size())) {
+  for (size_t i = static_cast<size_t>(communicator_.rank()); i < stretches.size();
+       i += static_cast<size_t>(communicator_.size())) {
     predict_batch(maker.make_evaluation(0, stretches[i]), split, words);
     on_progress_();
   }
@@ -138,15 +147,16 @@ data::EvaluationResult Evaluator::evaluate_masked(const data::BatchMaker& maker,
   at::Tensor sums = torch::zeros({2, sentences}, torch::kFloat64);  // loss and masked tokens, a sentence
   auto values = sums.accessor<double, 2>();
   model_.begin_step({pair}, false);
-  for (size_t i = static_cast<size_t>(communicator_.rank()); i < stretches.size(); i += static_cast<size_t>(communicator_.size())) {
+  for (size_t i = static_cast<size_t>(communicator_.rank()); i < stretches.size();
+       i += static_cast<size_t>(communicator_.size())) {
     const data::Batch batch = maker.make_evaluation(0, stretches[i]);
     on_progress_();
     if (batch.labels.empty()) continue;
     const model::PackedBatch packed = model_.pack(batch);
-    const at::Tensor losses = torch::nn::functional::cross_entropy(
-                                  model_.logits(packed).at(0), packed.labels,
-                                  torch::nn::functional::CrossEntropyFuncOptions().reduction(torch::kNone))
-                                  .to(torch::kCPU, torch::kFloat64);
+    const at::Tensor losses =
+        torch::nn::functional::cross_entropy(model_.logits(packed).at(0), packed.labels,
+                                             torch::nn::functional::CrossEntropyFuncOptions().reduction(torch::kNone))
+            .to(torch::kCPU, torch::kFloat64);
     size_t sentence = 0;
     for (size_t label = 0; label < batch.labels.size(); ++label) {
       while (batch.label_positions[label] >= batch.sentence_starts[sentence + 1]) ++sentence;
@@ -181,8 +191,10 @@ data::EvaluationResult Evaluator::evaluate_masked(const data::BatchMaker& maker,
 std::vector<data::Pair> scorable_pairs(const data::Corpus& corpus, const std::string& set, const std::string& split,
                                        const model::ModelOptions& model, const std::string& key) {
   const auto known = [&](const data::Pair& pair) {
-    const bool task = std::any_of(model.tasks.begin(), model.tasks.end(), [&](const auto& t) { return t.name == pair.task; });
-    return task && std::find(model.languages.begin(), model.languages.end(), pair.base_language()) != model.languages.end();
+    const bool task =
+        std::any_of(model.tasks.begin(), model.tasks.end(), [&](const auto& t) { return t.name == pair.task; });
+    return task &&
+           std::find(model.languages.begin(), model.languages.end(), pair.base_language()) != model.languages.end();
   };
   std::vector<data::Pair> available, scorable;
   for (const data::Pair& pair : corpus.pairs_with(split)) {

@@ -8,9 +8,12 @@ namespace hyperx::train {
 
 int64_t ExchangeSizes::values_moved(ExchangeKind kind) const {
   switch (kind) {
-    case ExchangeKind::kFactors: return 2 * pairs * layers * theta;
-    case ExchangeKind::kGather: return pairs * layers * theta;
-    case ExchangeKind::kDense: return 2 * generators * theta * (projected + 1);
+    case ExchangeKind::kFactors:
+      return 2 * pairs * layers * theta;
+    case ExchangeKind::kGather:
+      return pairs * layers * theta;
+    case ExchangeKind::kDense:
+      return 2 * generators * theta * (projected + 1);
   }
   HYPERX_CHECK(false, "an exchange of no kind");
 }
@@ -39,8 +42,8 @@ void GradientExchange::sum_small(std::vector<double>& losses) {
   std::vector<at::Tensor> parts;
   for (const std::string& group : model_.parameters().used_groups())
     if (group != "source") parts.push_back(model_.parameters().group_gradient(group));  // "source" follows from ds
-  const at::Tensor loss_values =
-      torch::tensor(at::ArrayRef<double>(losses), torch::kFloat64).to(parts.front().device(), parts.front().scalar_type());
+  const at::Tensor loss_values = torch::tensor(at::ArrayRef<double>(losses), torch::kFloat64)
+                                     .to(parts.front().device(), parts.front().scalar_type());
   parts.push_back(loss_values);
   at::Tensor bucket = torch::cat(parts);
   communicator_.all_reduce(bucket);

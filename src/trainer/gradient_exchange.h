@@ -11,7 +11,8 @@
 
 namespace hyperx::train {
 
-// What of the generators' gradient travels between ranks (SPEC.md section 8). All three give the same update, up to rounding.
+// What of the generators' gradient travels between ranks (SPEC.md section 8). All three give the same update, up to
+// rounding.
 enum class ExchangeKind {
   kFactors,  // every pair is split over the ranks: the g of all pairs and layers are summed
   kGather,   // ranks hold whole pairs: their g are gathered
@@ -24,23 +25,25 @@ struct ExchangeSizes {
   int64_t values_moved(ExchangeKind kind) const;  // 2KLn, KLn, 2n(d_p + 1) a generator
 };
 
-// parallel.exchange; auto takes the one that moves fewest values. gather with fewer pairs than ranks would leave ranks idle, so
-// auto never takes it then.
+// parallel.exchange; auto takes the one that moves fewest values. gather with fewer pairs than ranks would leave ranks
+// idle, so auto never takes it then.
 ExchangeKind choose_exchange(const Config& config, const ExchangeSizes& sizes, int ranks);
 const char* exchange_name(ExchangeKind kind);
 
-// Makes the gradients of one step complete and equal on all ranks. The small tensors go in one bucket, in which the losses travel
-// too; which groups are in it follows from the step's pairs, so that all ranks send the same.
+// Makes the gradients of one step complete and equal on all ranks. The small tensors go in one bucket, in which the
+// losses travel too; which groups are in it follows from the step's pairs, so that all ranks send the same.
 class GradientExchange {
  public:
   GradientExchange(comm::Communicator& communicator, model::Model& model, const Optimizer& optimizer, ExchangeKind kind,
                    bool dense_update);
 
   ExchangeKind kind() const { return kind_; }
-  data::ShareMode share_mode() const { return kind_ == ExchangeKind::kGather ? data::ShareMode::kWhole : data::ShareMode::kSplit; }
+  data::ShareMode share_mode() const {
+    return kind_ == ExchangeKind::kGather ? data::ShareMode::kWhole : data::ShareMode::kSplit;
+  }
 
-  // `losses` [pairs] fp64, this rank's terms in, the whole step's out. `owners` [pairs]: the rank that holds each pair whole
-  // (gather only).
+  // `losses` [pairs] fp64, this rank's terms in, the whole step's out. `owners` [pairs]: the rank that holds each pair
+  // whole (gather only).
   GeneratorGradient exchange(std::vector<double>& losses, const std::vector<int>& owners);
 
  private:

@@ -14,26 +14,13 @@ using nlohmann::json;
 
 h5::Type h5_type(at::ScalarType type) {
   switch (type) {
-    case at::kFloat: return h5::Type::kFloat32;
-    case at::kDouble: return h5::Type::kFloat64;
-    default: HYPERX_CHECK(false, "checkpoints hold fp32 and fp64 tensors");
+    case at::kFloat:
+      return h5::Type::kFloat32;
+    case at::kDouble:
+      return h5::Type::kFloat64;
+    default:
+      HYPERX_CHECK(false, "checkpoints hold fp32 and fp64 tensors");
   }
-}
-
-std::vector<TensorRef> refs(const std::vector<model::Hypernetwork::NamedView>& views) {
-  std::vector<TensorRef> refs;
-  for (const auto& view : views) {
-    HYPERX_CHECK(view.value.is_cpu() && view.value.is_contiguous(), view.name + " is not a block of host memory");
-    refs.push_back({view.name, h5_type(view.value.scalar_type()), view.value.sizes().vec(), view.value.const_data_ptr()});
-  }
-  return refs;
-}
-
-std::vector<TensorTarget> targets(const std::vector<model::Hypernetwork::NamedView>& views) {
-  std::vector<TensorTarget> targets;
-  for (const auto& view : views)
-    targets.push_back({view.name, h5_type(view.value.scalar_type()), view.value.sizes().vec(), view.value.data_ptr()});
-  return targets;
 }
 
 std::vector<std::string> names_of(const std::vector<data::Pair>& pairs) {
@@ -77,10 +64,31 @@ ModelInfo ModelInfo::from_json(const json& object, const std::string& origin) {
   return info;
 }
 
-std::vector<TensorRef> model_tensors(const model::Model& model) { return refs(model.named_tensors()); }
-std::vector<TensorRef> optimizer_tensors(const Optimizer& optimizer) { return refs(optimizer.named_moments()); }
-std::vector<TensorTarget> model_targets(const model::Model& model) { return targets(model.named_tensors()); }
-std::vector<TensorTarget> optimizer_targets(const Optimizer& optimizer) { return targets(optimizer.named_moments()); }
+HostTensors::HostTensors(const NamedViews& views) {
+  for (const auto& view : views) {
+    owners.push_back(view.value.detach().cpu().contiguous());
+    const at::Tensor& host = owners.back();
+    refs.push_back({view.name, h5_type(host.scalar_type()), host.sizes().vec(), host.const_data_ptr()});
+  }
+}
+
+void load_tensors(const NamedViews& views, const std::function<void(const std::vector<TensorTarget>&)>& load) {
+  const at::NoGradGuard no_gradient;
+  std::vector<at::Tensor> hosts;
+  std::vector<TensorTarget> targets;
+  for (const auto& view : views) {
+    const bool in_place = view.value.is_cpu() && view.value.is_contiguous();
+    hosts.push_back(
+        in_place ? view.value.detach()
+                 : torch::empty_like(view.value, at::TensorOptions().device(at::kCPU), at::MemoryFormat::Contiguous));
+    targets.push_back(
+        {view.name, h5_type(view.value.scalar_type()), view.value.sizes().vec(), hosts.back().data_ptr()});
+    if (!in_place) hosts.back().copy_(view.value);  // a partial load leaves what it does not find
+  }
+  load(targets);
+  for (size_t i = 0; i < views.size(); ++i)
+    if (!hosts[i].is_alias_of(views[i].value)) views[i].value.copy_(hosts[i]);
+}
 
 at::ScalarType compute_type(const TrainConfig& config, at::Device device) {
   if (config.precision == "fp64") return at::kDouble;
@@ -101,13 +109,15 @@ LoadedModel load_model(const std::string& run_or_checkpoint, const std::string& 
   const std::string source = encoder.empty() ? loaded.info.encoder_source : encoder;
   const model::EncoderWeights weights = model::load_encoder(source, loaded.info.config.train.seed);
   if (weights.digest != loaded.info.encoder_digest)
-    throw UserError(ExitCode::kBadData, loaded.checkpoint + ": was trained on another encoder than " + source + " (SHA-256 " +
-                                            loaded.info.encoder_digest.substr(0, 12) + ", here " + weights.digest.substr(0, 12) +
+    throw UserError(ExitCode::kBadData, loaded.checkpoint + ": was trained on another encoder than " + source +
+                                            " (SHA-256 " + loaded.info.encoder_digest.substr(0, 12) + ", here " +
+                                            weights.digest.substr(0, 12) +
                                             "). Name the right folder with --model.encoder");
-  model::ModelOptions options{loaded.info.config.model, loaded.info.tasks, loaded.info.languages, loaded.info.config.train.seed,
+  model::ModelOptions options{loaded.info.config.model,        loaded.info.tasks,
+                              loaded.info.languages,           loaded.info.config.train.seed,
                               compute_type(precision, device), device};
   loaded.model = std::make_unique<model::Model>(weights, options);
-  checkpoint.load_model(model_targets(*loaded.model));
+  load_tensors(loaded.model->named_tensors(), [&](const auto& targets) { checkpoint.load_model(targets); });
   return loaded;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -16,7 +17,7 @@ namespace hyperx::train {
 
 // What a checkpoint says of its model beside the tensors: enough to evaluate and predict without the run's config.
 struct ModelInfo {
-  Config config;                        // run.* left out: the same model gives the same bytes wherever it is trained
+  Config config;  // run.* left out: the same model gives the same bytes wherever it is trained
   std::vector<data::TaskInfo> tasks;
   std::vector<std::string> languages;
   std::vector<data::Pair> trained_pairs;
@@ -27,10 +28,17 @@ struct ModelInfo {
   static ModelInfo from_json(const nlohmann::json& object, const std::string& origin);
 };
 
-std::vector<TensorRef> model_tensors(const model::Model& model);
-std::vector<TensorRef> optimizer_tensors(const Optimizer& optimizer);
-std::vector<TensorTarget> model_targets(const model::Model& model);
-std::vector<TensorTarget> optimizer_targets(const Optimizer& optimizer);
+using NamedViews = std::vector<model::Hypernetwork::NamedView>;
+
+// Tensors as the checkpoint writer takes them: on the host. What lies there already is not copied.
+struct HostTensors {
+  explicit HostTensors(const NamedViews& views);
+  std::vector<at::Tensor> owners;  // keep `refs` alive
+  std::vector<TensorRef> refs;
+};
+
+// Reads tensors of a checkpoint into `views`, wherever these lie. `load` is Checkpoint::load_model and the like, bound.
+void load_tensors(const NamedViews& views, const std::function<void(const std::vector<TensorTarget>&)>& load);
 
 // The type that products are computed in: train.precision, where auto is bf16 on devices that multiply it fast.
 at::ScalarType compute_type(const TrainConfig& config, at::Device device);
@@ -38,14 +46,14 @@ at::ScalarType compute_type(const TrainConfig& config, at::Device device);
 // A model as a checkpoint holds it.
 struct LoadedModel {
   ModelInfo info;
-  std::string checkpoint;         // folder
+  std::string checkpoint;  // folder
   int64_t step = 0;
   std::string checkpoint_digest;  // of model.h5
   std::unique_ptr<model::Model> model;
 };
 
-// `encoder`: overrides the path of the encoder in the checkpoint; empty: that path. UserError (65, 66) where the checkpoint is
-// damaged, the encoder is missing, or it is another one than the model was trained on (digests differ).
+// `encoder`: overrides the path of the encoder in the checkpoint; empty: that path. UserError (65, 66) where the
+// checkpoint is damaged, the encoder is missing, or it is another one than the model was trained on (digests differ).
 LoadedModel load_model(const std::string& run_or_checkpoint, const std::string& encoder, const TrainConfig& precision,
                        at::Device device);
 

@@ -20,7 +20,8 @@ double sum_of_squares(const at::Tensor& tensor) {
 
 std::vector<Hypernetwork::Generator> zeros_like(const std::vector<Hypernetwork::Generator>& generators) {
   std::vector<Hypernetwork::Generator> zeros;
-  for (const auto& generator : generators) zeros.push_back({torch::zeros_like(generator.weight), torch::zeros_like(generator.bias)});
+  for (const auto& generator : generators)
+    zeros.push_back({torch::zeros_like(generator.weight), torch::zeros_like(generator.bias)});
   return zeros;
 }
 
@@ -79,14 +80,16 @@ UpdateReport Optimizer::update(const GeneratorGradient& generator, double rate) 
   report.gradient_norm = std::sqrt(norm_squared(generator));
   report.finite = std::isfinite(report.gradient_norm);
   if (!report.finite) return report;
-  const double scale = options_.clip_norm > 0 ? std::min(1.0, options_.clip_norm / (report.gradient_norm + kClipEpsilon)) : 1.0;
+  const double scale =
+      options_.clip_norm > 0 ? std::min(1.0, options_.clip_norm / (report.gradient_norm + kClipEpsilon)) : 1.0;
 
   const auto& parameters = model_.parameters().all();
   for (size_t i = 0; i < parameters.size(); ++i) {
     State& state = states_[i];
     if (!parameters[i]->used && state.count == 0) continue;
     ++state.count;
-    model::adam_update(parameters[i]->value, parameters[i]->gradient, state.m, state.v, state.count, rate, scale, options_.adam);
+    model::adam_update(parameters[i]->value, parameters[i]->gradient, state.m, state.v, state.count, rate, scale,
+                       options_.adam);
   }
   if (model_.hyperx() != nullptr) update_generators(generator, rate, scale);
   return report;
@@ -104,8 +107,8 @@ void Optimizer::update_generators(const GeneratorGradient& generator, double rat
     auto& [w_v, c_v] = generator_v_[group];
     if (generator.dense.empty()) {
       model::low_rank_adam_update(w, c, w_m, w_v, c_m, c_v,
-                                  hypernetwork.group_gradient(model_.hyperx()->theta_gradient(), group), s, generator_count_,
-                                  rate, scale, options_.adam);
+                                  hypernetwork.group_gradient(model_.hyperx()->theta_gradient(), group), s,
+                                  generator_count_, rate, scale, options_.adam);
     } else {
       model::adam_update(w, generator.dense[group].weight, w_m, w_v, generator_count_, rate, scale, options_.adam);
       model::adam_update(c, generator.dense[group].bias, c_m, c_v, generator_count_, rate, scale, bias_options);

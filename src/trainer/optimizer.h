@@ -1,10 +1,10 @@
 #pragma once
 
+#include <ATen/core/Tensor.h>
+
 #include <cstdint>
 #include <string>
 #include <vector>
-
-#include <ATen/core/Tensor.h>
 
 #include "model/model.h"
 #include "model/ops/generator.h"
@@ -13,8 +13,9 @@ namespace hyperx::train {
 
 // The generators' gradient of one step, complete and equal on every rank.
 struct GeneratorGradient {
-  at::Tensor source_gradient;                            // ds [rows, projected], from W before its update
-  std::vector<model::Hypernetwork::Generator> dense;     // dW, dc a group; empty: by the factors theta_gradient() and sources()
+  at::Tensor source_gradient;  // ds [rows, projected], from W before its update
+  std::vector<model::Hypernetwork::Generator>
+      dense;  // dW, dc a group; empty: by the factors theta_gradient() and sources()
 };
 
 struct OptimizerOptions {
@@ -27,8 +28,9 @@ struct UpdateReport {
   bool finite = true;        // false: nothing was changed
 };
 
-// Adam as the release applies it (SPEC.md section 1, DESIGN.md section 7.7): every tensor has its own update count; one that had no
-// gradient yet is skipped, one that had one before is stepped with zero. One clip factor min(1, clip / (norm + 1e-6)) for all.
+// Adam as the release applies it (SPEC.md section 1, DESIGN.md section 7.7): every tensor has its own update count; one
+// that had no gradient yet is skipped, one that had one before is stepped with zero. One clip factor min(1, clip /
+// (norm + 1e-6)) for all.
 class Optimizer {
  public:
   Optimizer(model::Model& model, const OptimizerOptions& options);

@@ -28,7 +28,8 @@ RunLog::RunLog(const RunDir& run, bool writes, int64_t first_step, int64_t total
   if (!writes_) return;
   metrics_ = std::make_unique<MetricsFile>(run.metrics(), first_step);
   if (metrics_->lines_cut() > 0)
-    log::info("metrics.jsonl: {} lines after step {} are cut off: these steps are done again", metrics_->lines_cut(), first_step);
+    log::info("metrics.jsonl: {} lines after step {} are cut off: these steps are done again", metrics_->lines_cut(),
+              first_step);
 }
 
 void RunLog::step(const StepRecord& record) {
@@ -62,9 +63,11 @@ void RunLog::progress_line(const StepRecord& record) {
   if (!edge && since < kLineEverySeconds) return;
   const double elapsed = seconds_between(start_, now);
   const int64_t done = record.step - first_step_;
-  const double left = done > 0 ? elapsed / static_cast<double>(done) * static_cast<double>(total_steps_ - record.step) : 0;
-  log::info("step {}/{} {} loss {:.3f} | {} tok/s | elapsed {} left {}", record.step, total_steps_, record.pair, record.loss,
-            format_count(static_cast<double>(tokens_since_line_) / std::max(since, 1e-9)), format_duration(elapsed), format_duration(left));
+  const double left =
+      done > 0 ? elapsed / static_cast<double>(done) * static_cast<double>(total_steps_ - record.step) : 0;
+  log::info("step {}/{} {} loss {:.3f} | {} tok/s | elapsed {} left {}", record.step, total_steps_, record.pair,
+            record.loss, format_count(static_cast<double>(tokens_since_line_) / std::max(since, 1e-9)),
+            format_duration(elapsed), format_duration(left));
   last_line_ = now;
   tokens_since_line_ = 0;
 }
@@ -72,20 +75,31 @@ void RunLog::progress_line(const StepRecord& record) {
 void RunLog::evaluation(int64_t step, const std::vector<data::EvaluationResult>& results, double seconds) {
   if (!writes_) return;
   for (const data::EvaluationResult& result : results) {
-    nlohmann::json object = {{"event", "evaluation"}, {"step", step},           {"pair", result.pair.name()},
-                             {"split", result.split}, {"main_metric", result.main_metric}, {"metrics", metrics_json(result.metrics)},
-                             {"sentences", result.sentences}, {"words", result.words}};
+    nlohmann::json object = {{"event", "evaluation"},
+                             {"step", step},
+                             {"pair", result.pair.name()},
+                             {"split", result.split},
+                             {"main_metric", result.main_metric},
+                             {"metrics", metrics_json(result.metrics)},
+                             {"sentences", result.sentences},
+                             {"words", result.words}};
     if (result.novel) object["novel"] = metrics_json(*result.novel);
     metrics_->write(object);
-    log::info("step {} {} {} {} {:.4f}", step, result.split, result.pair.name(), result.main_metric, result.main_value());
+    log::info("step {} {} {} {} {:.4f}", step, result.split, result.pair.name(), result.main_metric,
+              result.main_value());
   }
   log::info("step {}: {} pairs evaluated in {}", step, results.size(), format_duration(seconds));
 }
 
 void RunLog::checkpoint(int64_t step, double pause_seconds, double waited_seconds, int64_t bytes) {
   if (!writes_) return;
-  metrics_->write({{"event", "checkpoint"}, {"step", step}, {"pause_seconds", pause_seconds}, {"waited_seconds", waited_seconds}, {"bytes", bytes}});
-  log::info("step {}: checkpoint of {} handed over in {:.3f} s", step, format_bytes(static_cast<double>(bytes)), pause_seconds);
+  metrics_->write({{"event", "checkpoint"},
+                   {"step", step},
+                   {"pause_seconds", pause_seconds},
+                   {"waited_seconds", waited_seconds},
+                   {"bytes", bytes}});
+  log::info("step {}: checkpoint of {} handed over in {:.3f} s", step, format_bytes(static_cast<double>(bytes)),
+            pause_seconds);
 }
 
 void RunLog::set_state(const std::string& state) {

@@ -22,7 +22,8 @@ struct StepRecord {
   bool skipped = false;
 };
 
-// What rank 0 writes about a run: metrics.jsonl, progress lines, state.json. On the other ranks every call does nothing.
+// What rank 0 writes about a run: metrics.jsonl, progress lines, state.json. On the other ranks every call does
+// nothing.
 class RunLog {
  public:
   RunLog(const RunDir& run, bool writes, int64_t first_step, int64_t total_steps, RunState state);

@@ -7,6 +7,7 @@
 
 #include "common/log.h"
 #include "common/progress.h"
+#include "common/random.h"
 #include "trainer/schedule.h"
 
 namespace hyperx::train {
@@ -76,15 +77,16 @@ Trainer::Trainer(TrainerParts parts)
 
 void Trainer::resume(const std::string& folder) {
   const Checkpoint checkpoint = Checkpoint::open(folder);
-  checkpoint.load_model(model_targets(parts_.model));
-  checkpoint.load_optimizer(optimizer_targets(optimizer_));
+  load_tensors(parts_.model.named_tensors(), [&](const auto& targets) { checkpoint.load_model(targets); });
+  load_tensors(optimizer_.named_moments(), [&](const auto& targets) { checkpoint.load_optimizer(targets); });
   state_ = TrainingState::from_json(checkpoint.train_state(), folder);
   for (const auto& [name, count] : state_.update_counts) optimizer_.set_count(name, count);
   if (mixture_.cursors(state_.step) != state_.cursors)
-    throw UserError(ExitCode::kBadConfig, folder + ": its place in the data is not what this corpus and configuration give at step " +
-                                              std::to_string(state_.step) +
-                                              ": train.seed, train.pairs, train.batch_sentences, train.temperature and the corpus "
-                                              "must be those of the run");
+    throw UserError(ExitCode::kBadConfig,
+                    folder + ": its place in the data is not what this corpus and configuration give at step " +
+                        std::to_string(state_.step) +
+                        ": train.seed, train.pairs, train.batch_sentences, train.temperature and the corpus "
+                        "must be those of the run");
   saved_step_ = state_.step;
   log::info("resumed from {} at step {}", folder, state_.step);
 }
@@ -97,12 +99,12 @@ ExitCode Trainer::run() {
     const auto section = parts_.watchdog.enter("step", state_.step + 1);
     const Clock::time_point start = Clock::now();
     const int64_t sent_before = parts_.communicator.bytes_sent();
-    const data::StepBatch batch = loader_->next(state_.step);                               // 1 sample
-    std::vector<double> losses = forward_backward(batch);                                   // 2, 3 forward and backward
-    const GeneratorGradient gradient = exchange_.exchange(losses, batch.owners);            // 4 exchange
+    const data::StepBatch batch = loader_->next(state_.step);                     // 1 sample
+    std::vector<double> losses = forward_backward(batch);                         // 2, 3 forward and backward
+    const GeneratorGradient gradient = exchange_.exchange(losses, batch.owners);  // 4 exchange
     StepRecord record;
     record.learning_rate = learning_rate(config_.train, state_.step, mixture_.total_steps());
-    const UpdateReport report = optimizer_.update(gradient, record.learning_rate);          // 5 update
+    const UpdateReport report = optimizer_.update(gradient, record.learning_rate);  // 5 update
     ++state_.step;
     record.step = state_.step;
     record.pair = pair_names(batch);
@@ -118,7 +120,7 @@ ExitCode Trainer::run() {
     record.seconds = seconds_since(start);
     log_->step(record);
     check_finite(report, batch);
-    control = agree();                                                                      // 6 agree: all ranks as one
+    control = agree();  // 6 agree: all ranks as one
     if (control.evaluate) evaluate();
     if (control.save) save();
   }
@@ -144,12 +146,18 @@ std::vector<double> Trainer::forward_backward(const data::StepBatch& batch) {
   parts_.model.begin_step(pairs, true);
   std::vector<double> losses(batch.draws.size(), 0.0);
   const model::DropoutStream dropout{config_.train.seed, state_.step, true};
+  if (parts_.model.options()
+          .device.is_cuda())  // flash attention's own dropout: anew each step, so that a resumed run goes on alike
+    torch::cuda::manual_seed(
+        derive_key(config_.train.seed, "flash",
+                   static_cast<uint64_t>(state_.step * parts_.communicator.size() + parts_.communicator.rank())));
   for (const data::Batch& piece : batch.pieces) {
     const model::PackedBatch packed = parts_.model.pack(piece);
     std::vector<at::Tensor> part_losses;
     const at::Tensor loss = parts_.model.loss(packed, dropout, &part_losses);
     if (loss.defined()) loss.backward();  // not defined: no masked token in this piece
-    for (size_t i = 0; i < packed.parts.size(); ++i) losses[static_cast<size_t>(packed.parts[i].pair)] += part_losses[i].item<double>();
+    for (size_t i = 0; i < packed.parts.size(); ++i)
+      losses[static_cast<size_t>(packed.parts[i].pair)] += part_losses[i].item<double>();
   }
   return losses;
 }
@@ -187,8 +195,9 @@ void Trainer::evaluate() {
   Evaluator evaluator(parts_.model, parts_.corpus, parts_.communicator, config_, [&] { parts_.watchdog.beat(); });
   const std::string& split = config_.eval.split;
   const auto pairs = scorable_pairs(parts_.corpus, config_.eval.pairs, split, parts_.model.options(), "eval.pairs");
-  const auto deciding = scorable_pairs(parts_.corpus, config_.checkpoint.select.empty() ? config_.eval.pairs : config_.checkpoint.select,
-                                       split, parts_.model.options(), "checkpoint.select");
+  const auto deciding =
+      scorable_pairs(parts_.corpus, config_.checkpoint.select.empty() ? config_.eval.pairs : config_.checkpoint.select,
+                     split, parts_.model.options(), "checkpoint.select");
   std::vector<data::EvaluationResult> results;
   double score = 0;
   int64_t scored = 0;
@@ -213,10 +222,11 @@ void Trainer::save() {
   const auto section = parts_.watchdog.enter("checkpoint", state_.step);
   state_.cursors = mixture_.cursors(state_.step);
   state_.update_counts = optimizer_.counts();
+  const HostTensors model(parts_.model.named_tensors()), optimizer(optimizer_.named_moments());
   CheckpointContent content;
   content.step = state_.step;
-  content.model = model_tensors(parts_.model);
-  content.optimizer = optimizer_tensors(optimizer_);
+  content.model = model.refs;
+  content.optimizer = optimizer.refs;
   content.model_info = parts_.info.to_json();
   content.train_state = state_.to_json();
   content.manifest = {{"world_size", parts_.communicator.size()}, {"config", dump_config(config_)}};
@@ -241,8 +251,8 @@ void Trainer::log_start() const {
             communicator.backend(), at::get_num_threads(), c10::toString(parts_.model.options().compute),
             exchange_name(exchange_.kind()), format_count(static_cast<double>(parts_.model.trained_element_count())));
   for (size_t i = 0; i < mixture_.pairs().size(); ++i)
-    log::info("  {:<10} {:>7} sentences, {:>6} batches, drawn {:.1f} %", mixture_.pairs()[i].pair.name(), mixture_.pairs()[i].sentences,
-              mixture_.batch_counts()[i], 100.0 * mixture_.probabilities()[i]);
+    log::info("  {:<10} {:>7} sentences, {:>6} batches, drawn {:.1f} %", mixture_.pairs()[i].pair.name(),
+              mixture_.pairs()[i].sentences, mixture_.batch_counts()[i], 100.0 * mixture_.probabilities()[i]);
 }
 
 }  // namespace hyperx::train

@@ -25,7 +25,8 @@ TrainingState TrainingState::from_json(const json& object, const std::string& or
     state.skipped_in_a_row = object.at("skipped_in_a_row");
     state.cursors = object.at("cursors").get<std::vector<int64_t>>();
     if (!object.at("best_score").is_null()) state.best_score = object.at("best_score").get<double>();
-    for (const auto& [name, count] : object.at("update_counts").items()) state.update_counts.emplace_back(name, count.get<int64_t>());
+    for (const auto& [name, count] : object.at("update_counts").items())
+      state.update_counts.emplace_back(name, count.get<int64_t>());
   } catch (const json::exception& error) {
     throw UserError(ExitCode::kBadData, origin + ": its training state cannot be read: " + error.what());
   }

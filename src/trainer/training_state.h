@@ -8,13 +8,13 @@
 
 namespace hyperx::train {
 
-// Everything beside tensors that a run needs to go on as if it had not stopped. What is not here (and not in the configuration) must
-// not change the training: batches, masks and dropout are functions of (seed, step).
+// Everything beside tensors that a run needs to go on as if it had not stopped. What is not here (and not in the
+// configuration) must not change the training: batches, masks and dropout are functions of (seed, step).
 struct TrainingState {
-  int64_t step = 0;                   // updates done, skipped ones counted
-  int64_t skipped_steps = 0;          // with a gradient that was not finite
+  int64_t step = 0;           // updates done, skipped ones counted
+  int64_t skipped_steps = 0;  // with a gradient that was not finite
   int64_t skipped_in_a_row = 0;
-  std::vector<int64_t> cursors;       // of the mixture before `step`: only checked on resume
+  std::vector<int64_t> cursors;  // of the mixture before `step`: only checked on resume
   std::optional<double> best_score;
   std::vector<std::pair<std::string, int64_t>> update_counts;  // of the optimizer
 

@@ -13,21 +13,22 @@ std::string our_name(const std::string& original) {
   static const std::regex kConditionalNorm(
       R"(encoder\.encoder\.hypernet\.(\d+\.)?(pre|post)_layernorm_hypernet\.(weight|bias)_generator\.(weight|bias))");
   if (std::regex_match(original, match, kConditionalNorm))
-    return "hypernetwork." + match[1].str() + (match[2] == "pre" ? "norm_before_" : "norm_after_") + match[3].str() + "." +
-           match[4].str();
+    return "hypernetwork." + match[1].str() + (match[2] == "pre" ? "norm_before_" : "norm_after_") + match[3].str() +
+           "." + match[4].str();
   static const std::regex kPlainNorm(R"(encoder\.encoder\.hypernet\.(\d+\.)?(pre|post)_layer_norm\.(weight|bias))");
   if (std::regex_match(original, match, kPlainNorm))
     return "hypernetwork." + match[1].str() + (match[2] == "pre" ? "norm_before." : "norm_after.") + match[3].str();
 
   static const std::regex kEmbedding(
       R"(encoder\.encoder\.hypernet_source_controller\.(task|lang|layer_id)_embeddings\.(?:layer:)?(.+))");
-  const std::string in_encoder = std::regex_replace(original, std::regex(R"(^encoder\.hypernet_source)"),
-                                                    "encoder.encoder.hypernet_source");
+  const std::string in_encoder =
+      std::regex_replace(original, std::regex(R"(^encoder\.hypernet_source)"), "encoder.encoder.hypernet_source");
   if (std::regex_match(in_encoder, match, kEmbedding)) {
     const std::string kind = match[1] == "task" ? "task" : match[1] == "lang" ? "language" : "layer";
     return "embeddings." + kind + "." + match[2].str();
   }
-  static const std::regex kProjection(R"(encoder\.encoder\.hypernet_source_controller\.source_embedding_MLP\.(0|2)\.(weight|bias))");
+  static const std::regex kProjection(
+      R"(encoder\.encoder\.hypernet_source_controller\.source_embedding_MLP\.(0|2)\.(weight|bias))");
   if (std::regex_match(in_encoder, match, kProjection))
     return std::string("projection.") + (match[1] == "0" ? "hidden." : "output.") + match[2].str();
 

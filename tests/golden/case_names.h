@@ -5,8 +5,8 @@
 namespace hyperx::golden {
 
 // The authors' name of a parameter -> ours: "encoder.encoder.hypernet.meta_down_sampler.weight_generator.0.bias" ->
-// "hypernetwork.weight_down.bias". Names of the encoder's own tensors get "encoder." in front where the case has "bert.".
-// Empty where we hold nothing of that name.
+// "hypernetwork.weight_down.bias". Names of the encoder's own tensors get "encoder." in front where the case has
+// "bert.". Empty where we hold nothing of that name.
 std::string our_name(const std::string& original);
 
 }  // namespace hyperx::golden

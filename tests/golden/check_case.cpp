@@ -1,5 +1,6 @@
-// check_case DIR [--weights FILE] [--type fp64|fp32|both]: runs a folder in the format of the reference cases and prints, for
-// every array, how far ours is. Exit 0 all within tolerance, 1 not, 77 skipped (with the reason), 64-66 for a folder that is no case.
+// check_case DIR [--weights FILE] [--type fp64|fp32|both]: runs a folder in the format of the reference cases and
+// prints, for every array, how far ours is. Exit 0 all within tolerance, 1 not, 77 skipped (with the reason), 64-66 for
+// a folder that is no case.
 #include <cstdio>
 #include <string>
 #include <vector>
@@ -18,12 +19,13 @@ int check(const std::string& folder, const std::string& weights, const std::stri
   size_t failed = 0;
   const std::vector<Deviation> deviations = golden.check();
   for (const Deviation& deviation : deviations) {
-    std::printf("%s %-7s max abs %9.2e  max rel %9.2e  tolerance %.0e %s  %s\n", deviation.passed() ? "ok    " : "FAILED",
-                type_name.c_str(), deviation.absolute, deviation.relative, deviation.tolerance,
-                deviation.by_absolute ? "abs" : "rel", deviation.name.c_str());
+    std::printf("%s %-7s max abs %9.2e  max rel %9.2e  tolerance %.0e %s  %s\n",
+                deviation.passed() ? "ok    " : "FAILED", type_name.c_str(), deviation.absolute, deviation.relative,
+                deviation.tolerance, deviation.by_absolute ? "abs" : "rel", deviation.name.c_str());
     if (!deviation.passed()) ++failed;
   }
-  std::printf("%s %s: %zu arrays, %zu past their tolerance\n", folder.c_str(), type_name.c_str(), deviations.size(), failed);
+  std::printf("%s %s: %zu arrays, %zu past their tolerance\n", folder.c_str(), type_name.c_str(), deviations.size(),
+              failed);
   return failed == 0 && !deviations.empty() ? 0 : 1;
 }
 

@@ -15,15 +15,14 @@ namespace {
 
 using nlohmann::json;
 
-// What the reference's README asks of float64 code against float64 arrays, and of all else.
-struct Tolerance {
+struct Tolerance {  // what is asked of float64 code against float64 arrays, and of all else
   double wide, narrow;
 };
 constexpr Tolerance kLoss{1e-10, 3e-6};
 constexpr Tolerance kOutputs{1e-9, 2e-5};
 constexpr Tolerance kGradients{1e-8, 5e-5};
-constexpr Tolerance kParameters{1e-9, 1e-5};   // absolute, after some updates
-constexpr double kZeroGradient = 1e-6;         // absolute, where real arithmetic gives 0
+constexpr Tolerance kParameters{1e-9, 1e-5};  // absolute, after some updates
+constexpr double kZeroGradient = 1e-6;        // absolute, where real arithmetic gives 0
 
 std::vector<std::string> strings(const json& list) { return list.get<std::vector<std::string>>(); }
 
@@ -65,10 +64,12 @@ void GoldenCase::read_config() {
     languages_ = strings(options.at("languages"));
     config_.task_dim = options.at("task_embedding_dim");
     config_.language_dim = options.at("language_embedding_dim");
-    config_.layer_dim = options.at("condition_to_layer_id").get<bool>() ? options.at("layer_id_embedding_dim").get<int>() : 0;
+    config_.layer_dim =
+        options.at("condition_to_layer_id").get<bool>() ? options.at("layer_id_embedding_dim").get<int>() : 0;
     config_.source_hidden_dim = options.at("source_hidden_dim");
-    config_.projected_dim =
-        options.at("project_source_embeddings").get<bool>() ? options.at("projected_source_embedding_dim").get<int>() : 0;
+    config_.projected_dim = options.at("project_source_embeddings").get<bool>()
+                                ? options.at("projected_source_embedding_dim").get<int>()
+                                : 0;
     config_.adapter_dim = options.at("adapter_dim");
     config_.adapter_activation = options.at("adapter_non_linearity");
     config_.adapter_position = options.at("after_layer_output").get<bool>() ? "after-layer" : "ffn-output";
@@ -84,7 +85,8 @@ void GoldenCase::read_config() {
   if (arrays_->has("weights/taskmodels_dict.mlm.cls.predictions.decoder.weight")) config_.mlm_decoder = "trained";
   for (const std::string& name : tasks) {
     data::TaskInfo task{name, {}, name == "mlm"};
-    for (const std::string& key : {"weights/taskmodels_dict." + name + ".cls.weight", std::string("weights/classifier.weight")})
+    for (const std::string& key :
+         {"weights/taskmodels_dict." + name + ".cls.weight", std::string("weights/classifier.weight")})
       if (arrays_->has(key)) task.labels.assign(static_cast<size_t>(arrays_->shape(key)[0]), "label");
     tasks_.push_back(task);
   }
@@ -94,8 +96,9 @@ void GoldenCase::make_model(const std::string& weights_file) {
   std::map<std::string, at::Tensor> found;
   if (json_.contains("weights_file")) {
     if (weights_file.empty())
-      throw SkippedCase("its weights lie elsewhere (" + json_.at("weights_file").at("package").get<std::string>() + ", " +
-                        json_.at("weights_file").at("path_in_wheel").get<std::string>() + "): name the file with --weights FILE");
+      throw SkippedCase("its weights lie elsewhere (" + json_.at("weights_file").at("package").get<std::string>() +
+                        ", " + json_.at("weights_file").at("path_in_wheel").get<std::string>() +
+                        "): name the file with --weights FILE");
     const model::Safetensors file(weights_file);
     for (const std::string& name : file.names()) found[name] = file.tensor(name);
   } else {
@@ -134,7 +137,8 @@ void GoldenCase::set_weights() {
 }
 
 data::Pair GoldenCase::pair() const {
-  return json_.contains("pair") ? data::parse_pair(json_.at("pair").get<std::string>()) : data::Pair{tasks_[0].name, "en"};
+  return json_.contains("pair") ? data::parse_pair(json_.at("pair").get<std::string>())
+                                : data::Pair{tasks_[0].name, "en"};
 }
 
 GoldenCase::PackedInput GoldenCase::pack(const std::string& prefix) const {
@@ -184,8 +188,8 @@ at::Tensor GoldenCase::reference(const std::string& part, const std::string& nam
   return arrays_->has(narrow_name) ? arrays_->tensor(narrow_name) : at::Tensor();
 }
 
-void GoldenCase::compare(const std::string& part, const std::string& name, const at::Tensor& ours, double wide_tolerance,
-                         double narrow_tolerance, bool by_absolute) {
+void GoldenCase::compare(const std::string& part, const std::string& name, const at::Tensor& ours,
+                         double wide_tolerance, double narrow_tolerance, bool by_absolute) {
   bool wide = false;
   at::Tensor expected = reference(part, name, wide);
   if (!expected.defined()) return;
@@ -212,7 +216,8 @@ std::vector<Deviation> GoldenCase::check() {
   return deviations_;
 }
 
-void GoldenCase::check_hidden(const std::string& prefix, const std::vector<at::Tensor>& hidden, const at::Tensor& rows) {
+void GoldenCase::check_hidden(const std::string& prefix, const std::vector<at::Tensor>& hidden,
+                              const at::Tensor& rows) {
   for (size_t k = 0; k < hidden.size(); ++k) {
     const std::string name = prefix + "hidden." + std::to_string(k);
     bool wide = false;
@@ -228,8 +233,8 @@ void GoldenCase::check_hidden(const std::string& prefix, const std::vector<at::T
 void GoldenCase::check_summary(const std::string& prefix, const at::Tensor& last, const at::Tensor& rows) {
   const at::Tensor wide_last = last.detach().to(at::kDouble);
   const std::pair<std::string, at::Tensor> summaries[] = {{"first8", wide_last.slice(1, 0, 8)},
-                                                           {"norm", wide_last.norm(2, 1).unsqueeze(1)},
-                                                           {"sum", wide_last.sum(1).unsqueeze(1)}};
+                                                          {"norm", wide_last.norm(2, 1).unsqueeze(1)},
+                                                          {"sum", wide_last.sum(1).unsqueeze(1)}};
   for (const auto& [name, values] : summaries) {
     bool wide = false;
     const at::Tensor expected = reference("outputs", prefix + name, wide);
@@ -275,12 +280,12 @@ void GoldenCase::check_gradients() {
   if (model_->hyperx() != nullptr) {
     model_->hyperx()->sources().backward(generator.source_gradient);
     check_adapters(generator);
-    for (const auto& view : model_->hyperx()->hypernetwork().named_views_of(generator.dense)) gradients_[view.name] = view.value;
+    for (const auto& view : model_->hyperx()->hypernetwork().named_views_of(generator.dense))
+      gradients_[view.name] = view.value;
   }
   for (const auto& parameter : model_->parameters().all())
     if (parameter->used) gradients_[parameter->name] = parameter->gradient;
 
-  std::vector<std::string> unused;
   for (const std::string& part : {std::string("grads/"), std::string("grads64/")})
     for (const std::string& name : arrays_->names()) {
       if (name.rfind(part, 0) != 0) continue;
@@ -291,8 +296,8 @@ void GoldenCase::check_gradients() {
         deviations_.push_back({"grads/" + original + " (we have none)", std::nan(""), std::nan(""), 0, false});
         continue;
       }
-      const bool zero = is_key_bias(original) ||
-                        (json_.contains("analytically_zero_grads") && json_["analytically_zero_grads"].contains(original));
+      const bool zero = is_key_bias(original) || (json_.contains("analytically_zero_grads") &&
+                                                  json_["analytically_zero_grads"].contains(original));
       if (zero) {
         compare("grads", original, it->second, kZeroGradient, kZeroGradient, true);
       } else {
@@ -319,16 +324,19 @@ void GoldenCase::check_adapters(const train::GeneratorGradient& generator) {
     const at::Tensor source_gradient =
         hypernetwork.has_layer_embedding()
             ? generator.source_gradient[row]
-            : model::source_gradient(hypernetwork.generators()[static_cast<size_t>(layer)].weight,
-                                     hypernetwork.group_gradient(model_->hyperx()->theta_gradient(), static_cast<size_t>(layer)));
+            : model::source_gradient(
+                  hypernetwork.generators()[static_cast<size_t>(layer)].weight,
+                  hypernetwork.group_gradient(model_->hyperx()->theta_gradient(), static_cast<size_t>(layer)));
     compare("outputs", prefix + "source.grad", source_gradient, kGradients.wide, kGradients.narrow);
     for (const model::ThetaPart& part : hypernetwork.parts()) {
       std::string name = part.name;
       if (name.rfind("norm_before_", 0) == 0) name = "pre_ln_" + name.substr(12);
       if (name.rfind("norm_after_", 0) == 0) name = "post_ln_" + name.substr(11);
-      compare("outputs", prefix + name, hyperx.theta()[0][layer].narrow(0, part.begin, part.size()), kOutputs.wide, kOutputs.narrow);
+      compare("outputs", prefix + name, hyperx.theta()[0][layer].narrow(0, part.begin, part.size()), kOutputs.wide,
+              kOutputs.narrow);
       compare("outputs", prefix + name + ".grad",
-              model_->hyperx()->theta_gradient()[0][layer].narrow(0, part.begin, part.size()), kGradients.wide, kGradients.narrow);
+              model_->hyperx()->theta_gradient()[0][layer].narrow(0, part.begin, part.size()), kGradients.wide,
+              kGradients.narrow);
     }
   }
 }
@@ -373,7 +381,8 @@ void GoldenCase::check_steps() {
       movement[static_cast<int64_t>(i)][step] = (value - start.at(name).to(at::kDouble)).abs().sum();
     }
     for (const std::string& name : arrays_->names())
-      if (name.rfind("after_step64/", 0) == 0) after_step[name.substr(13)].push_back(ours.at(our_name(name.substr(13))).clone());
+      if (name.rfind("after_step64/", 0) == 0)
+        after_step[name.substr(13)].push_back(ours.at(our_name(name.substr(13))).clone());
   }
   compare("outputs", "losses", losses, kLoss.wide, kLoss.narrow);
   compare("outputs", "grad_norms_before_clip", norms, kGradients.wide, kGradients.narrow);

@@ -2,10 +2,9 @@
 
 #include <map>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
-
-#include <nlohmann/json.hpp>
 
 #include "model/model.h"
 #include "model/safetensors.h"
@@ -16,14 +15,15 @@ namespace hyperx::golden {
 // One line of a check: how far one array of ours is from the reference.
 struct Deviation {
   std::string name;
-  double absolute = 0;   // max |ours - reference|
-  double relative = 0;   // max |ours - reference| / max |reference|
+  double absolute = 0;  // max |ours - reference|
+  double relative = 0;  // max |ours - reference| / max |reference|
   double tolerance = 0;
-  bool by_absolute = false;  // the tolerance is on `absolute`
+  bool by_absolute = false;                                                         // the tolerance is on `absolute`
   bool passed() const { return (by_absolute ? absolute : relative) <= tolerance; }  // false for NaN
 };
 
-// A folder in the format of the reference cases (case.json, case.safetensors): a model made from its weights, and its arrays.
+// A folder in the format of the reference cases (case.json, case.safetensors): a model made from its weights, and its
+// arrays.
 class GoldenCase {
  public:
   // `type` is fp64 or fp32. UserError for a folder that is not a case; SkippedCase where it needs what we lack.

@@ -3,8 +3,6 @@
 #include <gtest/gtest.h>
 #include <torch/torch.h>
 
-#include <cmath>
-
 namespace hyperx::model {
 namespace {
 
@@ -26,32 +24,8 @@ RowKeys keys_of(const std::vector<int32_t>& lengths) {
       slots.push_back(static_cast<int64_t>(s) + 5);
       positions.push_back(p);
     }
-  return {torch::tensor(at::ArrayRef<int64_t>(slots), torch::kLong), torch::tensor(at::ArrayRef<int64_t>(positions), torch::kLong)};
-}
-
-// Sentence by sentence and head by head, with LibTorch's operations and autograd.
-at::Tensor plain_attention(const at::Tensor& qkv, const Case& c, const RowKeys& rows, double probability, PhiloxKey key) {
-  const int64_t hidden = c.heads * c.dim;
-  std::vector<at::Tensor> sentences;
-  int64_t begin = 0;
-  for (const int32_t length : c.lengths) {
-    const at::Tensor part = qkv.narrow(0, begin, length);
-    std::vector<at::Tensor> heads;
-    for (int64_t h = 0; h < c.heads; ++h) {
-      const at::Tensor q = part.narrow(1, h * c.dim, c.dim), k = part.narrow(1, hidden + h * c.dim, c.dim),
-                       v = part.narrow(1, 2 * hidden + h * c.dim, c.dim);
-      at::Tensor weights = torch::softmax(torch::mm(q, k.t()) / std::sqrt(static_cast<double>(c.dim)), 1);
-      if (probability > 0) {
-        const RowKeys own{rows.slots.narrow(0, begin, length), rows.positions.narrow(0, begin, length)};
-        weights = weights * keyed_dropout_mask(own, h * 65536 + length, probability, key, qkv.options().requires_grad(false))
-                                .narrow(1, h * 65536, length);
-      }
-      heads.push_back(torch::mm(weights, v));
-    }
-    sentences.push_back(torch::cat(heads, 1));
-    begin += length;
-  }
-  return torch::cat(sentences);
+  return {torch::tensor(at::ArrayRef<int64_t>(slots), torch::kLong),
+          torch::tensor(at::ArrayRef<int64_t>(positions), torch::kLong)};
 }
 
 class AttentionTest : public testing::TestWithParam<Case> {};
@@ -66,21 +40,23 @@ TEST_P(AttentionTest, EqualsThePlainFormulaAndItsGradient) {
       const int64_t tokens = rows.slots.numel();
       const at::Tensor qkv = torch::randn({tokens, 3 * c.heads * c.dim}, type).mul_(2).requires_grad_(true);
       const at::Tensor weight = torch::randn({tokens, c.heads * c.dim}, type);
-      const at::Tensor expected = plain_attention(qkv, c, rows, probability, key);
+      const at::Tensor expected = attention_by_operations(qkv, starts_of(c.lengths), c.heads, rows, probability, key);
       const at::Tensor expected_gradient = torch::autograd::grad({(expected * weight).sum()}, {qkv})[0];
       const at::Tensor actual = packed_attention(qkv, starts_of(c.lengths), c.heads, rows, probability, key);
       const at::Tensor gradient = torch::autograd::grad({(actual * weight).sum()}, {qkv})[0];
       const double tolerance = type == at::kDouble ? 1e-12 : 1e-5;
-      EXPECT_LT((actual - expected).abs().max().item<double>(), tolerance * expected.abs().max().item<double>()) << probability;
+      EXPECT_LT((actual - expected).abs().max().item<double>(), tolerance * expected.abs().max().item<double>())
+          << probability;
       EXPECT_LT((gradient - expected_gradient).abs().max().item<double>(),
-                tolerance * expected_gradient.abs().max().item<double>()) << probability;
+                tolerance * expected_gradient.abs().max().item<double>())
+          << probability;
     }
   }
 }
 
 INSTANTIATE_TEST_SUITE_P(Sizes, AttentionTest,
-                         testing::Values(Case{{1}, 1, 4}, Case{{2, 7, 1}, 2, 12}, Case{{31, 32, 33}, 3, 32}, Case{{130, 5}, 2, 64},
-                                         Case{{9, 40}, 2, 50}));
+                         testing::Values(Case{{1}, 1, 4}, Case{{2, 7, 1}, 2, 12}, Case{{31, 32, 33}, 3, 32},
+                                         Case{{130, 5}, 2, 64}, Case{{9, 40}, 2, 50}));
 
 }  // namespace
 }  // namespace hyperx::model

@@ -62,7 +62,8 @@ TEST(DropoutKeys, StepsSitesAndSeedsDiffer) {
 
 TEST(DropoutKeys, DropsTheAskedShare) {
   const int64_t rows = 2000, width = 256;
-  const at::Tensor out = keyed_dropout(torch::ones({rows, width}), {}, keys_of(rows), 0.1, DropoutStream{7, 7, true}.key(0));
+  const at::Tensor out =
+      keyed_dropout(torch::ones({rows, width}), {}, keys_of(rows), 0.1, DropoutStream{7, 7, true}.key(0));
   const double dropped = (out == 0).to(torch::kDouble).mean().item<double>();
   EXPECT_NEAR(dropped, 0.1, 4 * std::sqrt(0.09 / (rows * width)));  // four standard deviations
   EXPECT_NEAR(out.max().item<double>(), dropout_scale(0.1), 1e-6);

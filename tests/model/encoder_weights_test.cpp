@@ -17,7 +17,8 @@ namespace fs = std::filesystem;
 using testing::HasSubstr;
 
 // Writes tensors as safetensors; `header` may be replaced to make faults.
-void write_safetensors(const std::string& path, const std::map<std::string, at::Tensor>& tensors, const std::string& header = "") {
+void write_safetensors(const std::string& path, const std::map<std::string, at::Tensor>& tensors,
+                       const std::string& header = "") {
   std::string text = "{", bytes;
   for (const auto& [name, tensor] : tensors) {
     const at::Tensor values = tensor.to(torch::kFloat).contiguous();
@@ -48,7 +49,8 @@ class EncoderWeightsTest : public testing::Test {
     std::ofstream(folder_ + "/config.json")
         << R"({"model_type":"bert","hidden_size":8,"num_hidden_layers":1,"num_attention_heads":2,"intermediate_size":16,)"
            R"("vocab_size":10,"max_position_embeddings":12,"type_vocab_size":2,"hidden_act":"gelu"})";
-    for (const auto& [name, shape] : encoder_tensor_shapes(read_encoder_spec(folder_))) tensors_[name] = torch::randn(shape);
+    for (const auto& [name, shape] : encoder_tensor_shapes(read_encoder_spec(folder_)))
+      tensors_[name] = torch::randn(shape);
   }
   void TearDown() override { fs::remove_all(folder_); }
 
@@ -120,7 +122,8 @@ TEST_F(EncoderWeightsTest, ReadsWhatTorchSaved) {
   c10::Dict<std::string, at::Tensor> dict;
   for (const auto& [name, tensor] : tensors_) dict.insert(name, tensor);
   const std::vector<char> bytes = torch::pickle_save(dict);
-  std::ofstream(folder_ + "/pytorch_model.bin", std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  std::ofstream(folder_ + "/pytorch_model.bin", std::ios::binary)
+      .write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
   const EncoderWeights weights = load_encoder(folder_, 1);
   for (const auto& [name, tensor] : tensors_) EXPECT_TRUE(torch::equal(weights.tensors.at(name), tensor)) << name;
 }
@@ -142,7 +145,9 @@ TEST_F(EncoderWeightsTest, RefusesFilesThatAreNotWhole) {
   refuse(R"({"a":{"dtype":"F32","shape":[8],"data_offsets":[0,32]}})", "outside the file");
   refuse(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})", "belong to no tensor");
   refuse(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[8,16]}})", "hole");
-  refuse(R"({"a":{"dtype":"F32","shape":[4],"data_offsets":[0,16]},"a":{"dtype":"F32","shape":[4],"data_offsets":[0,16]}})", "twice");
+  refuse(
+      R"({"a":{"dtype":"F32","shape":[4],"data_offsets":[0,16]},"a":{"dtype":"F32","shape":[4],"data_offsets":[0,16]}})",
+      "twice");
   refuse(R"({"a":{"dtype":"F7","shape":[4],"data_offsets":[0,16]}})", "unknown type");
   refuse(R"({"a":{"dtype":"F32","shape":[-4],"data_offsets":[0,16]}})", "negative");
   refuse(R"({"a":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,16]}})", "larger than any memory");

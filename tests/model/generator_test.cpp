@@ -16,7 +16,8 @@ class GeneratorTest : public testing::TestWithParam<at::ScalarType> {
     w_ = torch::randn({300, 14}, options);
     c_ = torch::randn({300}, options);
     s_ = torch::randn({5, 14}, options);
-    g_ = torch::randn({5, 2, 300}, options).select(1, 1);  // rows that lie apart, as where each layer has its own generator
+    g_ = torch::randn({5, 2, 300}, options)
+             .select(1, 1);  // rows that lie apart, as where each layer has its own generator
     tolerance_ = GetParam() == at::kDouble ? 1e-12 : 1e-5;
   }
   at::Tensor dense() const { return torch::mm(g_.t(), s_); }
@@ -46,8 +47,10 @@ TEST_P(GeneratorTest, LowRankUpdateIsTheDenseUpdate) {
   AdamOptions bias_options = options;
   bias_options.weight_decay = 0;
   at::Tensor w1 = w_.clone(), c1 = c_.clone(), w2 = w_.clone(), c2 = c_.clone();
-  at::Tensor w_m1 = torch::zeros_like(w_), w_v1 = torch::zeros_like(w_), c_m1 = torch::zeros_like(c_), c_v1 = torch::zeros_like(c_);
-  at::Tensor w_m2 = torch::zeros_like(w_), w_v2 = torch::zeros_like(w_), c_m2 = torch::zeros_like(c_), c_v2 = torch::zeros_like(c_);
+  at::Tensor w_m1 = torch::zeros_like(w_), w_v1 = torch::zeros_like(w_), c_m1 = torch::zeros_like(c_),
+             c_v1 = torch::zeros_like(c_);
+  at::Tensor w_m2 = torch::zeros_like(w_), w_v2 = torch::zeros_like(w_), c_m2 = torch::zeros_like(c_),
+             c_v2 = torch::zeros_like(c_);
   for (int64_t step = 1; step <= 4; ++step) {
     low_rank_adam_update(w1, c1, w_m1, w_v1, c_m1, c_v1, g_, s_, step, 1e-2, 0.3, options);
     adam_update(w2, dense(), w_m2, w_v2, step, 1e-2, 0.3, options);
@@ -63,7 +66,8 @@ TEST_P(GeneratorTest, LowRankUpdateIsTheDenseUpdate) {
 
 INSTANTIATE_TEST_SUITE_P(Types, GeneratorTest, testing::Values(at::kFloat, at::kDouble));
 
-// Epsilon is added to sqrt(v) before the bias correction, as the release does: with a tiny gradient the two orders differ.
+// Epsilon is added to sqrt(v) before the bias correction, as the release does: with a tiny gradient the two orders
+// differ.
 TEST(AdamUpdate, AddsEpsilonBeforeTheBiasCorrection) {
   at::Tensor p = torch::zeros({1}, torch::kDouble), m = torch::zeros_like(p), v = torch::zeros_like(p);
   const double gradient = 1e-8, rate = 0.1;

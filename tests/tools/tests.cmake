@@ -15,6 +15,7 @@ function(hyperx_header_checks name library)
   if(sources)
     add_library(${name} OBJECT ${sources})
     target_link_libraries(${name} PRIVATE ${library} hyperx_warnings)
+    target_include_directories(${name} SYSTEM PRIVATE ${HDF5_C_INCLUDE_DIRS})  # for the wrapper's own headers
   endif()
 endfunction()
 

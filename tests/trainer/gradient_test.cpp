@@ -14,7 +14,8 @@ model::EncoderWeights tiny_encoder() {
   model::EncoderWeights encoder;
   encoder.spec = {16, 2, 2, 32, 40, 24, 2, 0, 1e-12};
   for (const auto& [name, shape] : model::encoder_tensor_shapes(encoder.spec))
-    encoder.tensors[name] = name.find("LayerNorm.weight") != std::string::npos ? torch::ones(shape) : torch::randn(shape) * 0.3;
+    encoder.tensors[name] =
+        name.find("LayerNorm.weight") != std::string::npos ? torch::ones(shape) : torch::randn(shape) * 0.3;
   return encoder;
 }
 
@@ -82,7 +83,8 @@ TEST_P(GradientTest, EqualsFiniteDifferences) {
   std::map<std::string, at::Tensor> gradients;
   for (const auto& parameter : model.parameters().all())
     if (parameter->used) gradients[parameter->name] = parameter->gradient.clone();
-  for (const auto& view : model.hyperx()->hypernetwork().named_views_of(generator.dense)) gradients[view.name] = view.value.clone();
+  for (const auto& view : model.hyperx()->hypernetwork().named_views_of(generator.dense))
+    gradients[view.name] = view.value.clone();
 
   at::NoGradGuard no_gradient;
   for (const auto& view : model.named_tensors()) {
@@ -105,8 +107,13 @@ INSTANTIATE_TEST_SUITE_P(
     Options, GradientTest,
     testing::Values(Options{"paper", [](ModelConfig&) {}}, Options{"no_layer", [](ModelConfig& c) { c.layer_dim = 0; }},
                     Options{"no_projection", [](ModelConfig& c) { c.projected_dim = 0; }},
-                    Options{"conditional", [](ModelConfig& c) { c.adapter_norm_before = c.adapter_norm_after = "conditional"; }},
-                    Options{"plain_gelu", [](ModelConfig& c) { c.adapter_norm_after = "plain"; c.adapter_activation = "gelu"; }},
+                    Options{"conditional",
+                            [](ModelConfig& c) { c.adapter_norm_before = c.adapter_norm_after = "conditional"; }},
+                    Options{"plain_gelu",
+                            [](ModelConfig& c) {
+                              c.adapter_norm_after = "plain";
+                              c.adapter_activation = "gelu";
+                            }},
                     Options{"after_layer", [](ModelConfig& c) { c.adapter_position = "after-layer"; }}),
     [](const auto& parameter) { return std::string(parameter.param.name); });
 
@@ -127,7 +134,8 @@ TEST(Schedule, WarmsUpFromZeroAndDecaysToTheEnd) {
 // What moves a step, for Base: a sixteenth of the dense gradient; and what `auto` then takes (SPEC.md section 8).
 TEST(Exchange, PicksWhatMovesFewestValues) {
   const ExchangeSizes base{1, 12, 394240, 192, 1};
-  EXPECT_NEAR(static_cast<double>(base.values_moved(ExchangeKind::kDense)) / static_cast<double>(base.values_moved(ExchangeKind::kFactors)),
+  EXPECT_NEAR(static_cast<double>(base.values_moved(ExchangeKind::kDense)) /
+                  static_cast<double>(base.values_moved(ExchangeKind::kFactors)),
               16.08, 0.01);
   Config config;
   const auto pick = [&](int64_t pairs, int64_t projected, int ranks) {

@@ -1,8 +1,7 @@
+#include <ATen/Parallel.h>
 #include <sched.h>
 
 #include <cstring>
-
-#include <ATen/Parallel.h>
 
 #include "app/tensor/tensor_commands.h"
 #include "common/errors.h"
@@ -22,7 +21,9 @@ int set_threads(const Config& config, const comm::MpiSession& session) {
     // Ranks that may all run everywhere share the CPUs; ranks that the launcher bound have theirs for themselves.
     threads = allowed == online ? std::max(1, allowed / session.info().local_size) : allowed;
     if (allowed == 1 && online > session.info().local_size && session.launched())
-      log::warning("the launcher bound this rank to one of {} CPUs: start with launch/run, or give mpirun --bind-to none", online);
+      log::warning(
+          "the launcher bound this rank to one of {} CPUs: start with launch/run, or give mpirun --bind-to none",
+          online);
   }
   at::set_num_threads(threads);
   return threads;
@@ -42,7 +43,8 @@ int run_under_mpi(const CommandLine& line, int (*command)(const CommandLine&, co
 }  // namespace
 }  // namespace hyperx
 
-extern "C" __attribute__((visibility("default"))) int hyperx_run_tensor_command(const char* name, const hyperx::CommandLine* line) {
+extern "C" __attribute__((visibility("default"))) int hyperx_run_tensor_command(const char* name,
+                                                                                const hyperx::CommandLine* line) {
   using namespace hyperx;
   if (std::strcmp(name, "train") == 0) return run_under_mpi(*line, run_train);
   if (std::strcmp(name, "evaluate") == 0) return run_under_mpi(*line, run_evaluate);

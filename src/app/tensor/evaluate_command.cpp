@@ -1,9 +1,9 @@
+#include <ATen/core/grad_mode.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
-
-#include <ATen/core/grad_mode.h>
 
 #include "app/tensor/tensor_commands.h"
 #include "common/errors.h"
@@ -76,17 +76,21 @@ int run_evaluate(const CommandLine& line, comm::MpiSession& session, comm::RankP
   const Config config = evaluation_config(line, loaded.info);
   const data::Corpus corpus = data::Corpus::open(config.data.corpus);
   if (corpus.index().tokenizer_digest != loaded.info.tokenizer_digest)
-    throw UserError(ExitCode::kBadConfig, config.data.corpus + ": was prepared with another vocabulary than the model was trained with");
+    throw UserError(ExitCode::kBadConfig,
+                    config.data.corpus + ": was prepared with another vocabulary than the model was trained with");
   const std::string& split = config.eval.split;
   const auto pairs = train::scorable_pairs(corpus, config.eval.pairs, split, loaded.model->options(), "eval.pairs");
-  if (pairs.empty()) throw UserError(ExitCode::kBadConfig, "no pair of " + config.data.corpus + " has a '" + split + "' split that this model can score");
+  if (pairs.empty())
+    throw UserError(ExitCode::kBadConfig,
+                    "no pair of " + config.data.corpus + " has a '" + split + "' split that this model can score");
   const std::string folder = results_folder(loaded, split);
 
   train::Evaluator evaluator(*loaded.model, corpus, *communicator, config, [&] { watchdog.beat(); });
   std::vector<data::EvaluationResult> results;
   for (const data::Pair& pair : pairs) {
     const std::string path = data::result_path(folder, pair);
-    std::vector<int64_t> skip{communicator->rank() == 0 && !line.has_flag("force") && config.eval.limit == 0 && is_scored_already(path, loaded, corpus)};
+    std::vector<int64_t> skip{communicator->rank() == 0 && !line.has_flag("force") && config.eval.limit == 0 &&
+                              is_scored_already(path, loaded, corpus)};
     if (communicator->all_reduce_max(skip)[0] != 0) {
       log::info("{} {} is scored already: {}", pair.name(), split, path);
       if (communicator->rank() == 0) results.push_back(data::read_result(path));
@@ -100,15 +104,16 @@ int run_evaluate(const CommandLine& line, comm::MpiSession& session, comm::RankP
     result.checkpoint_sha256 = loaded.checkpoint_digest;
     result.corpus_sha256 = corpus.digest();
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    log::info("{} {} {} {:.4f} ({} sentences, {:.0f} a second)", pair.name(), split, result.main_metric, result.main_value(),
-              result.sentences, static_cast<double>(result.sentences) / std::max(seconds, 1e-9));
+    log::info("{} {} {} {:.4f} ({} sentences, {:.0f} a second)", pair.name(), split, result.main_metric,
+              result.main_value(), result.sentences, static_cast<double>(result.sentences) / std::max(seconds, 1e-9));
     if (result.unlabelled_words + result.truncated_words > 0)
       log::info("{} {}: {} words without a sub-word and {} beyond data.max_subwords count as wrong", pair.name(), split,
                 result.unlabelled_words, result.truncated_words);
     if (communicator->rank() == 0) {
       make_folders(folder);
       if (config.eval.predictions && !predictions.labels.empty())
-        write_predictions(folder + "/" + pair.file_name() + ".tsv", corpus.split(pair, split), corpus.labels(pair.task), predictions);
+        write_predictions(folder + "/" + pair.file_name() + ".tsv", corpus.split(pair, split), corpus.labels(pair.task),
+                          predictions);
       if (config.eval.limit == 0) data::write_result(folder, result);
       results.push_back(std::move(result));
     }

@@ -1,9 +1,9 @@
+#include <ATen/Parallel.h>
+#include <ATen/core/grad_mode.h>
+
 #include <cstdio>
 #include <fstream>
 #include <iostream>
-
-#include <ATen/Parallel.h>
-#include <ATen/core/grad_mode.h>
 
 #include "app/tensor/tensor_commands.h"
 #include "common/errors.h"
@@ -39,7 +39,8 @@ class Tagger {
     if (task_.labels.empty())
       throw UserError(ExitCode::kBadConfig, "--task " + pair.task + ": the model has no tagging head of that name");
     if (tokenizer_.digest() != loaded_.info.tokenizer_digest)
-      throw UserError(ExitCode::kBadData, loaded_.info.encoder_source + ": its vocabulary is not the one the model was trained with");
+      throw UserError(ExitCode::kBadData,
+                      loaded_.info.encoder_source + ": its vocabulary is not the one the model was trained with");
     loaded_.model->begin_step({pair}, false);
   }
 
@@ -146,16 +147,21 @@ void tag_file(const std::string& path, const CommandLine& line, Tagger& tagger, 
 }  // namespace
 
 int run_predict(const CommandLine& line) {
-  if (line.objects.empty()) throw UserError(ExitCode::kUsage, "name a run or checkpoint: hyperx predict RUN|CHECKPOINT --task T --language L [FILE]...");
+  if (line.objects.empty())
+    throw UserError(ExitCode::kUsage,
+                    "name a run or checkpoint: hyperx predict RUN|CHECKPOINT --task T --language L [FILE]...");
   for (const char* flag : {"task", "language"})
     if (!line.has_flag(flag)) throw UserError(ExitCode::kUsage, std::string("--") + flag + " is not given");
   const at::NoGradGuard no_gradient;
   if (line.config.threads > 0) at::set_num_threads(line.config.threads);
-  if (line.config.device == "cuda") throw UserError(ExitCode::kBadConfig, "device: predict runs on the CPU in this version");
+  if (line.config.device == "cuda")
+    throw UserError(ExitCode::kBadConfig, "device: predict runs on the CPU in this version");
 
   const data::Pair pair{line.flag("task"), line.flag("language")};
-  train::LoadedModel loaded = train::load_model(line.objects[0], line.config.model.encoder, line.config.train, at::kCPU);
-  const int max_subwords = line.given("data.max_subwords") ? line.config.data.max_subwords : loaded.info.config.data.max_subwords;
+  train::LoadedModel loaded =
+      train::load_model(line.objects[0], line.config.model.encoder, line.config.train, at::kCPU);
+  const int max_subwords =
+      line.given("data.max_subwords") ? line.config.data.max_subwords : loaded.info.config.data.max_subwords;
   Tagger tagger(std::move(loaded), pair, max_subwords, line.config.eval.batch_tokens);
 
   std::vector<std::string> files(line.objects.begin() + 1, line.objects.end());
@@ -170,8 +176,8 @@ int run_predict(const CommandLine& line) {
   out.flush();
   if (!out) throw SystemError("the output cannot be written: " + errno_text());
   if (tagger.truncated + tagger.unlabelled > 0)
-    log::warning("{} of {} words got no prediction: {} beyond data.max_subwords = {}, {} without a sub-word", tagger.truncated + tagger.unlabelled,
-                 tagger.words, tagger.truncated, max_subwords, tagger.unlabelled);
+    log::warning("{} of {} words got no prediction: {} beyond data.max_subwords = {}, {} without a sub-word",
+                 tagger.truncated + tagger.unlabelled, tagger.words, tagger.truncated, max_subwords, tagger.unlabelled);
   return static_cast<int>(ExitCode::kDone);
 }
 

@@ -44,7 +44,8 @@ void check_tokenizer(const data::Corpus& corpus, const Config& config, const mod
                                               " has; prepare it again with --model.encoder " + config.model.encoder);
   if (corpus.index().vocabulary_size > spec.vocabulary)
     throw UserError(ExitCode::kBadData, folder + ": vocab.txt has " + std::to_string(corpus.index().vocabulary_size) +
-                                            " sub-words, config.json says vocab_size " + std::to_string(spec.vocabulary));
+                                            " sub-words, config.json says vocab_size " +
+                                            std::to_string(spec.vocabulary));
 }
 
 train::ModelInfo describe_model(const Config& config, const data::Corpus& corpus, const std::vector<data::Pair>& pairs,
@@ -73,7 +74,9 @@ train::ModelInfo describe_model(const Config& config, const data::Corpus& corpus
 // Starts from another checkpoint's weights: same names and shapes are taken, the rest stays as drawn and is named.
 void take_initial_weights(const std::string& from, model::Model& model) {
   const train::Checkpoint checkpoint = train::Checkpoint::open(train::resolve_checkpoint(from));
-  const train::LoadReport report = checkpoint.load_model_partly(train::model_targets(model));
+  train::LoadReport report;
+  train::load_tensors(model.named_tensors(),
+                      [&](const auto& targets) { report = checkpoint.load_model_partly(targets); });
   log::info("weights of {} taken", checkpoint.folder());
   for (const std::string& name : report.missing) log::warning("{} has no {}: it starts fresh", from, name);
   for (const std::string& name : report.unused) log::warning("{} of {} is not used", name, from);
@@ -118,7 +121,8 @@ int train_in(const CommandLine& line, comm::MpiSession& session, comm::Communica
     train::write_run_description(run, dump_config(config), train::describe_environment({line.command}), hosts);
 
   const data::Corpus corpus = open_corpus(config.data.corpus, communicator);
-  const std::vector<data::Pair> pairs = data::select_pairs(config.train.pairs, corpus.pairs_with("train"), "train.pairs");
+  const std::vector<data::Pair> pairs =
+      data::select_pairs(config.train.pairs, corpus.pairs_with("train"), "train.pairs");
   const model::EncoderWeights encoder = model::load_encoder(config.model.encoder, config.train.seed);
   if (communicator.rank() == 0) check_tokenizer(corpus, config, encoder.spec);
   train::ModelInfo info = describe_model(config, corpus, pairs, encoder);
@@ -126,7 +130,8 @@ int train_in(const CommandLine& line, comm::MpiSession& session, comm::Communica
                                train::compute_type(config.train, device), device});
   const std::optional<std::string> resume_from = find_resume_point(run, communicator);
   if (!resume_from && !config.train.init_from.empty()) take_initial_weights(config.train.init_from, model);
-  train::Trainer trainer({config, run, communicator, watchdog, stop, corpus, model, std::move(info), pairs, resume_from});
+  train::Trainer trainer(
+      {config, run, communicator, watchdog, stop, corpus, model, std::move(info), pairs, resume_from});
   return static_cast<int>(trainer.run());
 }
 
@@ -160,7 +165,8 @@ int run_train(const CommandLine& line, comm::MpiSession& session, comm::RankProg
     } catch (const UserError&) {  // failed before its first state was written
     }
     state.state = "failed";
-    state.failure = train::RunFailure{report.rank, report.host, std::max<int64_t>(report.step, 0), report.section, report.reason};
+    state.failure =
+        train::RunFailure{report.rank, report.host, std::max<int64_t>(report.step, 0), report.section, report.reason};
     train::write_run_state(run, state);
   };
   comm::WatchdogOptions options;

@@ -40,7 +40,8 @@ void HyperX::make_leaves(int64_t pairs) {
     const at::Tensor gradient = theta_gradient_.view({-1, hypernetwork_.theta_size()})[row];
     std::vector<at::Tensor> parts;
     for (const ThetaPart& part : hypernetwork_.parts()) {
-      // A leaf of its own a tensor, with its gradient bound beforehand: slices of one leaf would each allocate all of it.
+      // A leaf of its own a tensor, with its gradient bound beforehand: slices of one leaf would each allocate all of
+      // it.
       at::Tensor leaf = theta.narrow(0, part.begin, part.size()).view(part.shape).detach().set_requires_grad(true);
       leaf.mutable_grad() = gradient.narrow(0, part.begin, part.size()).view(part.shape);
       parts.push_back(std::move(leaf));
@@ -74,7 +75,8 @@ at::Tensor HyperX::norm(const at::Tensor& z, const std::string& setting, const c
   }
   const auto& parts = hypernetwork_.parts();
   for (size_t i = 0; i < parts.size(); ++i)
-    if (parts[i].name == std::string(name) + "_weight") return layer_norm(z, leaves[i], leaves[i + 1], kAdapterNormEpsilon);
+    if (parts[i].name == std::string(name) + "_weight")
+      return layer_norm(z, leaves[i], leaves[i + 1], kAdapterNormEpsilon);
   HYPERX_CHECK(false, "a conditional norm without generated parameters");
 }
 

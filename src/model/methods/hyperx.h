@@ -24,7 +24,8 @@ class HyperX final : public Method {
 
   Hypernetwork& hypernetwork() { return hypernetwork_; }
   const Hypernetwork& hypernetwork() const { return hypernetwork_; }
-  // Of the step begun last: projected sources [rows, projected] with their graph, theta and its gradient [pairs, layers, theta].
+  // Of the step begun last: projected sources [rows, projected] with their graph, theta and its gradient [pairs,
+  // layers, theta].
   const at::Tensor& sources() const { return sources_; }
   const at::Tensor& theta() const { return theta_; }
   at::Tensor& theta_gradient() { return theta_gradient_; }
@@ -43,7 +44,8 @@ class HyperX final : public Method {
   Hypernetwork hypernetwork_;
   std::vector<NormParameters> plain_before_, plain_after_;  // one, or one a layer; empty unless plain
   at::Tensor sources_, theta_, theta_gradient_;
-  std::vector<std::vector<at::Tensor>> leaves_;  // [pair * layers + layer][part]: views of theta, gradients bound to theta_gradient_
+  std::vector<std::vector<at::Tensor>>
+      leaves_;  // [pair * layers + layer][part]: views of theta, gradients bound to theta_gradient_
 };
 
 }  // namespace hyperx::model

@@ -1,16 +1,16 @@
 #pragma once
 
+#include <ATen/core/Tensor.h>
+
 #include <string>
 #include <vector>
-
-#include <ATen/core/Tensor.h>
 
 #include "data/pair.h"
 
 namespace hyperx::model {
 
-// What tells one method from another (DESIGN.md section 6): what it does inside the encoder for a pair. Nothing outside methods/ asks
-// which method runs.
+// What tells one method from another (DESIGN.md section 6): what it does inside the encoder for a pair. Nothing outside
+// methods/ asks which method runs.
 class Method {
  public:
   enum class Position { kFeedForwardOutput, kAfterLayer };

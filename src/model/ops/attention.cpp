@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "common/errors.h"
+#include "model/ops/attention_on_device.h"
 #include "model/ops/philox_lanes.h"
 #include "model/ops/small_gemm.h"
 
@@ -64,10 +65,10 @@ constexpr int64_t scratch_values(int64_t length, int64_t dim) {
 template <class T>
 HYPERX_INLINE void forward_head(const Head<T>& h, T* scratch) {
   const int64_t n = h.length, width = padded_columns(n);
-  T* const k_transposed = scratch;                                        // [dim, width]
-  T* const v = k_transposed + h.dim * width;                              // [n, padded dim]
+  T* const k_transposed = scratch;                                                      // [dim, width]
+  T* const v = k_transposed + h.dim * width;                                            // [n, padded dim]
   T* const weights = scratch + 2 * std::max(h.dim * width, n * padded_columns(h.dim));  // [n, width]
-  T* const mask = weights + n * width;                                    // [n]
+  T* const mask = weights + n * width;                                                  // [n]
   const T factor = T(1) / std::sqrt(static_cast<T>(h.dim));
   pack_transposed(h.k, n, h.dim, h.stride, k_transposed);
   pack(h.v, n, h.dim, h.stride, v);
@@ -86,18 +87,18 @@ HYPERX_INLINE void forward_head(const Head<T>& h, T* scratch) {
     for (int64_t j = 0; j < n; ++j) weights[i * width + j] = p[j] * mask[j];
   }
   const bool dropped = h.threshold != 0;
-  small_gemm(n, h.dim, n, dropped ? weights : h.probabilities, dropped ? width : n, int64_t{1}, v, padded_columns(h.dim), h.out,
-             h.out_stride);
+  small_gemm(n, h.dim, n, dropped ? weights : h.probabilities, dropped ? width : n, int64_t{1}, v,
+             padded_columns(h.dim), h.out, h.out_stride);
 }
 
 template <class T>
 HYPERX_INLINE void backward_head(const Head<T>& h, T* scratch) {
   const int64_t n = h.length, width = padded_columns(n), dim_width = padded_columns(h.dim);
   const int64_t operand = std::max(h.dim * width, n * dim_width);
-  T* const packed = scratch;                     // one operand at a time
-  T* const packed_dout = scratch + operand;      // [n, padded dim]
-  T* const ds = scratch + 2 * operand;           // [n, width]: gradient of the dropped probabilities, then of the scores
-  T* const weights = ds + n * width;             // [n, width]: mask, then the dropped probabilities
+  T* const packed = scratch;                 // one operand at a time
+  T* const packed_dout = scratch + operand;  // [n, padded dim]
+  T* const ds = scratch + 2 * operand;       // [n, width]: gradient of the dropped probabilities, then of the scores
+  T* const weights = ds + n * width;         // [n, width]: mask, then the dropped probabilities
   const T factor = T(1) / std::sqrt(static_cast<T>(h.dim));
   pack_transposed(h.v, n, h.dim, h.stride, packed);
   small_gemm(n, n, h.dim, h.dout, h.out_stride, int64_t{1}, packed, width, ds, width);
@@ -131,9 +132,9 @@ HYPERX_MULTIVERSION void run_backward(const Head<double>& head, double* scratch)
 
 struct Layout {
   int64_t heads, hidden, dim, longest;
-  std::vector<int64_t> starts;         // of sentences, in rows
-  std::vector<int64_t> probability_at; // of sentences, into the probabilities of one head
-  int64_t probability_count = 0;       // of one head
+  std::vector<int64_t> starts;          // of sentences, in rows
+  std::vector<int64_t> probability_at;  // of sentences, into the probabilities of one head
+  int64_t probability_count = 0;        // of one head
 };
 
 Layout layout_of(const at::Tensor& qkv, const at::Tensor& sentence_starts, int64_t heads) {
@@ -155,7 +156,8 @@ void for_each_head(const Layout& layout, const Prepare& prepare, const Run& run)
   const int64_t sentences = static_cast<int64_t>(layout.starts.size()) - 1;
   at::parallel_for(0, sentences * layout.heads, 4, [&](int64_t begin, int64_t end) {
     std::vector<T> scratch(static_cast<size_t>(scratch_values(layout.longest, layout.dim)));
-    for (int64_t item = begin; item < end; ++item) run(prepare(item / layout.heads, item % layout.heads), scratch.data());
+    for (int64_t item = begin; item < end; ++item)
+      run(prepare(item / layout.heads, item % layout.heads), scratch.data());
   });
 }
 
@@ -204,9 +206,9 @@ class PackedAttention : public torch::autograd::Function<PackedAttention> {
  private:
   // Forward where `out` is defined, else backward.
   template <class T>
-  static void compute(const Layout& layout, const at::Tensor& input, const at::Tensor& probabilities, const at::Tensor& out,
-                      const at::Tensor& dout, const at::Tensor& dqkv, const at::Tensor& slots, const at::Tensor& positions,
-                      double probability, int64_t packed_key) {
+  static void compute(const Layout& layout, const at::Tensor& input, const at::Tensor& probabilities,
+                      const at::Tensor& out, const at::Tensor& dout, const at::Tensor& dqkv, const at::Tensor& slots,
+                      const at::Tensor& positions, double probability, int64_t packed_key) {
     const uint64_t bits = static_cast<uint64_t>(packed_key);
     const PhiloxKey key{static_cast<uint32_t>(bits), static_cast<uint32_t>(bits >> 32)};
     const auto prepare = [&](int64_t sentence, int64_t index) {
@@ -248,10 +250,12 @@ class PackedAttention : public torch::autograd::Function<PackedAttention> {
 
 }  // namespace
 
-at::Tensor packed_attention(const at::Tensor& qkv, const at::Tensor& sentence_starts, int64_t heads, const RowKeys& rows,
-                            double dropout_probability, PhiloxKey key) {
-  HYPERX_CHECK(qkv.is_cpu() && qkv.dim() == 2 && qkv.size(1) % (3 * heads) == 0, "attention takes [tokens, 3 * hidden] on the CPU");
-  HYPERX_CHECK(sentence_starts.scalar_type() == at::kInt, "sentence starts are int32");
+at::Tensor packed_attention(const at::Tensor& qkv, const at::Tensor& sentence_starts, int64_t heads,
+                            const RowKeys& rows, double dropout_probability, PhiloxKey key) {
+  HYPERX_CHECK(qkv.dim() == 2 && qkv.size(1) % (3 * heads) == 0, "attention takes [tokens, 3 * hidden]");
+  HYPERX_CHECK(sentence_starts.is_cpu() && sentence_starts.scalar_type() == at::kInt,
+               "sentence starts are int32 on the host");
+  if (!qkv.is_cpu()) return attention_on_device(qkv, sentence_starts, heads, rows, dropout_probability, key);
   const int64_t packed = static_cast<int64_t>(static_cast<uint64_t>(key[0]) | (static_cast<uint64_t>(key[1]) << 32));
   return PackedAttention::apply(qkv, sentence_starts, rows.slots, rows.positions, heads, dropout_probability, packed);
 }

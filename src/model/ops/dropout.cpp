@@ -17,7 +17,8 @@ constexpr int64_t kChunk = 8 * kPhiloxLanes;  // features of one call of the gen
 // One row: out = x * mask (+ residual). Type C computes, T is stored.
 template <class T, class C>
 HYPERX_INLINE void dropout_row(const T* HYPERX_RESTRICT x, const T* HYPERX_RESTRICT residual, T* HYPERX_RESTRICT out,
-                               int64_t width, uint32_t position, uint64_t slot, PhiloxKey key, uint32_t threshold, C scale) {
+                               int64_t width, uint32_t position, uint64_t slot, PhiloxKey key, uint32_t threshold,
+                               C scale) {
   C mask[kChunk];
   for (int64_t begin = 0; begin < width; begin += kChunk) {
     const int count = static_cast<int>(std::min(kChunk, width - begin));
@@ -42,9 +43,9 @@ struct RowRange {
 template <class T, class C>
 HYPERX_INLINE void dropout_rows(const RowRange& range, const T* x, const T* residual, T* out) {
   for (int64_t row = range.begin; row < range.end; ++row)
-    dropout_row<T, C>(x + row * range.width, residual == nullptr ? nullptr : residual + row * range.width, out + row * range.width,
-                      range.width, static_cast<uint32_t>(range.positions[row]), static_cast<uint64_t>(range.slots[row]),
-                      range.key, range.threshold, static_cast<C>(range.scale));
+    dropout_row<T, C>(x + row * range.width, residual == nullptr ? nullptr : residual + row * range.width,
+                      out + row * range.width, range.width, static_cast<uint32_t>(range.positions[row]),
+                      static_cast<uint64_t>(range.slots[row]), range.key, range.threshold, static_cast<C>(range.scale));
 }
 
 HYPERX_MULTIVERSION void rows_of(const RowRange& range, const float* x, const float* residual, float* out) {
@@ -59,21 +60,23 @@ HYPERX_MULTIVERSION void rows_of(const RowRange& range, const c10::BFloat16* x, 
 }
 
 template <class T>
-void dropout_cpu(const at::Tensor& x, const at::Tensor& residual, const RowKeys& rows, double probability, PhiloxKey key,
-                 at::Tensor& out) {
+void dropout_cpu(const at::Tensor& x, const at::Tensor& residual, const RowKeys& rows, double probability,
+                 PhiloxKey key, at::Tensor& out) {
   const T* const residual_data = residual.defined() ? residual.const_data_ptr<T>() : nullptr;
   const T* const x_data = x.const_data_ptr<T>();
   T* const out_data = out.data_ptr<T>();
   const int64_t* const slots = rows.slots.const_data_ptr<int64_t>();
   const int64_t* const positions = rows.positions.const_data_ptr<int64_t>();
   at::parallel_for(0, x.size(0), 8, [&](int64_t begin, int64_t end) {
-    rows_of(RowRange{begin, end, x.size(1), slots, positions, key, dropout_threshold(probability), dropout_scale(probability)},
+    rows_of(RowRange{begin, end, x.size(1), slots, positions, key, dropout_threshold(probability),
+                     dropout_scale(probability)},
             x_data, residual_data, out_data);
   });
 }
 
 // mask(x) * scale (+ residual), without autograd.
-at::Tensor apply_mask(const at::Tensor& x, const at::Tensor& residual, const RowKeys& rows, double probability, PhiloxKey key) {
+at::Tensor apply_mask(const at::Tensor& x, const at::Tensor& residual, const RowKeys& rows, double probability,
+                      PhiloxKey key) {
   HYPERX_CHECK(x.dim() == 2 && rows.slots.numel() == x.size(0), "dropout takes [rows, width] and a key a row");
   if (!x.is_cpu()) {
     const at::Tensor kept = x * keyed_dropout_mask(rows, x.size(1), probability, key, x.options());
@@ -83,10 +86,17 @@ at::Tensor apply_mask(const at::Tensor& x, const at::Tensor& residual, const Row
   const at::Tensor added = residual.defined() ? residual.contiguous() : residual;
   at::Tensor out = at::empty_like(input);
   switch (x.scalar_type()) {
-    case at::kFloat: dropout_cpu<float>(input, added, rows, probability, key, out); break;
-    case at::kDouble: dropout_cpu<double>(input, added, rows, probability, key, out); break;
-    case at::kBFloat16: dropout_cpu<c10::BFloat16>(input, added, rows, probability, key, out); break;
-    default: HYPERX_CHECK(false, "dropout of a type that no encoder computes in");
+    case at::kFloat:
+      dropout_cpu<float>(input, added, rows, probability, key, out);
+      break;
+    case at::kDouble:
+      dropout_cpu<double>(input, added, rows, probability, key, out);
+      break;
+    case at::kBFloat16:
+      dropout_cpu<c10::BFloat16>(input, added, rows, probability, key, out);
+      break;
+    default:
+      HYPERX_CHECK(false, "dropout of a type that no encoder computes in");
   }
   return out;
 }
@@ -106,8 +116,9 @@ class KeyedDropout : public torch::autograd::Function<KeyedDropout> {
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
                                                  const torch::autograd::variable_list& gradients) {
     const auto saved = context->get_saved_variables();
-    const at::Tensor gradient = apply_mask(gradients[0], {}, {saved[0], saved[1]}, context->saved_data["probability"].toDouble(),
-                                           unpack(context->saved_data["key"].toInt()));
+    const at::Tensor gradient =
+        apply_mask(gradients[0], {}, {saved[0], saved[1]}, context->saved_data["probability"].toDouble(),
+                   unpack(context->saved_data["key"].toInt()));
     const bool residual = context->saved_data["residual"].toBool();
     return {gradient, residual ? gradients[0] : at::Tensor(), {}, {}, {}, {}, {}};
   }
@@ -130,7 +141,8 @@ std::pair<at::Tensor, at::Tensor> multiply_wide(const at::Tensor& value, uint32_
   const at::Tensor low_low = low * low_factor;
   const at::Tensor middle = high * low_factor + low_low.bitwise_right_shift(16);
   const at::Tensor middle2 = low * high_factor + middle.bitwise_and(0xFFFF);
-  const at::Tensor product_low = middle2.bitwise_and(0xFFFF).bitwise_left_shift(16).bitwise_or(low_low.bitwise_and(0xFFFF));
+  const at::Tensor product_low =
+      middle2.bitwise_and(0xFFFF).bitwise_left_shift(16).bitwise_or(low_low.bitwise_and(0xFFFF));
   const at::Tensor product_high = high * high_factor + middle.bitwise_right_shift(16) + middle2.bitwise_right_shift(16);
   return {product_high, product_low};
 }
@@ -138,7 +150,8 @@ std::pair<at::Tensor, at::Tensor> multiply_wide(const at::Tensor& value, uint32_
 }  // namespace
 
 PhiloxKey DropoutStream::key(int64_t site) const {
-  const uint64_t bits = derive_key(derive_key(seed, "dropout", static_cast<uint64_t>(step)), "site", static_cast<uint64_t>(site));
+  const uint64_t bits =
+      derive_key(derive_key(seed, "dropout", static_cast<uint64_t>(step)), "site", static_cast<uint64_t>(site));
   return {static_cast<uint32_t>(bits), static_cast<uint32_t>(bits >> 32)};
 }
 
@@ -149,15 +162,17 @@ double dropout_scale(double probability) { return 65536.0 / (65536.0 - dropout_t
 at::Tensor keyed_dropout(const at::Tensor& x, const at::Tensor& residual, const RowKeys& rows, double probability,
                          PhiloxKey key) {
   // A function's inputs must all be defined: x stands in for a residual that is not there, and is not read.
-  return KeyedDropout::apply(x, residual.defined() ? residual : x.detach(), residual.defined(), rows.slots, rows.positions, probability, KeyedDropout::pack(key));
+  return KeyedDropout::apply(x, residual.defined() ? residual : x.detach(), residual.defined(), rows.slots,
+                             rows.positions, probability, KeyedDropout::pack(key));
 }
 
 at::Tensor keyed_dropout_mask(const RowKeys& rows, int64_t width, double probability, PhiloxKey key,
-                              const at::TensorOptions& options) {
+                              const at::TensorOptions& options, int64_t first_feature) {
+  HYPERX_CHECK(first_feature % 8 == 0, "masks begin at a whole block of the generator");
   const at::TensorOptions longs = options.dtype(at::kLong);
   const int64_t blocks = (width + 7) / 8;
   const std::vector<int64_t> shape{rows.slots.numel(), blocks};
-  at::Tensor x0 = torch::arange(blocks, longs).expand(shape);
+  at::Tensor x0 = torch::arange(first_feature / 8, first_feature / 8 + blocks, longs).expand(shape);
   at::Tensor x1 = rows.positions.to(options.device()).unsqueeze(1).expand(shape);
   const at::Tensor slots = rows.slots.to(options.device()).unsqueeze(1).expand(shape);
   at::Tensor x2 = slots.bitwise_and(0xFFFFFFFFLL), x3 = slots.bitwise_right_shift(32).bitwise_and(0xFFFFFFFFLL);
@@ -174,8 +189,9 @@ at::Tensor keyed_dropout_mask(const RowKeys& rows, int64_t width, double probabi
   }
   const at::Tensor words = torch::stack({x0, x1, x2, x3}, 2);  // [rows, blocks, 4]
   const at::Tensor halves = torch::stack({words.bitwise_and(0xFFFF), words.bitwise_right_shift(16)}, 3);
-  const at::Tensor keep = halves.reshape({rows.slots.numel(), 8 * blocks}).narrow(1, 0, width).ge(
-      static_cast<int64_t>(dropout_threshold(probability)));
+  const at::Tensor keep = halves.reshape({rows.slots.numel(), 8 * blocks})
+                              .narrow(1, 0, width)
+                              .ge(static_cast<int64_t>(dropout_threshold(probability)));
   return keep.to(options.dtype()) * dropout_scale(probability);
 }
 

@@ -1,15 +1,15 @@
 #pragma once
 
-#include <cstdint>
-
 #include <ATen/core/Tensor.h>
+
+#include <cstdint>
 
 #include "common/random.h"
 
 namespace hyperx::model {
 
-// What a step's dropout is drawn from. Every mask bit is a function of (seed, step, site, sentence slot, position, feature), so it
-// is the same for any number of ranks, threads and micro-batches.
+// What a step's dropout is drawn from. Every mask bit is a function of (seed, step, site, sentence slot, position,
+// feature), so it is the same for any number of ranks, threads and micro-batches.
 struct DropoutStream {
   uint64_t seed = 0;
   int64_t step = 0;
@@ -25,7 +25,8 @@ constexpr int64_t kSiteAttentionProbabilities = 2;
 constexpr int64_t kSiteEmbeddings = 1 << 20;
 constexpr int64_t kSiteHead = (1 << 20) + 1;
 
-// 16 random bits decide a value, so the probability is rounded to a multiple of 2^-16; what is kept is scaled by the exact inverse.
+// 16 random bits decide a value, so the probability is rounded to a multiple of 2^-16; what is kept is scaled by the
+// exact inverse.
 uint32_t dropout_threshold(double probability);  // dropped if bits < threshold
 double dropout_scale(double probability);
 
@@ -35,13 +36,15 @@ struct RowKeys {
   at::Tensor positions;
 };
 
-// x * mask * scale (+ residual). x, residual [rows, width] of one type; residual may be undefined. Differentiable in both; the mask
-// is drawn again in the backward pass, not stored. Bits of feature f: word (f / 2) % 4, half f % 2, of
+// x * mask * scale (+ residual). x, residual [rows, width] of one type; residual may be undefined. Differentiable in
+// both; the mask is drawn again in the backward pass, not stored. Bits of feature f: word (f / 2) % 4, half f % 2, of
 // philox({f / 8, position, slot low, slot high}, key).
 at::Tensor keyed_dropout(const at::Tensor& x, const at::Tensor& residual, const RowKeys& rows, double probability,
                          PhiloxKey key);
 
-// The same written with LibTorch's own operations: what runs on CUDA, and the check of the kernel. [rows, width] of 0 or scale.
-at::Tensor keyed_dropout_mask(const RowKeys& rows, int64_t width, double probability, PhiloxKey key, const at::TensorOptions& options);
+// The mask written with LibTorch's own operations: what runs on CUDA, and the check of the kernel. [rows, width] of 0
+// or scale, for the features from `first_feature` (a multiple of 8) on.
+at::Tensor keyed_dropout_mask(const RowKeys& rows, int64_t width, double probability, PhiloxKey key,
+                              const at::TensorOptions& options, int64_t first_feature = 0);
 
 }  // namespace hyperx::model

@@ -32,8 +32,8 @@ AdamFactors<T> adam_factors(int64_t step, double rate, double scale, const AdamO
 }
 
 template <class T>
-HYPERX_INLINE void adam_row(T* HYPERX_RESTRICT p, const T* HYPERX_RESTRICT gradient, T* HYPERX_RESTRICT m, T* HYPERX_RESTRICT v,
-                            int64_t count, const AdamFactors<T>& f) {
+HYPERX_INLINE void adam_row(T* HYPERX_RESTRICT p, const T* HYPERX_RESTRICT gradient, T* HYPERX_RESTRICT m,
+                            T* HYPERX_RESTRICT v, int64_t count, const AdamFactors<T>& f) {
   for (int64_t i = 0; i < count; ++i) {
     const T g = gradient[i] * f.scale;
     m[i] = f.beta1 * m[i] + f.keep1 * g;
@@ -45,8 +45,8 @@ HYPERX_INLINE void adam_row(T* HYPERX_RESTRICT p, const T* HYPERX_RESTRICT gradi
 template <class T>
 struct LowRankTask {
   T *w, *c, *w_m, *w_v, *c_m, *c_v;
-  const T* g;         // [rows, theta], rows `g_stride` apart
-  const T* s;         // [rows, projected]
+  const T* g;  // [rows, theta], rows `g_stride` apart
+  const T* s;  // [rows, projected]
   int64_t rows, projected, g_stride;
   AdamFactors<T> factors, bias_factors;
 };
@@ -70,12 +70,18 @@ HYPERX_INLINE void low_rank_rows(const LowRankTask<T>& t, int64_t begin, int64_t
   }
 }
 
-HYPERX_MULTIVERSION void run_low_rank(const LowRankTask<float>& task, int64_t begin, int64_t end) { low_rank_rows(task, begin, end); }
-HYPERX_MULTIVERSION void run_low_rank(const LowRankTask<double>& task, int64_t begin, int64_t end) { low_rank_rows(task, begin, end); }
-HYPERX_MULTIVERSION void run_adam(float* p, const float* g, float* m, float* v, int64_t count, const AdamFactors<float>& f) {
+HYPERX_MULTIVERSION void run_low_rank(const LowRankTask<float>& task, int64_t begin, int64_t end) {
+  low_rank_rows(task, begin, end);
+}
+HYPERX_MULTIVERSION void run_low_rank(const LowRankTask<double>& task, int64_t begin, int64_t end) {
+  low_rank_rows(task, begin, end);
+}
+HYPERX_MULTIVERSION void run_adam(float* p, const float* g, float* m, float* v, int64_t count,
+                                  const AdamFactors<float>& f) {
   adam_row(p, g, m, v, count, f);
 }
-HYPERX_MULTIVERSION void run_adam(double* p, const double* g, double* m, double* v, int64_t count, const AdamFactors<double>& f) {
+HYPERX_MULTIVERSION void run_adam(double* p, const double* g, double* m, double* v, int64_t count,
+                                  const AdamFactors<double>& f) {
   adam_row(p, g, m, v, count, f);
 }
 
@@ -92,15 +98,18 @@ void adam_cpu(at::Tensor& p, const at::Tensor& gradient, at::Tensor& m, at::Tens
 
 template <class T>
 void low_rank_cpu(at::Tensor& w, at::Tensor& c, at::Tensor& w_m, at::Tensor& w_v, at::Tensor& c_m, at::Tensor& c_v,
-                  const at::Tensor& g, const at::Tensor& s, const AdamFactors<T>& factors, const AdamFactors<T>& bias_factors) {
-  const LowRankTask<T> task{w.data_ptr<T>(),   c.data_ptr<T>(),   w_m.data_ptr<T>(),      w_v.data_ptr<T>(),
-                            c_m.data_ptr<T>(), c_v.data_ptr<T>(), g.const_data_ptr<T>(),  s.const_data_ptr<T>(),
-                            g.size(0),         w.size(1),         g.stride(0),            factors, bias_factors};
+                  const at::Tensor& g, const at::Tensor& s, const AdamFactors<T>& factors,
+                  const AdamFactors<T>& bias_factors) {
+  const LowRankTask<T> task{w.data_ptr<T>(),   c.data_ptr<T>(),   w_m.data_ptr<T>(),     w_v.data_ptr<T>(),
+                            c_m.data_ptr<T>(), c_v.data_ptr<T>(), g.const_data_ptr<T>(), s.const_data_ptr<T>(),
+                            g.size(0),         w.size(1),         g.stride(0),           factors,
+                            bias_factors};
   at::parallel_for(0, w.size(0), 64, [&](int64_t begin, int64_t end) { run_low_rank(task, begin, end); });
 }
 
 // On a device without a kernel of ours: the same arithmetic with LibTorch's operations, which stores the gradient.
-void adam_by_operations(at::Tensor& p, const at::Tensor& gradient, at::Tensor& m, at::Tensor& v, const AdamFactors<double>& f) {
+void adam_by_operations(at::Tensor& p, const at::Tensor& gradient, at::Tensor& m, at::Tensor& v,
+                        const AdamFactors<double>& f) {
   const at::Tensor g = gradient * f.scale;
   m.mul_(f.beta1).add_(g, f.keep1);
   v.mul_(f.beta2).addcmul_(g, g, f.keep2);
@@ -121,8 +130,8 @@ double factored_norm_squared(const at::Tensor& g, const at::Tensor& s) {
   return (gram * (at::mm(wide_s, wide_s.t()) + 1.0)).sum().item<double>();
 }
 
-void adam_update(at::Tensor p, const at::Tensor& gradient, at::Tensor m, at::Tensor v, int64_t step, double rate, double scale,
-                 const AdamOptions& options) {
+void adam_update(at::Tensor p, const at::Tensor& gradient, at::Tensor m, at::Tensor v, int64_t step, double rate,
+                 double scale, const AdamOptions& options) {
   if (!p.is_cpu()) {
     adam_by_operations(p, gradient, m, v, adam_factors<double>(step, rate, scale, options));
   } else if (p.scalar_type() == at::kDouble) {

@@ -2,9 +2,9 @@
 
 #include <ATen/core/Tensor.h>
 
-// The passes over the generators' stacked weight W that hyperx exists for (SPEC.md section 8). All are plain functions of
-// tensors, without autograd. Per group of rows that share a generator: one group where the layer embedding tells the layers
-// apart, L groups where each layer has its own generator.
+// The passes over the generators' stacked weight W that hyperx exists for (SPEC.md section 8). All are plain functions
+// of tensors, without autograd. Per group of rows that share a generator: one group where the layer embedding tells the
+// layers apart, L groups where each layer has its own generator.
 //
 //   W [theta, projected]   c [theta]   s [rows, projected]   theta, g [rows, theta] (rows may lie apart)
 namespace hyperx::model {
@@ -25,13 +25,13 @@ struct AdamOptions {
   double weight_decay = 0;  // decoupled, after the update: p -= rate * decay * p
 };
 
-// One Adam update with the gradient scaled by `scale`: m, v moments, `step` counted from 1. The release's order: epsilon is added
-// to sqrt(v) before the bias correction.
-void adam_update(at::Tensor p, const at::Tensor& gradient, at::Tensor m, at::Tensor v, int64_t step, double rate, double scale,
-                 const AdamOptions& options);
+// One Adam update with the gradient scaled by `scale`: m, v moments, `step` counted from 1. The release's order:
+// epsilon is added to sqrt(v) before the bias correction.
+void adam_update(at::Tensor p, const at::Tensor& gradient, at::Tensor m, at::Tensor v, int64_t step, double rate,
+                 double scale, const AdamOptions& options);
 
-// The same for W and c from the factors, tile by tile: the dense gradient Σ_r g_r s_rᵀ is never stored. The decay, if any,
-// applies to W and not to c.
+// The same for W and c from the factors, tile by tile: the dense gradient Σ_r g_r s_rᵀ is never stored. The decay, if
+// any, applies to W and not to c.
 void low_rank_adam_update(at::Tensor w, at::Tensor c, at::Tensor w_m, at::Tensor w_v, at::Tensor c_m, at::Tensor c_v,
                           const at::Tensor& g, const at::Tensor& s, int64_t step, double rate, double scale,
                           const AdamOptions& options);

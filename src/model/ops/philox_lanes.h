@@ -40,10 +40,11 @@ HYPERX_INLINE void philox_lanes(uint32_t first, uint32_t c1, uint32_t c2, uint32
   }
 }
 
-// Keep-mask of up to 8 * kPhiloxLanes values from feature 8 * first on: mask[f] is 0 or scale. `count` values are written.
+// Keep-mask of up to 8 * kPhiloxLanes values from feature 8 * first on: mask[f] is 0 or scale. `count` values are
+// written.
 template <class T>
-HYPERX_INLINE void keep_mask(uint32_t first, uint32_t position, uint64_t slot, PhiloxKey key, uint32_t threshold, T scale,
-                             int count, T* HYPERX_RESTRICT mask) {
+HYPERX_INLINE void keep_mask(uint32_t first, uint32_t position, uint64_t slot, PhiloxKey key, uint32_t threshold,
+                             T scale, int count, T* HYPERX_RESTRICT mask) {
   uint32_t words[4][kPhiloxLanes];
   philox_lanes(first, position, static_cast<uint32_t>(slot), static_cast<uint32_t>(slot >> 32), key, words);
   T full[8 * kPhiloxLanes];

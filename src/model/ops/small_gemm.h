@@ -7,16 +7,16 @@
 
 namespace hyperx::model {
 
-// Products of the size of one sentence and head, too small for a BLAS call each. Blocks of kGemmRows x kGemmColumns sums stay in
-// registers; the compiler vectorises over the columns.
+// Products of the size of one sentence and head, too small for a BLAS call each. Blocks of kGemmRows x kGemmColumns
+// sums stay in registers; the compiler vectorises over the columns.
 constexpr int64_t kGemmRows = 4;
 constexpr int64_t kGemmColumns = 32;
 
 constexpr int64_t padded_columns(int64_t columns) { return (columns + kGemmColumns - 1) / kGemmColumns * kGemmColumns; }
 
 template <int64_t kRows, class T>
-HYPERX_INLINE void gemm_block(int64_t depth, const T* a, int64_t a_row, int64_t a_column, const T* HYPERX_RESTRICT b, int64_t b_row,
-                              T* HYPERX_RESTRICT c, int64_t c_row, int64_t columns) {
+HYPERX_INLINE void gemm_block(int64_t depth, const T* a, int64_t a_row, int64_t a_column, const T* HYPERX_RESTRICT b,
+                              int64_t b_row, T* HYPERX_RESTRICT c, int64_t c_row, int64_t columns) {
   T sums[kRows][kGemmColumns] = {};
   for (int64_t k = 0; k < depth; ++k) {
     const T* HYPERX_RESTRICT const row = b + k * b_row;
@@ -29,17 +29,18 @@ HYPERX_INLINE void gemm_block(int64_t depth, const T* a, int64_t a_row, int64_t 
     for (int64_t j = 0; j < columns; ++j) c[r * c_row + j] = sums[r][j];
 }
 
-// C [rows, columns] = A [rows, depth] B [depth, columns]. A is read at a[r * a_row + k * a_column]; B's rows must be readable up to
-// padded_columns(columns).
+// C [rows, columns] = A [rows, depth] B [depth, columns]. A is read at a[r * a_row + k * a_column]; B's rows must be
+// readable up to padded_columns(columns).
 template <class T>
-HYPERX_INLINE void small_gemm(int64_t rows, int64_t columns, int64_t depth, const T* a, int64_t a_row, int64_t a_column, const T* b,
-                              int64_t b_row, T* c, int64_t c_row) {
+HYPERX_INLINE void small_gemm(int64_t rows, int64_t columns, int64_t depth, const T* a, int64_t a_row, int64_t a_column,
+                              const T* b, int64_t b_row, T* c, int64_t c_row) {
   for (int64_t j = 0; j < columns; j += kGemmColumns) {
     const int64_t width = std::min(kGemmColumns, columns - j);
     int64_t i = 0;
     for (; i + kGemmRows <= rows; i += kGemmRows)
       gemm_block<kGemmRows>(depth, a + i * a_row, a_row, a_column, b + j, b_row, c + i * c_row + j, c_row, width);
-    for (; i < rows; ++i) gemm_block<1>(depth, a + i * a_row, a_row, a_column, b + j, b_row, c + i * c_row + j, c_row, width);
+    for (; i < rows; ++i)
+      gemm_block<1>(depth, a + i * a_row, a_row, a_column, b + j, b_row, c + i * c_row + j, c_row, width);
   }
 }
 
