@@ -10,15 +10,16 @@
 #include <fstream>
 #include <sstream>
 
+#include "common/digest.h"
 #include "common/files.h"
 
 namespace hyperx::comm {
 namespace {
 
 constexpr const char* kFormat = "hyperx-rank-1";
-constexpr const char* kEnd = "end";  // tells a whole line from a torn one
 constexpr size_t kListed = 8;
 constexpr size_t kLineLength = 512;
+constexpr size_t kDigestLength = 16;
 
 std::string place_text(const RankState& state) {
   std::string text = "section " + state.section;
@@ -49,18 +50,19 @@ std::string format_rank_state(const RankState& state) {
   std::ostringstream line;
   line << kFormat << ' ' << state.job << ' ' << state.rank << ' ' << state.host << ' ' << state.section << ' '
        << state.step << ' ' << state.collective << ' ' << state.collective_name << ' ' << (state.inside ? 1 : 0) << ' '
-       << state.written_seconds << ' ' << kEnd << '\n';
-  return line.str();
+       << state.written_seconds;
+  return line.str() + ' ' + sha256_hex(line.str()).substr(0, kDigestLength) + '\n';
 }
 
 std::optional<RankState> parse_rank_state(const std::string& text) {
   std::istringstream line(text);
   RankState state;
-  std::string format, end;
+  std::string format;
   line >> format >> state.job >> state.rank >> state.host >> state.section >> state.step >> state.collective >>
-      state.collective_name >> state.inside >> state.written_seconds >> end;
-  if (!line || format != kFormat || end != kEnd) return std::nullopt;
-  return state;
+      state.collective_name >> state.inside >> state.written_seconds;
+  if (!line || format != kFormat) return std::nullopt;
+  // A read beside a write may see the beginning of one line and the end of another: then the digest does not hold.
+  return text.starts_with(format_rank_state(state)) ? std::optional(state) : std::nullopt;
 }
 
 std::string describe_laggards(const std::vector<std::optional<RankState>>& states,
@@ -108,8 +110,8 @@ std::string RankFiles::path_of(int rank) const { return folder_ + "/rank-" + std
 
 bool RankFiles::publish(const RankState& state) const {
   if (folder_.empty()) return true;
-  // One write of always the same length over the former line, unsynced: a reader on this machine finds the old line or
-  // the new one, and the rename that would promise it to all would load a shared file system.
+  // One write of always the same length over the former line, unsynced: the file is never empty or cut while it is
+  // written, and a rename a rank and publication would load a shared file system. A torn line is known by its digest.
   std::string line = format_rank_state(state);
   line.resize(std::max(line.size(), kLineLength), ' ');
   const int file = open(path_of(info_.rank).c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0644);
@@ -125,7 +127,7 @@ std::vector<std::optional<RankState>> RankFiles::read_all() const {
     std::ifstream file(path_of(rank));
     std::string line;
     if (!std::getline(file, line)) continue;
-    auto state = parse_rank_state(line);
+    auto state = parse_rank_state(line + '\n');
     if (state && state->job == info_.job && state->rank == rank) states[rank] = std::move(state);
   }
   return states;

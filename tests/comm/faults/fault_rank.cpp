@@ -1,6 +1,6 @@
 // A small job of many steps, one of whose ranks, the last, fails in step 7 in the way that the first argument names.
-// usage: comm_fault_rank MODE FOLDER
-#include <torch/types.h>
+// usage: comm_fault_rank MODE FOLDER STEP_LIMIT_SECONDS
+#include <ATen/ops/ones.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -43,12 +43,11 @@ bool fail(const std::string& mode, Communicator& communicator) {
   return mode == "leave";
 }
 
-int run_steps(const std::string& mode, const std::string& folder, const MpiSession& session, RankProgress& progress,
-              const OnFailure& on_failure) {
+int run_steps(const std::string& mode, const std::string& folder, std::chrono::seconds step_limit,
+              const MpiSession& session, RankProgress& progress, const OnFailure& on_failure) {
   const StopRequest stop;
   WatchdogOptions options;
-  options.limits = {std::chrono::seconds(30), std::chrono::seconds(3), std::chrono::seconds(3),
-                    std::chrono::seconds(3)};
+  options.limits = {std::chrono::minutes(2), step_limit, std::chrono::minutes(2), std::chrono::minutes(2)};
   options.publish_every = std::chrono::milliseconds(100);
   options.folder = folder + "/ranks";
   options.on_failure = on_failure;
@@ -57,14 +56,14 @@ int run_steps(const std::string& mode, const std::string& folder, const MpiSessi
   watchdog.watch(communicator.get());
   for (int64_t step = 1;; ++step) {
     const Section section = watchdog.enter("step", step);
-    const at::Tensor gradient = torch::ones({5000});
+    const at::Tensor gradient = at::ones({5000});
     communicator->all_reduce(gradient);
-    if (step == 2) std::fputs(("running " + std::to_string(session.rank()) + "\n").c_str(), stderr);
+    if (step == 2) std::fprintf(stderr, "running %d %d\n", session.rank(), getpid());
     if (step == kFailingStep && fail(mode, *communicator)) return 0;
     if (communicator->all_reduce_max({stop.signal()}).front() != 0) break;
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
-  // What a checkpoint takes: longer than mpirun would wait by itself between SIGTERM and SIGKILL.
+  // What a checkpoint takes.
   const Section section = watchdog.enter("checkpoint", kFailingStep);
   std::this_thread::sleep_for(std::chrono::seconds(2));
   std::ofstream(folder + "/saved-" + std::to_string(session.rank())) << "saved\n";
@@ -72,7 +71,7 @@ int run_steps(const std::string& mode, const std::string& folder, const MpiSessi
   return static_cast<int>(ExitCode::kSavedRunAgain);
 }
 
-int run(const std::string& mode, const std::string& folder) {
+int run(const std::string& mode, const std::string& folder, std::chrono::seconds step_limit) {
   MpiSession session;
   RankProgress progress;
   RunRankOptions options;
@@ -84,16 +83,16 @@ int run(const std::string& mode, const std::string& folder) {
         << '|' << report.reason << '\n';
   };
   return run_rank(session, progress, options,
-                  [&] { return run_steps(mode, folder, session, progress, options.on_failure); });
+                  [&] { return run_steps(mode, folder, step_limit, session, progress, options.on_failure); });
 }
 
 }  // namespace
 }  // namespace hyperx::comm
 
 int main(int argc, char** argv) {
-  if (argc != 3) return 64;
+  if (argc != 4) return 64;
   try {
-    return hyperx::comm::run(argv[1], argv[2]);
+    return hyperx::comm::run(argv[1], argv[2], std::chrono::seconds(std::stoi(argv[3])));
   } catch (const hyperx::UserError& error) {
     std::fprintf(stderr, "fault_rank: %s\n", error.what());
     return static_cast<int>(error.code());

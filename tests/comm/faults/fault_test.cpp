@@ -1,5 +1,5 @@
-// Starts comm_fault_rank under the real mpirun and looks at what a user sees: the text, the exit code, the time it
-// takes.
+// Starts comm_fault_rank under the real mpirun and looks at what a user sees: the text and the exit code, and that the
+// job ends by itself, not when the watchdog's long limit has passed. Seconds are not compared: machines may be busy.
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <poll.h>
@@ -22,12 +22,13 @@ using testing::HasSubstr;
 using testing::Not;
 using Clock = std::chrono::steady_clock;
 
-constexpr std::chrono::seconds kPatience{60};
+constexpr std::chrono::seconds kPatience{110};
+constexpr int kLongLimitSeconds = 60;  // of the watchdog, where it must not be what ends the job
+constexpr int kShortLimitSeconds = 3;  // where it must
 
 struct Ended {
   std::string output;  // both streams
   int code = -1;       // exit code; -signal
-  double seconds = 0;  // since all ranks were running: their start takes long on a busy machine
 };
 
 size_t count_of(const std::string& text, const std::string& part) {
@@ -46,18 +47,17 @@ class FaultTest : public testing::Test {
   void TearDown() override { std::filesystem::remove_all(folder_); }
 
   // Runs the job; `on_output` sees all output so far with each new piece, and mpirun's process id.
-  Ended run(int ranks, const std::string& mode, std::vector<std::string> mpirun_options = {},
+  Ended run(int ranks, const std::string& mode, int step_limit_seconds = kLongLimitSeconds,
             const std::function<void(const std::string&, pid_t)>& on_output = {}) {
-    std::vector<std::string> command = {HYPERX_MPIEXEC, "-np", std::to_string(ranks)};
-    command.insert(command.end(), mpirun_options.begin(), mpirun_options.end());
-    command.insert(command.end(), {HYPERX_FAULT_RANK, mode, folder_});
+    std::vector<std::string> command = {HYPERX_MPIEXEC,
+                                        "-np",
+                                        std::to_string(ranks),
+                                        HYPERX_FAULT_RANK,
+                                        mode,
+                                        folder_,
+                                        std::to_string(step_limit_seconds)};
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) != 0) throw std::runtime_error("pipe2");
-    auto running = Clock::now();
-    const auto observe = [&](const std::string& output, pid_t mpirun) {
-      if (count_of(output, "running ") < static_cast<size_t>(ranks)) running = Clock::now();
-      if (on_output) on_output(output, mpirun);
-    };
     const pid_t process = fork();
     if (process == 0) {
       dup2(ends[1], STDOUT_FILENO);
@@ -70,12 +70,14 @@ class FaultTest : public testing::Test {
     }
     close(ends[1]);
     Ended ended;
-    read_all(ends[0], process, ended.output, observe);
+    read_all(ends[0], process, ended.output, on_output);
     close(ends[0]);
     int status = 0;
     waitpid(process, &status, 0);
     ended.code = WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
-    ended.seconds = std::chrono::duration<double>(Clock::now() - running).count();
+    if (step_limit_seconds == kLongLimitSeconds) {
+      EXPECT_THAT(ended.output, Not(HasSubstr("no progress in section")));
+    }
     return ended;
   }
 
@@ -97,7 +99,7 @@ class FaultTest : public testing::Test {
       const ssize_t length = read(input, buffer, sizeof buffer);
       if (length <= 0) return;
       output.append(buffer, length);
-      on_output(output, process);
+      if (on_output) on_output(output, process);
     }
   }
 };
@@ -105,7 +107,6 @@ class FaultTest : public testing::Test {
 TEST_F(FaultTest, AnExceptionNamesRankSectionStepAndReason) {
   const Ended ended = run(3, "throw");
   EXPECT_EQ(ended.code, 70);
-  EXPECT_LT(ended.seconds, 10);
   EXPECT_EQ(count_of(ended.output, "fault_rank: rank 2 on host "), 1U) << ended.output;
   EXPECT_THAT(ended.output,
               HasSubstr("failed in section step at step 7: a bug, please report it with the command line: an index is "
@@ -141,7 +142,6 @@ TEST_F(FaultTest, DifferentUserErrorsAreAllPrinted) {
 TEST_F(FaultTest, AUserErrorOfOneRankEndsAll) {
   const Ended ended = run(3, "user-error-one");
   EXPECT_EQ(ended.code, 65);
-  EXPECT_LT(ended.seconds, 10);
   EXPECT_EQ(count_of(ended.output, "failed in section step at step 7: corpus/en.h5: the digest does not hold"), 1U)
       << ended.output;
 }
@@ -155,27 +155,27 @@ TEST_F(FaultTest, AUserErrorAloneIsTheMessage) {
 TEST_F(FaultTest, ARankThatExitsEndsAll) {
   const Ended ended = run(3, "exit");
   EXPECT_EQ(ended.code, 3);
-  EXPECT_LT(ended.seconds, 10);
 }
 
 TEST_F(FaultTest, AKilledRankEndsAll) {
   const Ended ended = run(3, "kill");
   EXPECT_EQ(ended.code, 128 + SIGKILL);
-  EXPECT_LT(ended.seconds, 10);
   EXPECT_THAT(ended.output, AllOf(HasSubstr("rank 2"), HasSubstr("signal 9")));
 }
 
-// The watchdog's limit for a step is 3 s here.
 void expect_watchdog(const Ended& ended) {
   EXPECT_EQ(ended.code, 74) << ended.output;
-  EXPECT_GT(ended.seconds, 3);
-  EXPECT_LT(ended.seconds, 12);
-  EXPECT_EQ(count_of(ended.output, "no progress in section step for "), 1U) << ended.output;
-  EXPECT_THAT(ended.output, HasSubstr(" s at step 7: "));
+  const std::string begin = "no progress in section step for ";
+  ASSERT_EQ(count_of(ended.output, begin), 1U) << ended.output;
+  const std::string rest = ended.output.substr(ended.output.find(begin) + begin.size());
+  EXPECT_THAT(rest, HasSubstr(" s at step 7: "));
+  const int waited = std::stoi(rest);
+  EXPECT_GE(waited, kShortLimitSeconds);
+  EXPECT_LT(waited, kLongLimitSeconds);
 }
 
 TEST_F(FaultTest, AHangingRankIsNamed) {
-  const Ended ended = run(3, "hang");
+  const Ended ended = run(3, "hang", kShortLimitSeconds);
   expect_watchdog(ended);
   EXPECT_THAT(ended.output, HasSubstr("the others, at all_reduce_max no. 14, wait for rank 2 on "));
   EXPECT_THAT(ended.output, HasSubstr("(section step, step 7, after all_reduce no. 13)"));
@@ -186,36 +186,42 @@ TEST_F(FaultTest, AHangingRankIsNamed) {
 }
 
 TEST_F(FaultTest, AStoppedRankIsNamedSilent) {
-  const Ended ended = run(3, "stop");
+  const Ended ended = run(3, "stop", kShortLimitSeconds);
   expect_watchdog(ended);
   EXPECT_THAT(ended.output, AllOf(HasSubstr("wait for rank 2 on "), HasSubstr("silent for ")));
 }
 
 TEST_F(FaultTest, ARankInAnotherCallIsNamed) {
-  const Ended ended = run(2, "other-call");
+  const Ended ended = run(2, "other-call", kShortLimitSeconds);
   expect_watchdog(ended);
   EXPECT_THAT(ended.output, AllOf(HasSubstr("the ranks make different calls"), HasSubstr("inside barrier no. 14")));
 }
 
 TEST_F(FaultTest, ARankThatLeavesEarlyIsNamed) {
-  const Ended ended = run(3, "leave");
+  const Ended ended = run(3, "leave", kShortLimitSeconds);
   expect_watchdog(ended);
   EXPECT_THAT(ended.output, HasSubstr("nothing was heard from rank 2 on "));
 }
 
 class StopTest : public FaultTest {
  protected:
-  Ended stop_by(int signal) {
+  // `target` chooses whom to signal from mpirun's process id and the ranks' [2].
+  Ended stop_by(int signal, const std::function<pid_t(pid_t, const std::vector<pid_t>&)>& target) {
     bool sent = false;
-    return run(
-        2, "run", {"--mca", "odls_base_sigkill_timeout", "30"}, [=](const std::string& output, pid_t mpirun) mutable {
-          if (sent || output.find("running 0") == std::string::npos || output.find("running 1") == std::string::npos)
-            return;
-          sent = true;
-          kill(mpirun, signal);
-        });
+    return run(2, "run", kLongLimitSeconds, [&](const std::string& output, pid_t mpirun) {
+      std::vector<pid_t> ranks(2, 0);
+      for (int rank = 0; rank < 2; ++rank) {
+        const std::string begin = "running " + std::to_string(rank) + " ";
+        const size_t at = output.find(begin);
+        if (sent || at == std::string::npos || output.find('\n', at) == std::string::npos) return;
+        ranks[rank] = std::stoi(output.substr(at + begin.size()));
+      }
+      sent = true;
+      kill(target(mpirun, ranks), signal);
+    });
   }
   void expect_saved(const Ended& ended) {
+    EXPECT_EQ(ended.code, 75) << ended.output;
     EXPECT_TRUE(std::filesystem::exists(folder_ + "/saved-0")) << ended.output;
     EXPECT_TRUE(std::filesystem::exists(folder_ + "/saved-1")) << ended.output;
     EXPECT_TRUE(std::filesystem::is_empty(folder_ + "/ranks"));
@@ -223,15 +229,12 @@ class StopTest : public FaultTest {
 };
 
 TEST_F(StopTest, UserSignalToMpirun) {
-  const Ended ended = stop_by(SIGUSR1);
-  EXPECT_EQ(ended.code, 75) << ended.output;
-  expect_saved(ended);
+  expect_saved(stop_by(SIGUSR1, [](pid_t mpirun, const auto&) { return mpirun; }));
 }
 
-TEST_F(StopTest, TerminateToMpirun) {
-  const Ended ended = stop_by(SIGTERM);
-  EXPECT_EQ(ended.code, 75) << ended.output;
-  expect_saved(ended);
+// As srun sends it; Open MPI's mpirun itself answers SIGTERM by killing its ranks a second later.
+TEST_F(StopTest, TerminateToOneRankStopsAll) {
+  expect_saved(stop_by(SIGTERM, [](pid_t, const auto& ranks) { return ranks[1]; }));
 }
 
 }  // namespace

@@ -3,8 +3,10 @@
 #include <gmock/gmock.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 namespace hyperx::comm {
 namespace {
@@ -39,6 +41,15 @@ TEST(RankState, ATornLineIsNoState) {
   const std::string line = format_rank_state(state_of(2, 41, "all_reduce", true, 77));
   for (size_t length = 0; length + 1 < line.size(); ++length)
     EXPECT_FALSE(parse_rank_state(line.substr(0, length))) << length;
+}
+
+TEST(RankState, PiecesOfTwoLinesAreNoState) {
+  const std::string before = format_rank_state(state_of(2, 99, "all_reduce", true, 77));
+  const std::string after = format_rank_state(state_of(2, 100, "all_reduce_max", false, 78));
+  for (size_t length = 0; length < before.size(); ++length) {
+    const std::string torn = after.substr(0, length) + before.substr(length);
+    EXPECT_EQ(parse_rank_state(torn).has_value(), torn == before || torn == after) << torn;
+  }
 }
 
 TEST(Laggards, TheLowestNumberIsWaitedFor) {
@@ -102,6 +113,28 @@ TEST_F(RankFilesTest, EachRankReadsAll) {
   EXPECT_EQ(states[2]->collective, 4);
   two.remove_own();
   EXPECT_FALSE(zero.read_all()[2]);
+}
+
+TEST_F(RankFilesTest, AReaderBesideAWriterSeesWholeLines) {
+  const RankFiles zero(folder_, info(0)), one(folder_, info(1));
+  std::atomic<bool> done{false};
+  ASSERT_TRUE(one.publish(state_of(1, 0, "none", false)));
+  std::thread writer([&] {
+    for (int64_t number = 0; !done; ++number) {  // of all lengths, and the number stands in two places
+      const auto collective = int64_t{1} << (number % 60);
+      one.publish(state_of(1, collective, number % 2 == 0 ? "barrier" : "all_reduce_max", true, collective));
+    }
+  });
+  int heard = 0;
+  for (int look = 0; look < 3000; ++look) {
+    const auto state = zero.read_all()[1];
+    if (!state) continue;  // torn: looked for again
+    ++heard;
+    EXPECT_TRUE(state->collective == 0 || state->collective == state->written_seconds);
+  }
+  done = true;
+  writer.join();
+  EXPECT_GT(heard, 1500);
 }
 
 TEST_F(RankFilesTest, AnotherJobsFilesAreNotHeard) {
