@@ -95,7 +95,7 @@ TEST_F(ProgramTest, EveryCommandHasItsHelp) {
   const Outcome all = run({"--help"});
   EXPECT_EQ(all.code, 0);
   const Arguments names = command_names(all.output);
-  for (const char* name : {"train", "evaluate", "predict", "bench", "options"}) {
+  for (const char* name : {"train", "evaluate", "predict", "options"}) {
     EXPECT_THAT(names, testing::Contains(name));
   }
   for (const std::string& name : names) {
