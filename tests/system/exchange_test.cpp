@@ -1,0 +1,131 @@
+// What ranks send, and how the generators' gradient is kept, must not change what is learnt.
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "tests/system/workplace.h"
+
+namespace hyperx::testing_system {
+namespace {
+
+constexpr int kSteps = 20;
+constexpr double kRate = 1e-3;
+// Bounds on the difference of any parameter after 20 steps, set from the arithmetic and not yet from a measurement:
+// Adam moves a parameter by up to the rate a step, whatever the size of its gradient. The tests print what they find.
+constexpr double kLargest = 2e-5, kRootMeanSquare = 2e-7;
+
+const Options kFactors = {{"parallel.exchange", "factors"}};
+const Options kGather = {{"parallel.exchange", "gather"}};
+const Options kDense = {{"parallel.exchange", "dense"}};
+const Options kDenseUpdate = {{"train.generator_gradient", "dense"}};
+
+class ExchangeTest : public SystemTest {
+ protected:
+  // All ways of one model and recipe end with the same parameters as the factors on two ranks.
+  void expect_same(const Options& recipe, const std::vector<std::pair<int, Options>>& others) {
+    Options common = recipe;
+    common["train.steps"] = std::to_string(kSteps);
+    common["train.learning_rate"] = std::to_string(kRate);
+    common["train.batch_sentences"] = "8";
+    Options first = common;
+    first.insert(kFactors.begin(), kFactors.end());
+    train(2, "factors", first);
+    const Tensors expected = tensors("factors", kSteps);
+    int number = 0;
+    for (const auto& [ranks, way] : others) {
+      Options options = common;
+      options.insert(way.begin(), way.end());
+      const std::string name = "other-" + std::to_string(++number);
+      train(ranks, name, options);
+      const Difference found = difference(expected, tensors(name, kSteps));
+      std::printf("%s %s, %d ranks: largest %.1e (%s), root mean square %.1e\n", way.begin()->first.c_str(),
+                  way.begin()->second.c_str(), ranks, found.largest, found.where.c_str(), found.root_mean_square);
+      EXPECT_LT(found.largest, kLargest) << found.where;
+      EXPECT_LT(found.root_mean_square, kRootMeanSquare);
+      EXPECT_LT(largest_relative_difference(steps("factors"), steps(name), "grad_norm"), 1e-4);
+      EXPECT_LT(largest_relative_difference(steps("factors"), steps(name), "loss"), 1e-4);
+    }
+  }
+
+  // Whether the recipe's norms are all above a limit.
+  bool every_norm_above(double limit) const {
+    for (const auto& step : steps("factors"))
+      if (step.at("grad_norm").get<double>() <= limit) return false;
+    return true;
+  }
+};
+
+TEST_F(ExchangeTest, OnePairAStepClipped) {
+  expect_same({{"train.clip_norm", "0.1"}}, {{2, kDense}, {0, kDenseUpdate}, {3, kFactors}});
+  EXPECT_TRUE(every_norm_above(0.1)) << "the clip was not active";
+}
+
+TEST_F(ExchangeTest, OnePairAStepNotClipped) {
+  expect_same({{"train.clip_norm", "0"}}, {{2, kDense}, {0, kDenseUpdate}});
+}
+
+TEST_F(ExchangeTest, ThreePairsAStepClipped) {
+  expect_same({{"train.clip_norm", "0.1"}, {"train.pairs_per_step", "3"}},
+              {{2, kGather}, {3, kGather}, {2, kDense}, {0, kDenseUpdate}});
+  EXPECT_TRUE(every_norm_above(0.1)) << "the clip was not active";
+}
+
+TEST_F(ExchangeTest, ThreePairsAStepNotClipped) {
+  expect_same({{"train.clip_norm", "0"}, {"train.pairs_per_step", "3"}}, {{2, kGather}, {2, kDense}});
+}
+
+TEST_F(ExchangeTest, AHypernetworkALayer) {
+  expect_same({{"train.clip_norm", "0.1"}, {"train.pairs_per_step", "3"}, {"model.layer_dim", "0"}},
+              {{2, kGather}, {2, kDense}, {0, kDenseUpdate}});
+}
+
+TEST_F(ExchangeTest, NoProjection) {
+  expect_same({{"train.clip_norm", "0.1"}, {"model.projected_dim", "0"}}, {{2, kDense}, {0, kDenseUpdate}});
+}
+
+TEST_F(ExchangeTest, AConditionalNorm) {
+  expect_same({{"train.pairs_per_step", "3"}, {"model.adapter_norm_after", "conditional"}},
+              {{2, kGather}, {0, kDenseUpdate}});
+}
+
+TEST_F(ExchangeTest, APlainNorm) {
+  expect_same({{"train.clip_norm", "0.1"}, {"model.adapter_norm_after", "plain"}}, {{2, kDense}, {0, kDenseUpdate}});
+}
+
+// Each rank sends 2(R - 1)/R of every value that is summed: K pairs' g of every layer; LayerNorms; the heads of the
+// step's tasks; a loss a pair.
+TEST_F(ExchangeTest, BytesSentAreThoseOfTheFactors) {
+  constexpr int64_t kHidden = 32, kAdapter = 8, kLayers = 2, kTheta = 2 * kHidden * kAdapter + kHidden + kAdapter;
+  for (const auto& [ranks, pairs] : {std::pair<int64_t, int64_t>{2, 1}, {3, 3}}) {
+    const std::string name = "bytes-" + std::to_string(ranks);
+    train(static_cast<int>(ranks), name,
+          {{"train.steps", "10"}, {"train.pairs_per_step", std::to_string(pairs)}, {"parallel.exchange", "factors"}});
+    std::map<std::string, int64_t> sizes;  // LayerNorms of the encoder, and heads by task
+    for (const auto& [tensor, values] : tensors(name, 10)) {
+      if (tensor.starts_with("encoder.")) sizes["encoder"] += std::ssize(values);
+      if (tensor.starts_with("heads.")) sizes[tensor.substr(6, 3)] += std::ssize(values);
+    }
+    ASSERT_EQ(sizes.size(), 4U);
+    const auto sent = [ranks = ranks](int64_t values) { return 2 * 4 * values * (ranks - 1) / ranks; };
+    std::set<std::string> tasks_seen;
+    for (const auto& step : steps(name)) {
+      const std::string drawn = step.at("pair");
+      int64_t small = sizes["encoder"] + pairs;
+      for (const char* task : {"pos", "ner", "mlm"}) {
+        if (drawn.find(std::string(task) + ":") == std::string::npos) continue;
+        small += sizes[task];
+        tasks_seen.insert(task);
+      }
+      EXPECT_EQ(step.at("bytes_sent"), sent(small) + sent(pairs * kLayers * kTheta)) << drawn;
+    }
+    EXPECT_GE(tasks_seen.size(), 2U);
+  }
+}
+
+TEST_F(ExchangeTest, OneRankSendsNothing) {
+  train(0, "alone", {{"train.steps", "3"}});
+  for (const auto& step : steps("alone")) EXPECT_EQ(step.at("bytes_sent"), 0);
+}
+
+}  // namespace
+}  // namespace hyperx::testing_system

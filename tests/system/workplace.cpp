@@ -1,0 +1,204 @@
+#include "tests/system/workplace.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "common/files.h"
+#include "trainer/checkpoint/checkpoint.h"
+#include "trainer/checkpoint/run_dir.h"
+
+namespace hyperx::testing_system {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+namespace {
+
+constexpr int kVocabulary = 12000;
+
+const std::string kSource = HYPERX_SOURCE_DIR;
+
+// Fewer sentences to train on than the sample has, and all of its test sentences.
+std::string manifest_text() {
+  std::istringstream lines(read_file(kSource + "/examples/sample/manifest.tsv"));
+  std::string text;
+  for (std::string line; std::getline(lines, line);) {
+    const bool cut = line.find("\ttrain\t") != std::string::npos && line.rfind("mlm", 0) != 0;
+    text += line + (cut ? ";limit=600" : "") + "\n";
+  }
+  return text;
+}
+
+void require_success(const Outcome& outcome, const std::string& what) {
+  if (outcome.code != 0)
+    throw std::runtime_error(what + " ended with " + std::to_string(outcome.code) + ": " + outcome.errors);
+}
+
+std::vector<json> events(const std::string& file) {
+  std::istringstream lines(read_file(file));
+  std::vector<json> events;
+  for (std::string line; std::getline(lines, line);) {
+    events.push_back(json::parse(line));
+    events.back().erase("seconds");
+  }
+  return events;
+}
+
+}  // namespace
+
+std::string SystemTest::suite_folder_;
+
+void SystemTest::write_encoder(const std::string& folder, int vocabulary, int layers) {
+  make_folders(folder);
+  const std::string from = kSource + "/examples/encoder";
+  fs::copy_file(from + "/tokenizer_config.json", folder + "/tokenizer_config.json");
+  json config = json::parse(read_file(from + "/config.json"));
+  config["hidden_size"] = 32;
+  config["intermediate_size"] = 64;
+  config["num_attention_heads"] = 2;
+  config["num_hidden_layers"] = layers;
+  config["vocab_size"] = vocabulary;
+  write_file_atomically(folder + "/config.json", config.dump(1));
+  std::istringstream words(read_file(from + "/vocab.txt"));
+  std::string text, word;
+  for (int i = 0; i < vocabulary && std::getline(words, word); ++i) text += word + "\n";
+  write_file_atomically(folder + "/vocab.txt", text);
+}
+
+void SystemTest::SetUpTestSuite() {
+  for (const auto& [name, value] : {std::pair{"OMPI_ALLOW_RUN_AS_ROOT", "1"},
+                                    {"OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1"},
+                                    {"OMPI_MCA_rmaps_base_oversubscribe", "1"},
+                                    {"OMPI_MCA_mpi_yield_when_idle", "1"},
+                                    {"OMPI_MCA_hwloc_base_binding_policy", "none"},
+                                    {"OMPI_MCA_btl_vader_single_copy_mechanism", "none"},
+                                    {"OMP_NUM_THREADS", "1"}})
+    setenv(name, value, 1);
+  suite_folder_ = testing::TempDir() + "hyperx_system_" + std::to_string(getpid());
+  write_encoder(encoder(), kVocabulary);
+  write_file_atomically(suite_folder_ + "/manifest.tsv", manifest_text());
+  require_success(Job(0,
+                      {"prepare", suite_folder_ + "/manifest.tsv", "--data.root", kSource + "/examples/sample",
+                       "--data.corpus", corpus(), "--model.encoder", encoder()},
+                      suite_folder_)
+                      .wait(),
+                  "prepare");
+}
+
+void SystemTest::TearDownTestSuite() { fs::remove_all(suite_folder_); }
+
+void SystemTest::SetUp() {
+  folder_ = suite_folder_ + "/" + testing::UnitTest::GetInstance()->current_test_info()->name();
+  make_folders(folder_);
+}
+
+void SystemTest::TearDown() { fs::remove_all(folder_); }
+
+std::string SystemTest::sample(const std::string& file) { return kSource + "/examples/sample/data/" + file; }
+
+Arguments SystemTest::train_line(const std::string& name, const Options& options) const {
+  Options all = {{"run.dir", path(name)},
+                 {"data.corpus", corpus()},
+                 {"model.encoder", "random:" + encoder()},
+                 {"model.adapter_dim", "8"},
+                 {"train.pairs", "pos:en,pos:mt,ner:en,ner:tr,mlm:en"},
+                 {"train.steps", "12"},
+                 {"train.batch_sentences", "12"},
+                 {"train.warmup_steps", "2"},
+                 {"train.learning_rate", "1e-3"},
+                 {"train.precision", "fp32"},
+                 {"eval.every", "0"},
+                 {"checkpoint.every", "0"},
+                 {"device", "cpu"},
+                 {"threads", "1"}};
+  for (const auto& [key, value] : options) all[key] = value;
+  Arguments line = {"train"};
+  for (const auto& [key, value] : all) line.insert(line.end(), {"--" + key, value});
+  return line;
+}
+
+Outcome SystemTest::run(int ranks, const Arguments& arguments) const { return Job(ranks, arguments, folder_).wait(); }
+
+void SystemTest::train(int ranks, const std::string& name, const Options& options, const Arguments& more) const {
+  Arguments line = train_line(name, options);
+  line.insert(line.end(), more.begin(), more.end());
+  require_success(run(ranks, line), "train " + name);
+}
+
+std::vector<json> SystemTest::steps(const std::string& name) const {
+  std::vector<json> all = events(path(name) + "/metrics.jsonl");
+  std::erase_if(all, [](const json& event) { return event.at("event") != "step"; });
+  return all;
+}
+
+std::vector<json> SystemTest::history(const std::string& name) const {
+  std::vector<json> all = events(path(name) + "/metrics.jsonl");
+  std::erase_if(all, [](const json& event) { return event.at("event") == "checkpoint"; });
+  return all;
+}
+
+json SystemTest::state(const std::string& name) const { return json::parse(read_file(path(name) + "/state.json")); }
+std::string SystemTest::log(const std::string& name) const { return read_file(path(name) + "/train.log"); }
+
+std::string SystemTest::checkpoint(const std::string& name, int64_t step) const {
+  return train::RunDir{path(name)}.checkpoint(step);
+}
+
+Tensors SystemTest::tensors(const std::string& name, int64_t step) const {
+  const train::Checkpoint from = train::Checkpoint::open(checkpoint(name, step));
+  Tensors tensors;
+  for (const h5::DatasetInfo& info : from.model_tensors()) {
+    const std::vector<char> bytes = from.read_model_tensor(info.name);
+    if (info.type != h5::Type::kFloat32) throw std::runtime_error(info.name + " is not fp32");
+    std::vector<float>& values = tensors[info.name];
+    values.resize(bytes.size() / sizeof(float));
+    std::copy(bytes.begin(), bytes.end(), reinterpret_cast<char*>(values.data()));
+  }
+  return tensors;
+}
+
+std::string SystemTest::checkpoint_file(const std::string& name, int64_t step, const std::string& file) const {
+  return read_file(checkpoint(name, step) + "/" + file);
+}
+
+double largest_relative_difference(const std::vector<json>& a, const std::vector<json>& b, const std::string& key) {
+  if (a.size() != b.size() || a.empty()) return -1;
+  double largest = 0;
+  for (size_t i = 0; i < a.size(); ++i) {
+    if (a[i].at("pair") != b[i].at("pair") || a[i].at("tokens") != b[i].at("tokens")) return -1;
+    const double first = a[i].at(key), second = b[i].at(key);
+    largest = std::max(largest, std::abs(first - second) / std::max(std::abs(first), 1e-30));
+  }
+  return largest;
+}
+
+Difference difference(const Tensors& a, const Tensors& b) {
+  if (a.size() != b.size() || a.empty()) throw std::runtime_error("the checkpoints hold other tensors");
+  Difference result;
+  double squares = 0;
+  size_t count = 0;
+  for (const auto& [name, values] : a) {
+    const std::vector<float>& others = b.at(name);
+    if (values.size() != others.size()) throw std::runtime_error(name + " is of another size");
+    count += values.size();
+    for (size_t i = 0; i < values.size(); ++i) {
+      const double gap = std::abs(static_cast<double>(values[i]) - others[i]);
+      squares += gap * gap;
+      if (gap <= result.largest) continue;
+      result.largest = gap;
+      result.where = name;
+    }
+  }
+  result.root_mean_square = std::sqrt(squares / static_cast<double>(count));
+  return result;
+}
+
+size_t line_count(const std::string& text) { return static_cast<size_t>(std::count(text.begin(), text.end(), '\n')); }
+
+}  // namespace hyperx::testing_system
