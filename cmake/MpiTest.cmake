@@ -12,5 +12,5 @@ set(hyperx_mpi_environment
 
 function(hyperx_mpi_test name ranks)
   add_test(NAME ${name} COMMAND ${MPIEXEC_EXECUTABLE} ${MPIEXEC_NUMPROC_FLAG} ${ranks} ${ARGN})
-  set_tests_properties(${name} PROPERTIES LABELS mpi TIMEOUT 300 PROCESSORS ${ranks} ENVIRONMENT "${hyperx_mpi_environment}")
+  set_tests_properties(${name} PROPERTIES LABELS mpi TIMEOUT 900 PROCESSORS ${ranks} ENVIRONMENT "${hyperx_mpi_environment}")
 endfunction()

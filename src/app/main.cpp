@@ -1,6 +1,8 @@
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <iostream>
+#include <string_view>
 
 #include "app/commands.h"
 #include "common/errors.h"
@@ -102,11 +104,19 @@ int finish_output(const std::string& title, int code) {
   return fail(title, "cannot write to standard output: " + errno_text(), ExitCode::kIo);
 }
 
+// What the launcher says; the command line is read before MPI starts.
+bool is_first_rank() {
+  for (const char* name : {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "SLURM_PROCID"})
+    if (const char* const rank = std::getenv(name)) return std::string_view(rank) == "0";
+  return true;
+}
+
 int guarded_main(const std::vector<std::string>& arguments) {
   std::string title = "hyperx";
   try {
     return finish_output(title, dispatch(arguments, title));
   } catch (const UserError& error) {
+    if (!is_first_rank()) return static_cast<int>(error.code());  // all ranks have the same line: one answer is enough
     return fail(title, error.what(), error.code());
   } catch (const SystemError& error) {
     return fail(title, error.what(), error.code());

@@ -68,6 +68,10 @@ data::MetricSet masked_metrics(double loss_sum, int64_t count) {
 
 }  // namespace
 
+std::string scorer_text(const Config& config, const std::string& main_metric, at::ScalarType compute) {
+  return main_metric + ",max_subwords=" + std::to_string(config.data.max_subwords) + "," + c10::toString(compute);
+}
+
 std::vector<int64_t> best_labels(const at::Tensor& logits) {
   const at::Tensor best = logits.argmax(1).to(torch::kCPU, torch::kLong).contiguous();
   return {best.const_data_ptr<int64_t>(), best.const_data_ptr<int64_t>() + best.numel()};
@@ -89,8 +93,9 @@ data::EvaluationResult Evaluator::evaluate(const data::Pair& pair, const std::st
   result.pair = pair;
   result.split = split;
   result.sentences = sentences_scored(maker.split(0), config_.eval.limit);
-  result.signature = data::signature_line(pair, split, source_text(corpus_, pair, split), result.sentences,
-                                          result.words, result.main_metric);
+  result.signature =
+      data::signature_line(pair, split, source_text(corpus_, pair, split), result.sentences, result.words,
+                           scorer_text(config_, result.main_metric, model_.options().compute));
   return result;
 }
 

@@ -43,6 +43,10 @@ class Evaluator {
   std::function<void()> on_progress_;
 };
 
+// What decides a result beside checkpoint and corpus, for its signature: metric, truncation, type of the products. A
+// result with another one is not the same.
+std::string scorer_text(const Config& config, const std::string& main_metric, at::ScalarType compute);
+
 // Index of the best score of each row. logits [rows, classes]
 std::vector<int64_t> best_labels(const at::Tensor& logits);
 

@@ -30,7 +30,7 @@ struct TrainerParts {
   const RunDir& run;
   comm::Communicator& communicator;
   comm::Watchdog& watchdog;
-  comm::StopRequest& stop;
+  const comm::StopRequest& stop;
   const data::Corpus& corpus;
   model::Model& model;
   ModelInfo info;

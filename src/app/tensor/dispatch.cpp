@@ -7,6 +7,7 @@
 #include "common/errors.h"
 #include "common/log.h"
 #include "trainer/comm/run_rank.h"
+#include "trainer/comm/stop_request.h"
 
 namespace hyperx {
 
@@ -31,13 +32,14 @@ int set_threads(const Config& config, const comm::MpiSession& session) {
 
 namespace {
 
-int run_under_mpi(const CommandLine& line, int (*command)(const CommandLine&, comm::MpiSession&, comm::RankProgress&)) {
+template <class Command>
+int run_under_mpi(const CommandLine& line, const Command& command) {
   comm::MpiSession session;
   log::set_rank(session.rank(), session.size());
   comm::RankProgress progress;
   comm::RunRankOptions options;
   options.title = "hyperx " + line.command;
-  return comm::run_rank(session, progress, options, [&] { return command(line, session, progress); });
+  return comm::run_rank(session, progress, options, [&] { return command(session, progress); });
 }
 
 }  // namespace
@@ -46,8 +48,13 @@ int run_under_mpi(const CommandLine& line, int (*command)(const CommandLine&, co
 extern "C" __attribute__((visibility("default"))) int hyperx_run_tensor_command(const char* name,
                                                                                 const hyperx::CommandLine* line) {
   using namespace hyperx;
-  if (std::strcmp(name, "train") == 0) return run_under_mpi(*line, run_train);
-  if (std::strcmp(name, "evaluate") == 0) return run_under_mpi(*line, run_evaluate);
+  if (std::strcmp(name, "train") == 0) {
+    const comm::StopRequest stop;  // before MPI starts: a signal during a slow start asks for a stop, too
+    return run_under_mpi(*line,
+                         [&](auto& session, auto& progress) { return run_train(*line, session, progress, stop); });
+  }
+  if (std::strcmp(name, "evaluate") == 0)
+    return run_under_mpi(*line, [&](auto& session, auto& progress) { return run_evaluate(*line, session, progress); });
   if (std::strcmp(name, "predict") == 0) return run_predict(*line);
   throw UserError(ExitCode::kUsage, std::string("the command '") + name + "' is not built yet");
 }

@@ -37,9 +37,17 @@ Config evaluation_config(const CommandLine& line, const train::ModelInfo& info) 
   return config;
 }
 
-bool is_scored_already(const std::string& path, const train::LoadedModel& loaded, const data::Corpus& corpus) {
+// The same checkpoint, corpus and settings; and the predictions, where they are asked for, are there.
+bool is_scored_already(const std::string& path, const train::LoadedModel& loaded, const data::Corpus& corpus,
+                       const Config& config) {
   if (!std::filesystem::exists(path)) return false;
   const data::EvaluationResult result = data::read_result(path);
+  const bool seqeval = config.eval.pos_metric == "seqeval";
+  if (result.pair.task == "pos" && (result.main_metric == "seqeval_f1") != seqeval) return false;
+  const std::string scorer = train::scorer_text(config, result.main_metric, loaded.model->options().compute);
+  if (result.signature.find("|" + scorer + "|") == std::string::npos) return false;
+  const std::string predictions = path.substr(0, path.size() - 4) + "tsv";  // pos.tr.json, pos.tr.tsv
+  if (config.eval.predictions && result.pair.task != "mlm" && !std::filesystem::exists(predictions)) return false;
   return result.checkpoint_sha256 == loaded.checkpoint_digest && result.corpus_sha256 == corpus.digest();
 }
 
@@ -90,7 +98,7 @@ int run_evaluate(const CommandLine& line, comm::MpiSession& session, comm::RankP
   for (const data::Pair& pair : pairs) {
     const std::string path = data::result_path(folder, pair);
     std::vector<int64_t> skip{communicator->rank() == 0 && !line.has_flag("force") && config.eval.limit == 0 &&
-                              is_scored_already(path, loaded, corpus)};
+                              is_scored_already(path, loaded, corpus, config)};
     if (communicator->all_reduce_max(skip)[0] != 0) {
       log::info("{} {} is scored already: {}", pair.name(), split, path);
       if (communicator->rank() == 0) results.push_back(data::read_result(path));

@@ -3,11 +3,13 @@
 #include "common/config.h"
 #include "trainer/comm/mpi_session.h"
 #include "trainer/comm/rank_progress.h"
+#include "trainer/comm/stop_request.h"
 
 // The commands of the tensor library. Each is the whole work of one rank and returns its exit code.
 namespace hyperx {
 
-int run_train(const CommandLine& line, comm::MpiSession& session, comm::RankProgress& progress);
+int run_train(const CommandLine& line, comm::MpiSession& session, comm::RankProgress& progress,
+              const comm::StopRequest& stop);
 int run_evaluate(const CommandLine& line, comm::MpiSession& session, comm::RankProgress& progress);
 int run_predict(const CommandLine& line);  // alone, without MPI
 

@@ -114,7 +114,7 @@ std::vector<train::HostRow> host_rows(const comm::MpiSession& session, at::Devic
 }
 
 int train_in(const CommandLine& line, comm::MpiSession& session, comm::Communicator& communicator, at::Device device,
-             comm::Watchdog& watchdog, comm::StopRequest& stop, const RunDir& run, int threads) {
+             comm::Watchdog& watchdog, const comm::StopRequest& stop, const RunDir& run, int threads) {
   const Config& config = line.config;
   const std::vector<train::HostRow> hosts = host_rows(session, device, threads);
   if (communicator.rank() == 0)
@@ -137,14 +137,14 @@ int train_in(const CommandLine& line, comm::MpiSession& session, comm::Communica
 
 }  // namespace
 
-int run_train(const CommandLine& line, comm::MpiSession& session, comm::RankProgress& progress) {
+int run_train(const CommandLine& line, comm::MpiSession& session, comm::RankProgress& progress,
+              const comm::StopRequest& stop) {
   const Config& config = line.config;
   validate(config);
   require(config.run.dir, "run.dir", "name the folder for the run's checkpoints, logs and results");
   require(config.data.corpus, "data.corpus", "name the folder that `hyperx prepare` wrote");
   require(config.train.pairs, "train.pairs", "name pairs such as pos:en,mlm:*");
 
-  comm::StopRequest stop;
   const at::Device device = comm::choose_device(config.device, session);
   const int threads = set_threads(config, session);
   const auto communicator = comm::make_communicator(config.parallel, device, session);
