@@ -56,7 +56,7 @@ int main(int argc, char** argv) {
       if (type == "both" || type == one) worst = std::max(worst, check(folder, weights, one));
     return worst;
   } catch (const hyperx::golden::SkippedCase& skipped) {
-    std::printf("SKIPPED %s: %s\n", folder.c_str(), skipped.what());
+    std::printf("SKIPPED: %s\n", skipped.what());
     return kSkipped;
   } catch (const hyperx::UserError& error) {
     std::fprintf(stderr, "check_case: %s\n", error.what());
