@@ -15,21 +15,23 @@ constexpr int64_t kFeaturesPerHead = 1 << 16;  // the dropout bits of head h sta
 
 }  // namespace
 
-at::Tensor attention_by_operations(const at::Tensor& qkv, const at::Tensor& sentence_starts, int64_t heads, const RowKeys& rows,
-                                   double dropout_probability, PhiloxKey key) {
+at::Tensor attention_by_operations(const at::Tensor& qkv, const at::Tensor& sentence_starts, int64_t heads,
+                                   const RowKeys& rows, double dropout_probability, PhiloxKey key) {
   const int64_t hidden = qkv.size(1) / 3, dim = hidden / heads;
   const int32_t* const starts = sentence_starts.const_data_ptr<int32_t>();
   std::vector<at::Tensor> sentences;
   for (int64_t s = 0; s + 1 < sentence_starts.numel(); ++s) {
     const int64_t begin = starts[s], length = starts[s + 1] - begin;
-    const at::Tensor parts = qkv.narrow(0, begin, length).view({length, 3, heads, dim}).permute({1, 2, 0, 3});  // [3, heads, length, dim]
+    const at::Tensor parts =
+        qkv.narrow(0, begin, length).view({length, 3, heads, dim}).permute({1, 2, 0, 3});  // [3, heads, length, dim]
     at::Tensor weights =
         torch::softmax(torch::matmul(parts[0], parts[1].transpose(1, 2)) / std::sqrt(static_cast<double>(dim)), 2);
     if (dropout_probability > 0) {
       const RowKeys own{rows.slots.narrow(0, begin, length), rows.positions.narrow(0, begin, length)};
       std::vector<at::Tensor> masks;
       for (int64_t head = 0; head < heads; ++head)
-        masks.push_back(keyed_dropout_mask(own, length, dropout_probability, key, qkv.options().requires_grad(false), head * kFeaturesPerHead));
+        masks.push_back(keyed_dropout_mask(own, length, dropout_probability, key, qkv.options().requires_grad(false),
+                                           head * kFeaturesPerHead));
       weights = weights * torch::stack(masks);
     }
     sentences.push_back(torch::matmul(weights, parts[2]).transpose(0, 1).reshape({length, hidden}));
@@ -37,18 +39,19 @@ at::Tensor attention_by_operations(const at::Tensor& qkv, const at::Tensor& sent
   return torch::cat(sentences);
 }
 
-at::Tensor attention_on_device(const at::Tensor& qkv, const at::Tensor& sentence_starts, int64_t heads, const RowKeys& rows,
-                               double dropout_probability, PhiloxKey key) {
+at::Tensor attention_on_device(const at::Tensor& qkv, const at::Tensor& sentence_starts, int64_t heads,
+                               const RowKeys& rows, double dropout_probability, PhiloxKey key) {
   if (qkv.scalar_type() != at::kBFloat16)
     return attention_by_operations(qkv, sentence_starts, heads, rows, dropout_probability, key);
   const int64_t hidden = qkv.size(1) / 3, dim = hidden / heads;
   const int32_t* const starts = sentence_starts.const_data_ptr<int32_t>();
   int64_t longest = 0;
-  for (int64_t s = 0; s + 1 < sentence_starts.numel(); ++s) longest = std::max<int64_t>(longest, starts[s + 1] - starts[s]);
+  for (int64_t s = 0; s + 1 < sentence_starts.numel(); ++s)
+    longest = std::max<int64_t>(longest, starts[s + 1] - starts[s]);
   const at::Tensor offsets = sentence_starts.to(qkv.device());
   const std::vector<at::Tensor> parts = qkv.view({qkv.size(0), 3, heads, dim}).unbind(1);  // [tokens, heads, dim] each
-  const at::Tensor out = std::get<0>(at::_flash_attention_forward(parts[0], parts[1], parts[2], offsets, offsets, longest, longest,
-                                                                  dropout_probability, false, false,
+  const at::Tensor out = std::get<0>(at::_flash_attention_forward(parts[0], parts[1], parts[2], offsets, offsets,
+                                                                  longest, longest, dropout_probability, false, false,
                                                                   1.0 / std::sqrt(static_cast<double>(dim))));
   return out.reshape({qkv.size(0), hidden});
 }
