@@ -3,10 +3,9 @@
 
 usage: launch/score_table.py MANIFEST RESULTS     RESULTS: the run's results/step-N/test/ folder
 
-pos is scored by accuracy, ner by entity F1, in per cent. A pair counts as trained when the manifest has a train file for it.
-Two baselines, counted from the manifest's own files:
-  majority  gives every word the most frequent tag of the pair's training files; a pair without any takes all training files
-            of its task. For ner that tag is O: no entity is found, F1 is 0.
+pos is scored by accuracy, ner by entity F1, in per cent. Which pairs were trained stands in the results. Two baselines, counted from the manifest's own files:
+  majority  gives every word the most frequent tag of the pair's training files; a pair never trained takes those of all
+            trained pairs of its task. For ner that tag is O: no entity is found, F1 is 0.
   lookup    gives every word the tag that it most often had in those files, and the majority tag to words not in them.
 """
 import collections
@@ -104,16 +103,19 @@ def main():
             train[task, language] += sentences
         elif split == "test":
             test[task, language] = sentences
-    rows = []
-    for (task, language), sentences in test.items():
+    found = {}
+    for task, language in test:
         file = results / f"{task}.{language}.json"
         if not file.is_file():
             sys.exit(f"score_table: {file} is missing: has `hyperx evaluate` run on this pair?")
-        reached = 100 * json.loads(file.read_text(encoding="utf-8"))["metrics"][METRIC[task]]
-        trained = (task, language) in train
-        seen = train[task, language] if trained else [s for key, part in train.items() if key[0] == task for s in part]
-        rows.append((not trained, METRIC[task] != "accuracy", task, language, reached, *baselines(task, seen, sentences),
-                     len(sentences)))
+        found[task, language] = json.loads(file.read_text(encoding="utf-8"))
+    rows = []
+    for (task, language), sentences in test.items():
+        result = found[task, language]
+        like = [pair for pair in found if pair[0] == task and found[pair]["trained"]]
+        seen = [s for pair in ([(task, language)] if result["trained"] else like) for s in train[pair]]
+        rows.append((not result["trained"], METRIC[task] != "accuracy", task, language, 100 * result["metrics"][METRIC[task]],
+                     *baselines(task, seen, sentences), len(sentences)))
     rows.sort()
     print(f"{'pair':<8} {'score':<9} {'hyperx':>7} {'majority':>9} {'lookup':>7} {'sentences':>10}")
     for number, row in enumerate(rows):

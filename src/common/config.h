@@ -151,6 +151,8 @@ std::string dump_config(const CommandLine& line);
 // The whole configuration as a file that parse_config_text reads back to the same values. Checkpoints and run folders
 // hold it.
 std::string dump_config(const Config& config);
+// Key and value of every option, in the table's order.
+std::vector<std::pair<std::string, std::string>> config_values(const Config& config);
 Config parse_config_text(const std::string& text, const std::string& name_of_source);
 
 // Rules across fields (warm-up and steps, device and backend, ...) and what this version cannot do yet. UserError

@@ -102,6 +102,13 @@ std::string dump_config(const Config& config) {
   return text;
 }
 
+std::vector<std::pair<std::string, std::string>> config_values(const Config& config) {
+  std::vector<std::pair<std::string, std::string>> values;
+  for_each_option([](const Option&) { return true; },
+                  [&](const Option& option, bool) { values.emplace_back(option.key, option.get(config)); });
+  return values;
+}
+
 std::string command_help(const CommandSpec& spec) {
   std::string text = "hyperx " + spec.name + ": " + spec.summary + "\n\nUsage: " + spec.usage + "\n";
   if (!spec.help.empty()) text += "\n" + spec.help + "\n";

@@ -17,6 +17,12 @@ constexpr uint32_t kPhiloxWeyl0 = 0x9E3779B9U;
 constexpr uint32_t kPhiloxWeyl1 = 0xBB67AE85U;
 constexpr int kPhiloxRounds = 10;
 
+// A key as one 64-bit value, and back.
+constexpr uint64_t key_bits(PhiloxKey key) { return key[0] | (static_cast<uint64_t>(key[1]) << 32); }
+constexpr PhiloxKey philox_key(uint64_t bits) {
+  return {static_cast<uint32_t>(bits), static_cast<uint32_t>(bits >> 32)};
+}
+
 constexpr PhiloxCounter philox(PhiloxCounter counter, PhiloxKey key) {
   for (int round = 0; round < kPhiloxRounds; ++round) {
     const uint64_t product0 = static_cast<uint64_t>(kPhiloxMultiplier0) * counter[0];
@@ -43,7 +49,7 @@ uint64_t derive_key(uint64_t seed, std::string_view name, uint64_t index = 0);
 // A stream of numbers under one key; the n-th draw is a function of (key, n).
 class RandomStream {
  public:
-  explicit RandomStream(uint64_t key) : key_{static_cast<uint32_t>(key), static_cast<uint32_t>(key >> 32)} {}
+  explicit RandomStream(uint64_t key) : key_(philox_key(key)) {}
   uint32_t next_u32();
   uint64_t next_u64();
   double uniform();                // [0, 1), 53 bits

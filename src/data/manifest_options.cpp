@@ -6,10 +6,10 @@
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
-#include <numeric>
 #include <set>
 #include <vector>
 
+#include "common/config.h"
 #include "common/errors.h"
 
 namespace hyperx::data {
@@ -82,33 +82,16 @@ unsigned bit_of(SourceFormat format) {
   return format == SourceFormat::kConllu ? kConllu : format == SourceFormat::kTagged ? kTagged : kText;
 }
 
-// Levenshtein's distance.
-size_t distance(const std::string& a, const std::string& b) {
-  std::vector<size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), size_t{0});
-  for (size_t i = 0; i < a.size(); ++i) {
-    size_t diagonal = row[0]++;
-    for (size_t j = 0; j < b.size(); ++j) {
-      const size_t replaced = diagonal + (a[i] != b[j]);
-      diagonal = row[j + 1];
-      row[j + 1] = std::min({replaced, row[j] + 1, diagonal + 1});
-    }
-  }
-  return row.back();
-}
-
 const Known& find_option(const Setting& setting) {
   const auto found =
       std::find_if(std::begin(kKnown), std::end(kKnown), [&](const Known& known) { return setting.key == known.key; });
   if (found != std::end(kKnown)) return *found;
-  const auto nearest = std::min_element(std::begin(kKnown), std::end(kKnown), [&](const Known& a, const Known& b) {
-    return distance(setting.key, a.key) < distance(setting.key, b.key);
-  });
   std::vector<std::string> keys;
   for (const Known& known : kKnown) keys.emplace_back(known.key);
+  const std::string nearest = nearest_word(setting.key, keys);
   throw UserError(ExitCode::kBadData,
-                  fmt::format("{}: unknown option, value '{}': the nearest known is {}; there are {}", setting.where,
-                              setting.key, nearest->key, fmt::join(keys, ", ")));
+                  fmt::format("{}: unknown option, value '{}'{}; there are {}", setting.where, setting.key,
+                              nearest.empty() ? "" : ": did you mean " + nearest + "?", fmt::join(keys, ", ")));
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "common/log.h"
 #include "common/progress.h"
 #include "common/random.h"
+#include "trainer/same_run.h"
 #include "trainer/schedule.h"
 
 namespace hyperx::train {
@@ -77,18 +78,19 @@ Trainer::Trainer(TrainerParts parts)
 
 void Trainer::resume(const std::string& folder) {
   const Checkpoint checkpoint = Checkpoint::open(folder);
+  const std::vector<std::string> changes =
+      check_same_run(ModelInfo::from_json(checkpoint.model_info(), folder), parts_.info, folder);
   load_tensors(parts_.model.named_tensors(), [&](const auto& targets) { checkpoint.load_model(targets); });
   load_tensors(optimizer_.named_moments(), [&](const auto& targets) { checkpoint.load_optimizer(targets); });
   state_ = TrainingState::from_json(checkpoint.train_state(), folder);
   for (const auto& [name, count] : state_.update_counts) optimizer_.set_count(name, count);
   if (mixture_.cursors(state_.step) != state_.cursors)
-    throw UserError(ExitCode::kBadConfig,
-                    folder + ": its place in the data is not what this corpus and configuration give at step " +
-                        std::to_string(state_.step) +
-                        ": train.seed, train.pairs, train.batch_sentences, train.temperature and the corpus "
-                        "must be those of the run");
+    throw UserError(ExitCode::kBadConfig, folder + ": its place in the data at step " + std::to_string(state_.step) +
+                                              " is not what this corpus gives: the corpus of train.pairs must be the "
+                                              "one that the run began with");
   saved_step_ = state_.step;
   log::info("resumed from {} at step {}", folder, state_.step);
+  for (const std::string& change : changes) log::warning("from step {} on: {}", state_.step + 1, change);
 }
 
 ExitCode Trainer::run() {

@@ -64,6 +64,8 @@ TEST_F(RunFolder, RefusesAFolderThatHoldsARun) {
   state.step = 12;
   state.steps = 100;
   write_run_state(run, state);
+  open_run_dir(run.path, false);  // a run that ended before its first step
+  write_file_atomically(run.metrics(), "");
   EXPECT_THAT(refused([&] { open_run_dir(run.path, false); }),
               AllOf(HasSubstr(run.path), HasSubstr("saved, step 12 of 100"), HasSubstr("--resume auto")));
   open_run_dir(run.path, true);

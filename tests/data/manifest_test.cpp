@@ -74,7 +74,7 @@ TEST_F(ManifestTest, RefusesWithFileLineValueAndWayOut) {
   const std::string place = files_.path("m.tsv") + ":2: ";
   const auto line = [&](const std::string& text) { return error_of(kHeader + text + "\n"); };
   EXPECT_THAT(line("ner\ten\ttrain\ttagged\tdata/a.tsv\tlabel=x"),
-              AllOf(StartsWith("65 " + place + "unknown option, value 'label'"), HasSubstr("nearest known is labels")));
+              AllOf(StartsWith("65 " + place + "unknown option, value 'label'"), HasSubstr("did you mean labels?")));
   EXPECT_THAT(line("ner\ten\ttrain\ttagged\tdata/a.tsv\tword=0"), StartsWith("65 " + place + "option word, value '0'"));
   EXPECT_THAT(line("ner\ten\ttrain\ttagged\tdata/a.tsv\tlimit=2x"), HasSubstr("value '2x': write a whole number"));
   EXPECT_THAT(line("ner\ten\ttrain\ttagged\tdata/a.tsv\tscheme=BIO"), HasSubstr("write BILOU or IOB2"));

@@ -3,6 +3,7 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <set>
 #include <sstream>
 
 #include "common/files.h"
@@ -15,7 +16,7 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 using testing::HasSubstr;
 
-constexpr int kSteps = 60;
+constexpr int kSteps = 20;  // at a low rate: a model that still guesses gives every tag somewhere
 
 std::vector<std::string> lines_of(const std::string& text) {
   std::istringstream stream(text);
@@ -48,7 +49,7 @@ class EvaluateTest : public SystemTest {
     SystemTest::SetUp();
     train(0, "run",
           {{"train.steps", std::to_string(kSteps)},
-           {"train.learning_rate", "1e-2"},
+           {"train.learning_rate", "1e-4"},
            {"train.pairs", "pos:en,pos:mt,ner:en,ner:zh,mlm:en,mlm:is"}});
   }
 
@@ -107,7 +108,8 @@ TEST_F(EvaluateTest, TheSameNumbersOnOneToFourRanks) {
   }
   ASSERT_EQ(first.count("pos.en.json"), 1U);
   ASSERT_EQ(first.count("mlm.en.json"), 1U);
-  EXPECT_GT(first["pos.en.json"]["metrics"]["accuracy"], 0.2);
+  EXPECT_GT(first["pos.en.json"]["metrics"]["accuracy"], 0.0);
+  EXPECT_GT(first["ner.zh.json"]["metrics"]["f1"], 0.0);
 }
 
 TEST_F(EvaluateTest, EveryWordOfTheFileIsScored) {
@@ -149,13 +151,16 @@ TEST_F(EvaluateTest, OtherKeysAreNotSkipped) {
 TEST_F(EvaluateTest, PredictionsCountToTheAccuracy) {
   ASSERT_EQ(evaluate(2, {"--eval.pairs", "pos:en", "--eval.predictions", "yes"}).code, 0);
   int64_t words = 0, right = 0;
+  std::set<std::string> tags;
   for (const std::string& line : lines_of(read_file(results_folder() + "/pos.en.tsv"))) {
     if (line.empty()) continue;
     const std::vector<std::string> columns = columns_of(line);
     ASSERT_EQ(columns.size(), 2U) << line;
     ++words;
     right += columns[0] == columns[1] ? 1 : 0;
+    tags.insert(columns[1]);
   }
+  EXPECT_GE(tags.size(), 8U) << "the predictions are too alike to tell an error";
   const json result = results().at("pos.en.json");
   EXPECT_EQ(words, result.at("words_scored"));
   EXPECT_DOUBLE_EQ(static_cast<double>(right) / static_cast<double>(words), result.at("metrics").at("accuracy"));
@@ -184,7 +189,7 @@ TEST_F(EvaluateTest, PredictTouchesOnlyTheTagColumn) {
     const json result = results().at("pos.mt.json"), scored = score("pos", gold, output);
     EXPECT_EQ(scored.at("words"), result.at("words_scored"));
     EXPECT_EQ(scored.at("accuracy"), result.at("metrics").at("accuracy"));
-    EXPECT_EQ(scored.at("without_prediction"),
+    EXPECT_EQ(scored.at("words_without_prediction"),
               result.at("truncated_words").get<int64_t>() + result.at("unlabelled_words").get<int64_t>());
     const json independent = independent_score("pos", gold, output);
     if (!independent.is_null()) {

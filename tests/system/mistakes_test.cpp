@@ -52,6 +52,13 @@ TEST_F(MistakesTest, APairThatTheCorpusLacks) {
   expect_refused(train_line("run", {{"train.pairs", "pos:xx"}}), 78, "pos:xx");
 }
 
+// The corrected line needs no other folder.
+TEST_F(MistakesTest, AMistakeLeavesTheFolderFree) {
+  expect_refused(train_line("run", {{"train.pairs", "pos:xx"}}), 78, "pos:xx");
+  train(2, "run");
+  EXPECT_EQ(state("run").at("state"), "finished");
+}
+
 TEST_F(MistakesTest, APairWithoutATrainSplit) {
   expect_refused(train_line("run", {{"train.pairs", "pos:is"}}), 78, "pos:is");
 }
@@ -70,7 +77,7 @@ TEST_F(MistakesTest, ACorpusOfAnotherVocabulary) {
 }
 
 TEST_F(MistakesTest, AFolderThatHoldsARun) {
-  train(0, "run", {{"train.steps", "1"}});
+  train(0, "run", {{"train.steps", "2"}});
   const std::string before = read_file(path("run") + "/metrics.jsonl");
   expect_refused(train_line("run"), 73, "--resume auto");
   EXPECT_EQ(read_file(path("run") + "/metrics.jsonl"), before);

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "tests/system/workplace.h"
+#include "trainer/checkpoint/checkpoint.h"
 
 namespace hyperx::testing_system {
 namespace {
@@ -150,10 +151,22 @@ class SignalTest : public ResumeTest {
 
 TEST_F(SignalTest, Usr1ToMpirun) { stop_and_go_on(SIGUSR1, "SIGUSR1", 75); }
 
-// mpirun hands SIGTERM on and kills what is left one second later, unless it is told to wait longer.
+// Open MPI's mpirun answers SIGTERM by ending its ranks within two seconds, and its code is always 1: what the last
+// checkpoint holds is kept, and the same line goes on. (launch/run turns SIGTERM into SIGUSR1, which saves.)
 TEST_F(SignalTest, TermToMpirun) {
-  setenv("OMPI_MCA_odls_base_sigkill_timeout", "60", 1);
-  stop_and_go_on(SIGTERM, "SIGTERM", 75);
+  Options longer = kRun;
+  longer["train.steps"] = "2000";
+  Arguments line = train_line("stopped", longer);
+  line.insert(line.end(), {"--resume", "auto"});
+  Job job(2, line, path(""));
+  ASSERT_TRUE(job.wait_until([&] { return last_checkpoint("stopped") > 0; }));
+  job.send(SIGTERM);
+  EXPECT_EQ(job.wait().code, 1);
+  const int64_t saved = train::Checkpoint::open(train::resolve_checkpoint(path("stopped"))).step();
+  EXPECT_GT(saved, 0);
+  longer["train.steps"] = std::to_string(saved + kEvery);
+  train(2, "stopped", longer, {"--resume", "auto"});
+  EXPECT_NE(log("stopped").find("resumed from"), std::string::npos);
 }
 
 TEST_F(SignalTest, AProcessAloneStopsToo) {

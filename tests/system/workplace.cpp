@@ -30,7 +30,7 @@ std::string manifest_text() {
   std::string text;
   for (std::string line; std::getline(lines, line);) {
     const bool cut = line.find("\ttrain\t") != std::string::npos && line.rfind("mlm", 0) != 0;
-    text += line + (cut ? ";limit=600" : "") + "\n";
+    text += (cut ? line.substr(0, line.find(";limit=")) + ";limit=600" : line) + "\n";
   }
   return text;
 }

@@ -10,6 +10,7 @@
 #include "data/word_piece.h"
 #include "model/encoder_weights.h"
 #include "trainer/comm/make_communicator.h"
+#include "trainer/comm/rank_zero.h"
 #include "trainer/trainer.h"
 
 namespace hyperx {
@@ -29,10 +30,8 @@ std::string vocabulary_folder(const std::string& encoder) {
 
 // One rank reads the index and sends it to all.
 data::Corpus open_corpus(const std::string& folder, comm::Communicator& communicator) {
-  std::string index;
-  if (communicator.rank() == 0) index = data::Corpus::open(folder).index_text();
-  communicator.broadcast_bytes(index);
-  return data::Corpus::from_index(folder, index);
+  return data::Corpus::from_index(
+      folder, comm::on_rank_zero(communicator, [&] { return data::Corpus::open(folder).index_text(); }));
 }
 
 // The corpus must have been tokenised with the encoder's vocabulary: ids of another mean nothing to it.
@@ -84,13 +83,11 @@ void take_initial_weights(const std::string& from, model::Model& model) {
 
 // The newest whole checkpoint of the run, agreed by all ranks; rank 0 sets damaged ones aside.
 std::optional<std::string> find_resume_point(const RunDir& run, comm::Communicator& communicator) {
-  std::string folder;
-  if (communicator.rank() == 0) {
+  const std::string folder = comm::on_rank_zero(communicator, [&] {
     const train::FoundCheckpoint found = train::find_latest_whole(run.checkpoints());
     train::set_aside_damaged(found);
-    folder = found.folder;
-  }
-  communicator.broadcast_bytes(folder);
+    return found.folder;
+  });
   return folder.empty() ? std::nullopt : std::optional<std::string>(folder);
 }
 
@@ -124,7 +121,10 @@ int train_in(const CommandLine& line, comm::MpiSession& session, comm::Communica
   const std::vector<data::Pair> pairs =
       data::select_pairs(config.train.pairs, corpus.pairs_with("train"), "train.pairs");
   const model::EncoderWeights encoder = model::load_encoder(config.model.encoder, config.train.seed);
-  if (communicator.rank() == 0) check_tokenizer(corpus, config, encoder.spec);
+  comm::on_rank_zero(communicator, [&] {
+    check_tokenizer(corpus, config, encoder.spec);
+    return std::string();
+  });
   train::ModelInfo info = describe_model(config, corpus, pairs, encoder);
   model::Model model(encoder, {config.model, info.tasks, info.languages, config.train.seed,
                                train::compute_type(config.train, device), device});
@@ -149,14 +149,13 @@ int run_train(const CommandLine& line, comm::MpiSession& session, comm::RankProg
   const int threads = set_threads(config, session);
   const auto communicator = comm::make_communicator(config.parallel, device, session);
   const bool resume = line.has_flag("resume");
-  RunDir run{config.run.dir};
   std::optional<train::RunLock> lock;
-  if (communicator->rank() == 0) {
-    run = train::open_run_dir(config.run.dir, resume);
-    lock.emplace(run);
-    log::add_file(run.log());
-  }
-  communicator->barrier();  // the folder is there for all
+  const RunDir run{comm::on_rank_zero(*communicator, [&] {
+    const RunDir opened = train::open_run_dir(config.run.dir, resume);
+    lock.emplace(opened);
+    log::add_file(opened.log());
+    return opened.path;
+  })};
 
   const auto record_failure = [&](const comm::FailureReport& report) {
     train::RunState state;

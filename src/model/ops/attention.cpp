@@ -209,8 +209,7 @@ class PackedAttention : public torch::autograd::Function<PackedAttention> {
   static void compute(const Layout& layout, const at::Tensor& input, const at::Tensor& probabilities,
                       const at::Tensor& out, const at::Tensor& dout, const at::Tensor& dqkv, const at::Tensor& slots,
                       const at::Tensor& positions, double probability, int64_t packed_key) {
-    const uint64_t bits = static_cast<uint64_t>(packed_key);
-    const PhiloxKey key{static_cast<uint32_t>(bits), static_cast<uint32_t>(bits >> 32)};
+    const PhiloxKey key = philox_key(static_cast<uint64_t>(packed_key));
     const auto prepare = [&](int64_t sentence, int64_t index) {
       const int64_t row = layout.starts[static_cast<size_t>(sentence)];
       const int64_t at = row * 3 * layout.hidden + index * layout.dim;
@@ -256,8 +255,8 @@ at::Tensor packed_attention(const at::Tensor& qkv, const at::Tensor& sentence_st
   HYPERX_CHECK(sentence_starts.is_cpu() && sentence_starts.scalar_type() == at::kInt,
                "sentence starts are int32 on the host");
   if (!qkv.is_cpu()) return attention_on_device(qkv, sentence_starts, heads, rows, dropout_probability, key);
-  const int64_t packed = static_cast<int64_t>(static_cast<uint64_t>(key[0]) | (static_cast<uint64_t>(key[1]) << 32));
-  return PackedAttention::apply(qkv, sentence_starts, rows.slots, rows.positions, heads, dropout_probability, packed);
+  return PackedAttention::apply(qkv, sentence_starts, rows.slots, rows.positions, heads, dropout_probability,
+                                static_cast<int64_t>(key_bits(key)));
 }
 
 }  // namespace hyperx::model

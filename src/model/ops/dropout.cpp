@@ -110,7 +110,8 @@ class KeyedDropout : public torch::autograd::Function<KeyedDropout> {
     context->saved_data["probability"] = probability;
     context->saved_data["key"] = key;
     context->saved_data["residual"] = has_residual;
-    return apply_mask(x, has_residual ? residual : at::Tensor(), {slots, positions}, probability, unpack(key));
+    return apply_mask(x, has_residual ? residual : at::Tensor(), {slots, positions}, probability,
+                      philox_key(static_cast<uint64_t>(key)));
   }
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
@@ -118,19 +119,9 @@ class KeyedDropout : public torch::autograd::Function<KeyedDropout> {
     const auto saved = context->get_saved_variables();
     const at::Tensor gradient =
         apply_mask(gradients[0], {}, {saved[0], saved[1]}, context->saved_data["probability"].toDouble(),
-                   unpack(context->saved_data["key"].toInt()));
+                   philox_key(static_cast<uint64_t>(context->saved_data["key"].toInt())));
     const bool residual = context->saved_data["residual"].toBool();
     return {gradient, residual ? gradients[0] : at::Tensor(), {}, {}, {}, {}, {}};
-  }
-
-  static int64_t pack(PhiloxKey key) {
-    return static_cast<int64_t>(static_cast<uint64_t>(key[0]) | (static_cast<uint64_t>(key[1]) << 32));
-  }
-
- private:
-  static PhiloxKey unpack(int64_t packed) {
-    const uint64_t bits = static_cast<uint64_t>(packed);
-    return {static_cast<uint32_t>(bits), static_cast<uint32_t>(bits >> 32)};
   }
 };
 
@@ -150,9 +141,8 @@ std::pair<at::Tensor, at::Tensor> multiply_wide(const at::Tensor& value, uint32_
 }  // namespace
 
 PhiloxKey DropoutStream::key(int64_t site) const {
-  const uint64_t bits =
-      derive_key(derive_key(seed, "dropout", static_cast<uint64_t>(step)), "site", static_cast<uint64_t>(site));
-  return {static_cast<uint32_t>(bits), static_cast<uint32_t>(bits >> 32)};
+  return philox_key(
+      derive_key(derive_key(seed, "dropout", static_cast<uint64_t>(step)), "site", static_cast<uint64_t>(site)));
 }
 
 uint32_t dropout_threshold(double probability) { return static_cast<uint32_t>(std::lround(probability * 65536.0)); }
@@ -163,7 +153,7 @@ at::Tensor keyed_dropout(const at::Tensor& x, const at::Tensor& residual, const 
                          PhiloxKey key) {
   // A function's inputs must all be defined: x stands in for a residual that is not there, and is not read.
   return KeyedDropout::apply(x, residual.defined() ? residual : x.detach(), residual.defined(), rows.slots,
-                             rows.positions, probability, KeyedDropout::pack(key));
+                             rows.positions, probability, static_cast<int64_t>(key_bits(key)));
 }
 
 at::Tensor keyed_dropout_mask(const RowKeys& rows, int64_t width, double probability, PhiloxKey key,

@@ -51,9 +51,7 @@ std::string RunDir::result(int64_t step, const std::string& split, const std::st
   return results(step, split) + "/" + pair_file_name + ".json";
 }
 
-bool RunDir::holds_run() const {
-  return fs::exists(config()) || fs::exists(state()) || fs::exists(metrics()) || fs::exists(checkpoints());
-}
+bool RunDir::holds_run() const { return fs::exists(metrics()) || fs::exists(checkpoints()); }
 
 RunDir open_run_dir(const std::string& path, bool resume) {
   if (path.empty())

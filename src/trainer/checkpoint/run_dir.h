@@ -25,7 +25,8 @@ struct RunDir {
   // `pair_file_name` as Pair::file_name(): results/step-0005000/test/pos.tr.json
   std::string result(int64_t step, const std::string& split, const std::string& pair_file_name) const;
 
-  bool holds_run() const;  // a run was started here before
+  // A run got as far as its first step here. One that ended before, by a mistake in its settings, has nothing to keep.
+  bool holds_run() const;
 };
 
 // Makes the folder. UserError (73): it holds a run and `resume` is false (the message names --resume auto), or it

@@ -1,0 +1,14 @@
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "trainer/comm/communicator.h"
+
+namespace hyperx::comm {
+
+// Does `work` on rank 0 alone and returns its text on all ranks. Collective. A UserError of rank 0 is thrown on all
+// ranks, so that run_rank ends them together, with one line.
+std::string on_rank_zero(Communicator& communicator, const std::function<std::string()>& work);
+
+}  // namespace hyperx::comm
