@@ -3,7 +3,8 @@
 
 usage: launch/score_table.py MANIFEST RESULTS     RESULTS: the run's results/step-N/test/ folder
 
-pos is scored by accuracy, ner by entity F1, in per cent. Which pairs were trained stands in the results. Two baselines, counted from the manifest's own files:
+pos is scored by accuracy, ner by entity F1, in per cent. Which pairs were trained stands in the results. Two baselines,
+counted from the manifest's own files:
   majority  gives every word the most frequent tag of the pair's training files; a pair never trained takes those of all
             trained pairs of its task. For ner that tag is O: no entity is found, F1 is 0.
   lookup    gives every word the tag that it most often had in those files, and the majority tag to words not in them.
