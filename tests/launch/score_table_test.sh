@@ -5,7 +5,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/check.sh"
 
 mkdir -p "$scratch/test"
 printf 'task\tlanguage\tsplit\tformat\tpath\toptions\n' >"$scratch/manifest.tsv"
-printf 'pos\tend\ttrain\tconllu\ta\t\npos\tend\ttest\tconllu\tb\t\npos\tnew\ttest\tconllu\tb\t\n' >>"$scratch/manifest.tsv"
+printf 'pos\tend\ttrain\tconllu\ta\t\npos\tend\ttest\tconllu\tb\t\npos\tnew\ttrain\tconllu\tb\t\npos\tnew\ttest\tconllu\tb\t\n' >>"$scratch/manifest.tsv"
 printf 'ner\tend\ttrain\ttagged\tc\tlabels=map\nner\tend\ttest\ttagged\td\tlabels=map\n' >>"$scratch/manifest.tsv"
 word() { printf '%s\t%s\t_\t%s\t_\t_\t0\troot\t_\t_\n' "$1" "$2" "$3"; }
 { word 1 a NOUN; word 2 b NOUN; word 3-4 bc _; word 3 c VERB; echo; } >"$scratch/a"
@@ -13,8 +13,9 @@ word() { printf '%s\t%s\t_\t%s\t_\t_\t0\troot\t_\t_\n' "$1" "$2" "$3"; }
 printf 'B-GPE\tB-LOC\nO\tO\n' >"$scratch/map"
 printf 'Oslo\tB-GPE\nis\tO\nbig\tO\n\n' >"$scratch/c"
 printf 'Oslo\tB-GPE\nand\tO\nRome\tB-GPE\n\n' >"$scratch/d"
-for pair in pos.end pos.new; do echo '{"metrics": {"accuracy": 0.875}}' >"$scratch/test/$pair.json"; done
-echo '{"metrics": {"f1": 0.5}}' >"$scratch/test/ner.end.json"
+echo '{"metrics": {"accuracy": 0.875}, "trained": true}' >"$scratch/test/pos.end.json"
+echo '{"metrics": {"accuracy": 0.875}, "trained": false}' >"$scratch/test/pos.new.json"
+echo '{"metrics": {"f1": 0.5}, "trained": true}' >"$scratch/test/ner.end.json"
 table=(python3 "$repository/launch/score_table.py" "$scratch/manifest.tsv" "$scratch/test")
 expect 0 "pos:end  accuracy     87.5      50.0    75.0          1" "${table[@]}"
 expect 0 "pos:new  accuracy     87.5      50.0    75.0          1" "${table[@]}"
