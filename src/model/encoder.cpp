@@ -63,12 +63,17 @@ Encoder::Encoder(const EncoderWeights& weights, ParameterSet& parameters, bool t
   for (int64_t index = 0; index < spec_.layers; ++index) {
     const std::string at = "encoder.layer." + std::to_string(index) + ".";
     Layer layer;
-    layer.separate = {linear_at(at + "attention.self.query"), linear_at(at + "attention.self.key"),
-                      linear_at(at + "attention.self.value")};
-    if (!train_all) {
-      const auto& [q, k, v] = std::tie(layer.separate[0], layer.separate[1], layer.separate[2]);
-      layer.query_key_value = {torch::cat({q.weight, k.weight, v.weight}), torch::cat({q.bias, k.bias, v.bias})};
-      layer.separate.clear();
+    const std::vector<std::string> parts = {at + "attention.self.query", at + "attention.self.key",
+                                            at + "attention.self.value"};
+    if (train_all) {
+      for (const std::string& part : parts) layer.separate.push_back(linear_at(part));
+    } else {
+      std::vector<at::Tensor> rows, biases;
+      for (const std::string& part : parts) {
+        rows.push_back(frozen_or_trained(part + ".weight", compute));
+        biases.push_back(frozen_or_trained(part + ".bias", compute));
+      }
+      layer.query_key_value = Linear(torch::cat(rows), torch::cat(biases));
     }
     layer.attention_output = linear_at(at + "attention.output.dense");
     layer.attention_norm = norm_at(at + "attention.output.LayerNorm");
@@ -95,21 +100,21 @@ at::Tensor Encoder::layer_forward(const Layer& layer, int64_t index, const at::T
   const int64_t site = index * kSitesPerLayer;
   at::Tensor qkv;
   if (layer.separate.empty()) {
-    qkv = torch::linear(x, layer.query_key_value.weight, layer.query_key_value.bias);
+    qkv = layer.query_key_value(x);
   } else {
     std::vector<at::Tensor> parts;
-    for (const Linear& part : layer.separate) parts.push_back(torch::linear(x, part.weight, part.bias));
+    for (const Linear& part : layer.separate) parts.push_back(part(x));
     qkv = torch::cat(parts, 1);
   }
   const double attention_rate = dropout.active ? rates.attention : 0.0;
   const at::Tensor context = packed_attention(qkv, input.sentence_starts, spec_.heads, input.row_keys, attention_rate,
                                               dropout.key(site + kSiteAttentionProbabilities));
-  const at::Tensor attention = torch::linear(context, layer.attention_output.weight, layer.attention_output.bias);
+  const at::Tensor attention = layer.attention_output(context);
   const at::Tensor middle = normalise(
       add_dropped(attention, x, input, rates.hidden, dropout, site + kSiteAttentionOutput), layer.attention_norm);
 
-  const at::Tensor inner = torch::gelu(torch::linear(middle, layer.up.weight, layer.up.bias));
-  const at::Tensor z = torch::linear(inner, layer.down.weight, layer.down.bias);
+  const at::Tensor inner = torch::gelu(layer.up(middle));
+  const at::Tensor z = layer.down(inner);
   if (method.has_adapter() && method.adapter_position() == Method::Position::kFeedForwardOutput) {
     const at::Tensor adapted_z =
         adapted(dropped(z, input, rates.hidden, dropout, site + kSiteFeedForwardOutput), index, input, method);

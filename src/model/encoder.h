@@ -7,6 +7,7 @@
 #include "model/encoder_weights.h"
 #include "model/methods/method.h"
 #include "model/ops/dropout.h"
+#include "model/ops/linear.h"
 #include "model/parameters.h"
 
 namespace hyperx::model {
@@ -48,9 +49,6 @@ class Encoder {
 
  private:
   struct Norm {
-    at::Tensor weight, bias;
-  };
-  struct Linear {
     at::Tensor weight, bias;
   };
   struct Layer {

@@ -1,0 +1,127 @@
+#!/usr/bin/env python3
+"""A training step against the PyTorch peer: same model size, data, batch size, dropout, threads, in turns on one machine.
+
+Usage: step_bench.py --hyperx build/release/bin/hyperx --peer peer_train.py --data DIR --encoder DIR [--python PROGRAM]
+                     [--threads 2] [--precision fp32] [--steps 8] [--repeat 2] [--plain] [--json FILE]
+
+--peer    the peer's program; --data the collection that it reads (ud/, bert-base-multilingual-cased/, ...)
+--encoder a folder with BERT's config.json and vocab.txt; both sides take it with random weights
+--python  an interpreter that has torch, tokenizers and numpy
+--plain   also the peer as one writes it first: padded to each batch's longest sentence, without the faster options
+
+Both train Hyper-X Base on pos:en, 32 sentences a step, dropout 0.1, Adam with clip. Each draws batches of its own, so tokens
+a second count, not seconds a step. Two steps are not counted. Of the repeats the best is taken: other programs on the machine
+can only slow a run down. The limit is the time of the step's products at the best rate that one product of the feed-forward
+layer reaches, by the peer's own count of operations.
+"""
+import argparse
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+UNCOUNTED = 2
+PRODUCT = """
+import sys, time, torch
+threads, name = int(sys.argv[1]), sys.argv[2]
+torch.set_num_threads(threads)
+kind = torch.bfloat16 if name == "bf16" else torch.float32
+x, w = torch.randn(1024, 768).to(kind), torch.randn(3072, 768).to(kind)
+best = 1e9
+for _ in range(60):
+    begin = time.perf_counter()
+    torch.nn.functional.linear(x, w)
+    best = min(best, time.perf_counter() - begin)
+print(2 * 1024 * 768 * 3072 / best / 1e9)
+"""
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name in ("hyperx", "peer", "data", "encoder"):
+        parser.add_argument("--" + name, required=True)
+    parser.add_argument("--python", default=sys.executable)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
+    parser.add_argument("--steps", type=int, default=8)
+    parser.add_argument("--repeat", type=int, default=2)
+    parser.add_argument("--plain", action="store_true")
+    parser.add_argument("--json")
+    return parser.parse_args()
+
+
+def run(command, **more):
+    done = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **more)
+    if done.returncode != 0:
+        sys.exit(f"step_bench: {command[0]} ended with {done.returncode}:\n{done.stderr[-2000:]}")
+    return done.stdout
+
+
+def prepare(options, folder):
+    treebank = next(pathlib.Path(options.data).glob("ud/en_ewt/*train*.conllu"), None) or next(
+        pathlib.Path(options.data).glob("**/en_ewt*train*.conllu"))
+    manifest = folder / "manifest.tsv"
+    manifest.write_text(f"task\tlanguage\tsplit\tformat\tpath\toptions\npos\ten\ttrain\tconllu\t{treebank.resolve()}\t\n")
+    run([options.hyperx, "prepare", manifest, "--data.corpus", folder / "corpus", "--model.encoder", options.encoder])
+
+
+def ours(options, folder, number):
+    where = folder / f"run-{number}"
+    run([options.hyperx, "train", "--train.pairs", "pos:en", "--data.corpus", folder / "corpus", "--model.encoder",
+         "random:" + options.encoder, "--run.dir", where, "--train.steps", UNCOUNTED + options.steps, "--train.warmup_steps", 1,
+         "--train.precision", options.precision, "--threads", options.threads, "--eval.every", 0, "--checkpoint.every", 0])
+    lines = [json.loads(line) for line in (where / "metrics.jsonl").read_text().splitlines()]
+    steps = [line for line in lines if line["event"] == "step"][UNCOUNTED:]
+    seconds = sum(step["seconds"] for step in steps)
+    for checkpoint in where.glob("checkpoints/*/*.h5"):
+        checkpoint.unlink()  # some 900 MB a run
+    return {"tokens_per_s": sum(step["tokens"] for step in steps) / seconds, "s_per_step": seconds / len(steps),
+            "tokens_per_step": sum(step["tokens"] for step in steps) / len(steps)}
+
+
+def peer(options, folder, more):
+    result = folder / "peer.json"
+    run([options.python, options.peer, "--data", options.data, "--pairs", "pos#en", "--dtype", options.precision, "--threads",
+         options.threads, "--steps", options.steps, "--warmup", UNCOUNTED, "--json", result] + more)
+    found = json.loads(result.read_text())
+    return {"tokens_per_s": found["real_tokens_per_s"], "s_per_step": found["s_per_step"],
+            "tokens_per_step": found["tokens_per_batch"], "peak_rss_mib": found["peak_rss_mib"],
+            "gflop_per_token": found["gflop_per_step_this_rank"]["real"] / found["tokens_per_batch"]}
+
+
+def main():
+    options = arguments()
+    strongest = ["--attention", "manual", "--bucket", "--unpad", "--dropout-kernel", "bits"]
+    rows = {"hyperx": lambda folder, n: ours(options, folder, n),
+            "peer, strongest": lambda folder, _: peer(options, folder,
+                                                      strongest + (["--prepack"] if options.precision == "bf16" else []))}
+    if options.plain:
+        rows["peer, padded to the longest"] = lambda folder, _: peer(options, folder, [])
+    best, rate = {}, 0.0
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        prepare(options, folder)
+        for number in range(options.repeat):
+            rate = max(rate, float(run([options.python, "-c", PRODUCT, options.threads, options.precision])))
+            for row, measure in rows.items():
+                found = measure(folder, number)
+                if row not in best or found["tokens_per_s"] > best[row]["tokens_per_s"]:
+                    best[row] = found
+                print(f"# {number + 1}/{options.repeat} {row}: {found['tokens_per_s']:.0f} tokens/s", file=sys.stderr)
+    limit = rate / best["peer, strongest"]["gflop_per_token"]
+    best["limit: products at their best rate"] = {"tokens_per_s": limit}
+    print(f"{options.precision}, {options.threads} threads, best product {rate:.0f} GFLOP/s, {os.cpu_count()} processors")
+    print(f"{'':36} {'tokens/s':>9} {'s/step':>8} {'tokens':>7} {'hyperx is':>10}")
+    for row, found in best.items():
+        ratio = best["hyperx"]["tokens_per_s"] / found["tokens_per_s"]
+        step = f"{found['s_per_step']:8.3f} {found['tokens_per_step']:7.0f}" if "s_per_step" in found else " " * 16
+        print(f"{row:36} {found['tokens_per_s']:9.0f} {step} {ratio:9.2f}x")
+    if options.json:
+        pathlib.Path(options.json).write_text(json.dumps({"precision": options.precision, "threads": options.threads,
+                                                          "best_product_gflops": rate, "rows": best}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+namespace hyperx::model {
+
+// y = x Wᵀ + b, x [rows, in].
+class Linear {
+ public:
+  Linear() = default;
+  // [out, in] and [out]; they learn if they are autograd leaves. Frozen bf16 weights on the CPU are kept in oneDNN's
+  // blocked layout, once for y and once for the gradient of x, in place of the tensor given: oneDNN would else bring
+  // them into it anew at every product.
+  Linear(at::Tensor weight, at::Tensor bias);
+
+  at::Tensor operator()(const at::Tensor& x) const;
+  bool is_packed() const { return packed_.defined(); }
+
+ private:
+  at::Tensor weight_, bias_;
+  at::Tensor packed_, packed_transposed_;  // opaque
+};
+
+}  // namespace hyperx::model

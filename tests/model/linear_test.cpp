@@ -1,0 +1,44 @@
+#include "model/ops/linear.h"
+
+#include <gtest/gtest.h>
+#include <torch/torch.h>
+
+namespace hyperx::model {
+namespace {
+
+struct Result {
+  at::Tensor y, dx;
+};
+
+Result product(const Linear& linear, const at::Tensor& x, const at::Tensor& dy) {
+  const at::Tensor input = x.detach().clone().set_requires_grad(true);
+  const at::Tensor y = linear(input);
+  y.backward(dy.to(y.scalar_type()));
+  return {y.detach().to(at::kDouble), input.grad().to(at::kDouble)};
+}
+
+// bf16 keeps 8 bits: a result differs from the exact product of the same bf16 values by half of its last place, 2⁻⁹.
+TEST(LinearTest, PackedWeightsGiveTheProductAndItsGradient) {
+  for (const auto& [rows, in, out] : {std::tuple{1, 32, 64}, {7, 48, 40}, {233, 384, 1152}, {64, 129, 65}}) {
+    torch::manual_seed(rows);
+    const at::Tensor weight = torch::randn({out, in}).to(at::kBFloat16), bias = torch::randn({out}).to(at::kBFloat16);
+    const at::Tensor x = torch::randn({rows, in}).to(at::kBFloat16), dy = torch::randn({rows, out}).to(at::kBFloat16);
+    const Linear packed(weight, bias);
+    ASSERT_TRUE(packed.is_packed());
+    const Result found = product(packed, x, dy);
+    const Result exact = product(Linear(weight.to(at::kDouble), bias.to(at::kDouble)), x.to(at::kDouble), dy);
+    EXPECT_LT((found.y - exact.y).abs().max().item<double>(), exact.y.abs().max().item<double>() / 256);
+    EXPECT_LT((found.dx - exact.dx).abs().max().item<double>(), exact.dx.abs().max().item<double>() / 256);
+    EXPECT_LT(((found.y - exact.y) / exact.y.abs().clamp_min(0.1)).abs().mean().item<double>(), 1.0 / 256);
+  }
+}
+
+TEST(LinearTest, OthersStayAsTheyAre) {
+  const at::Tensor weight = torch::randn({8, 4}), bias = torch::randn({8});
+  EXPECT_FALSE(Linear(weight, bias).is_packed());
+  const at::Tensor learning = weight.to(at::kBFloat16).set_requires_grad(true);
+  EXPECT_FALSE(Linear(learning, bias.to(at::kBFloat16)).is_packed());
+}
+
+}  // namespace
+}  // namespace hyperx::model
