@@ -91,17 +91,24 @@ def key(words):
     return unicodedata.normalize("NFC", "".join("".join(words).split()))
 
 
-def count(tokenizer, masked, found, room):
+def sizes_of(tokenizer, strings, known):
+    """Adds to `known`: string -> (sub-words, those that are [UNK]). Each different string is encoded once."""
     unk = tokenizer.token_to_id("[UNK]")
+    fresh = list({string for words in strings for string in words} - known.keys())
+    for string, encoding in zip(fresh, tokenizer.encode_batch(fresh, add_special_tokens=False)):
+        known[string] = (len(encoding.ids), encoding.ids.count(unk))
+
+
+def count(known, masked, found, room):
     total = dict.fromkeys(COLUMNS, 0)
     for words in found:
         length = 0
-        for encoding in tokenizer.encode_batch(words, add_special_tokens=False):
-            ids = encoding.ids
-            total["empty"] += not ids
-            total["truncated"] += bool(ids) and not masked and length >= room
-            total["unk"] += ids.count(unk)
-            length += len(ids)
+        for word in words:
+            size, unknown = known[word]
+            total["empty"] += size == 0
+            total["truncated"] += size > 0 and not masked and length >= room
+            total["unk"] += unknown
+            length += size
         total["sentences"] += 1
         total["words"] += 0 if masked else len(words)
         total["subwords"] += length
@@ -136,9 +143,10 @@ def main():
     for row in rows:
         found.setdefault((row["task"], row["language"], row["split"]), []).extend(sentences(row))
     keys = {split: [key(words) for words in those] for split, those in found.items()}
-    totals = {}
+    totals, known = {}, {}
     for split, those in found.items():
-        totals[split] = count(tokenizer, split[0] == "mlm", those, room)
+        sizes_of(tokenizer, those, known)
+        totals[split] = count(known, split[0] == "mlm", those, room)
         count_overlaps(split, keys, totals[split])
     differences = compared = 0
     with open(corpus / "summary.tsv", encoding="utf-8", newline="") as file:
