@@ -11,10 +11,9 @@
 namespace hyperx::comm {
 
 struct RunRankOptions {
-  std::string title = "hyperx";  // stands before an error: "hyperx train: ..."
-  OnFailure on_failure;          // on every rank that fails
-  std::chrono::milliseconds agree_limit{
-      3'000};  // how long a rank with a UserError waits for the others to have one too
+  std::string title = "hyperx";          // stands before an error: "hyperx train: ..."
+  OnFailure on_failure;                  // on every rank that fails
+  std::chrono::seconds agree_limit{10};  // how long a rank with a UserError waits for the others to have one too
 };
 
 // Runs `body`, the whole work of this rank, and returns its exit code. What it throws ends all ranks:
