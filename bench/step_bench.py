@@ -18,6 +18,7 @@ import argparse
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -52,31 +53,29 @@ def arguments():
     return parser.parse_args()
 
 
-def run(command, **more):
-    done = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **more)
+def run(command):
+    done = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     if done.returncode != 0:
         sys.exit(f"step_bench: {command[0]} ended with {done.returncode}:\n{done.stderr[-2000:]}")
     return done.stdout
 
 
 def prepare(options, folder):
-    treebank = next(pathlib.Path(options.data).glob("ud/en_ewt/*train*.conllu"), None) or next(
-        pathlib.Path(options.data).glob("**/en_ewt*train*.conllu"))
+    treebank = pathlib.Path(options.data, "ud/en_ewt/en_ewt-ud-train.conllu")
     manifest = folder / "manifest.tsv"
     manifest.write_text(f"task\tlanguage\tsplit\tformat\tpath\toptions\npos\ten\ttrain\tconllu\t{treebank.resolve()}\t\n")
     run([options.hyperx, "prepare", manifest, "--data.corpus", folder / "corpus", "--model.encoder", options.encoder])
 
 
-def ours(options, folder, number):
-    where = folder / f"run-{number}"
+def ours(options, folder):
+    where = folder / "run"
     run([options.hyperx, "train", "--train.pairs", "pos:en", "--data.corpus", folder / "corpus", "--model.encoder",
          "random:" + options.encoder, "--run.dir", where, "--train.steps", UNCOUNTED + options.steps, "--train.warmup_steps", 1,
          "--train.precision", options.precision, "--threads", options.threads, "--eval.every", 0, "--checkpoint.every", 0])
     lines = [json.loads(line) for line in (where / "metrics.jsonl").read_text().splitlines()]
     steps = [line for line in lines if line["event"] == "step"][UNCOUNTED:]
     seconds = sum(step["seconds"] for step in steps)
-    for checkpoint in where.glob("checkpoints/*/*.h5"):
-        checkpoint.unlink()  # some 900 MB a run
+    shutil.rmtree(where)  # with a checkpoint of some 900 MB
     return {"tokens_per_s": sum(step["tokens"] for step in steps) / seconds, "s_per_step": seconds / len(steps),
             "tokens_per_step": sum(step["tokens"] for step in steps) / len(steps)}
 
@@ -94,11 +93,11 @@ def peer(options, folder, more):
 def main():
     options = arguments()
     strongest = ["--attention", "manual", "--bucket", "--unpad", "--dropout-kernel", "bits"]
-    rows = {"hyperx": lambda folder, n: ours(options, folder, n),
-            "peer, strongest": lambda folder, _: peer(options, folder,
-                                                      strongest + (["--prepack"] if options.precision == "bf16" else []))}
+    if options.precision == "bf16":
+        strongest.append("--prepack")
+    rows = {"hyperx": lambda folder: ours(options, folder), "peer, strongest": lambda folder: peer(options, folder, strongest)}
     if options.plain:
-        rows["peer, padded to the longest"] = lambda folder, _: peer(options, folder, [])
+        rows["peer, padded to the longest"] = lambda folder: peer(options, folder, [])
     best, rate = {}, 0.0
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
@@ -106,7 +105,7 @@ def main():
         for number in range(options.repeat):
             rate = max(rate, float(run([options.python, "-c", PRODUCT, options.threads, options.precision])))
             for row, measure in rows.items():
-                found = measure(folder, number)
+                found = measure(folder)
                 if row not in best or found["tokens_per_s"] > best[row]["tokens_per_s"]:
                     best[row] = found
                 print(f"# {number + 1}/{options.repeat} {row}: {found['tokens_per_s']:.0f} tokens/s", file=sys.stderr)

@@ -125,7 +125,8 @@ std::map<std::string, std::string> config_lines(const std::string& text) {
 }
 
 void print_config_difference(const std::string& text) {
-  const std::map<std::string, std::string> defaults = config_lines(dump_config(Config{}));
+  const auto known = config_values(Config{});
+  const std::map<std::string, std::string> defaults(known.begin(), known.end());
   std::cout << "config, where it differs from the defaults:\n";
   TextTable table({"key", "value", "default"});
   bool any = false;

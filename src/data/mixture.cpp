@@ -52,8 +52,8 @@ int Mixture::pair_of_draw(int64_t draw) {
     return layout_.pair_at(draw % total_batches_);
   }
   const auto number = static_cast<uint64_t>(draw);
-  const PhiloxCounter words = philox({static_cast<uint32_t>(number), static_cast<uint32_t>(number >> 32), 0, 0},
-                                     {static_cast<uint32_t>(draw_key_), static_cast<uint32_t>(draw_key_ >> 32)});
+  const PhiloxCounter words =
+      philox({static_cast<uint32_t>(number), static_cast<uint32_t>(number >> 32), 0, 0}, philox_key(draw_key_));
   const uint64_t bits = (static_cast<uint64_t>(words[0]) << 32) | words[1];
   const double place = static_cast<double>(bits >> 11) * 0x1.0p-53 * cumulative_.back();
   const auto found = std::upper_bound(cumulative_.begin(), cumulative_.end(), place);

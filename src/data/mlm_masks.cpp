@@ -11,8 +11,7 @@ constexpr uint32_t threshold(double share) { return static_cast<uint32_t>(share 
 
 PhiloxCounter words_of(int64_t place, uint64_t key) {
   const auto number = static_cast<uint64_t>(place);
-  return philox({static_cast<uint32_t>(number), static_cast<uint32_t>(number >> 32), 0, 0},
-                {static_cast<uint32_t>(key), static_cast<uint32_t>(key >> 32)});
+  return philox({static_cast<uint32_t>(number), static_cast<uint32_t>(number >> 32), 0, 0}, philox_key(key));
 }
 
 bool is_chosen(const PhiloxCounter& words) { return words[0] < threshold(kMaskShare); }

@@ -84,12 +84,10 @@ at::Tensor normal_tensor(at::IntArrayRef shape, double deviation, uint64_t seed,
   at::Tensor values = torch::empty(shape, torch::kFloat64);
   double* const out = values.data_ptr<double>();
   const int64_t count = values.numel();
-  const uint64_t key = derive_key(seed, name);
-  const PhiloxKey philox_key{static_cast<uint32_t>(key), static_cast<uint32_t>(key >> 32)};
+  const PhiloxKey key = philox_key(derive_key(seed, name));
   at::parallel_for(0, (count + 1) / 2, 1 << 14, [&](int64_t begin, int64_t end) {
     for (int64_t pair = begin; pair < end; ++pair) {  // Box-Muller: one block of four words gives two values
-      const PhiloxCounter words =
-          philox({static_cast<uint32_t>(pair), static_cast<uint32_t>(pair >> 32), 0, 1}, philox_key);
+      const PhiloxCounter words = philox({static_cast<uint32_t>(pair), static_cast<uint32_t>(pair >> 32), 0, 1}, key);
       const double u1 = (static_cast<double>(words[0]) + static_cast<double>(words[1]) * 0x1p-32 + 0x1p-33) * 0x1p-32;
       const double u2 = (static_cast<double>(words[2]) + static_cast<double>(words[3]) * 0x1p-32) * 0x1p-32;
       const double radius = deviation * std::sqrt(-2.0 * std::log(u1));

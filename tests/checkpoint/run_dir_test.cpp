@@ -102,6 +102,33 @@ TEST_F(RunFolder, LockOfADeadProcessIsTakenOver) {
   EXPECT_TRUE(fs::exists(run.lock()));
 }
 
+// Containers without an init never wait for their orphans.
+TEST_F(RunFolder, LockOfAProcessThatNobodyWaitedForIsTakenOver) {
+  const RunDir run = open_run_dir(path("run"), false);
+  int told[2];
+  ASSERT_EQ(::pipe(told), 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const std::string owner = ProcessId::self().to_json().dump();
+    ::_exit(::write(told[1], owner.data(), owner.size()) < 0 ? 1 : 0);
+  }
+  ::close(told[1]);
+  char owner[512];
+  const ssize_t size = ::read(told[0], owner, sizeof owner);
+  ::close(told[0]);
+  ASSERT_GT(size, 0);
+  siginfo_t ended;
+  ASSERT_EQ(::waitid(P_PID, static_cast<id_t>(child), &ended, WEXITED | WNOWAIT), 0);
+  const std::string text(owner, static_cast<size_t>(size));
+  EXPECT_FALSE(ProcessId::from_json(nlohmann::json::parse(text)).alive());
+  write_file_atomically(run.lock(), text);
+  { const RunLock lock(run); }
+  ::waitpid(child, nullptr, 0);
+}
+
+// Without a start time to compare, a process that is seen counts as alive.
+TEST_F(RunFolder, AProcessThatIsSeenIsAlive) { EXPECT_TRUE((ProcessId{host_name(), 1, 0}).alive()); }
+
 TEST_F(RunFolder, OnlyOneOfManyTakesADeadProcessesLock) {
   const RunDir run = open_run_dir(path("run"), false);
   for (int round = 0; round < 20; ++round) {

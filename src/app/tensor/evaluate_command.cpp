@@ -12,6 +12,7 @@
 #include "data/result_table.h"
 #include "trainer/checkpoint/run_dir.h"
 #include "trainer/comm/make_communicator.h"
+#include "trainer/comm/rank_zero.h"
 #include "trainer/comm/watchdog.h"
 #include "trainer/evaluation.h"
 #include "trainer/model_checkpoint.h"
@@ -97,9 +98,11 @@ int run_evaluate(const CommandLine& line, comm::MpiSession& session, comm::RankP
   std::vector<data::EvaluationResult> results;
   for (const data::Pair& pair : pairs) {
     const std::string path = data::result_path(folder, pair);
-    std::vector<int64_t> skip{communicator->rank() == 0 && !line.has_flag("force") && config.eval.limit == 0 &&
-                              is_scored_already(path, loaded, corpus, config)};
-    if (communicator->all_reduce_max(skip)[0] != 0) {
+    const std::string scored = comm::on_rank_zero(*communicator, [&] {
+      const bool keep = !line.has_flag("force") && config.eval.limit == 0;
+      return std::string(keep && is_scored_already(path, loaded, corpus, config) ? "yes" : "");
+    });
+    if (!scored.empty()) {
       log::info("{} {} is scored already: {}", pair.name(), split, path);
       if (communicator->rank() == 0) results.push_back(data::read_result(path));
       continue;

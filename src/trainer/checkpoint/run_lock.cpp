@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <ctime>
 #include <filesystem>
@@ -21,9 +22,11 @@ namespace hyperx::train {
 
 namespace {
 
-// Start time of a process, field 22 of its stat line; 0 when there is no such process, or one that has ended and that
-// nobody waits for (containers without an init keep such for ever). Fields are counted from behind the command's name,
-// which may hold blanks and brackets.
+constexpr int64_t kEnded = -1;
+
+// Start time of a process, field 22 of its stat line. 0 when there is none to be seen (another user's process may be
+// hidden); kEnded when it has ended and nobody has waited for it (containers without an init keep such for ever).
+// Fields are counted from behind the command's name, which may hold blanks and brackets.
 int64_t start_ticks_of(int64_t pid) {
   std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
   std::string line;
@@ -34,7 +37,7 @@ int64_t start_ticks_of(int64_t pid) {
   std::string field;
   for (int i = 3; i <= 22; ++i) {
     if (!(fields >> field)) return 0;
-    if (i == 3 && (field == "Z" || field == "X")) return 0;  // the process's state
+    if (i == 3 && (field == "Z" || field == "X")) return kEnded;  // the process's state
   }
   return std::strtoll(field.c_str(), nullptr, 10);
 }
@@ -118,9 +121,9 @@ ProcessId ProcessId::self() { return {host_name(), ::getpid(), start_ticks_of(::
 bool ProcessId::on_this_host() const { return host == host_name(); }
 
 bool ProcessId::alive() const {
-  if (pid <= 0) return false;
+  if (pid <= 0 || (::kill(static_cast<pid_t>(pid), 0) != 0 && errno == ESRCH)) return false;
   const int64_t ticks = start_ticks_of(pid);
-  return ticks != 0 && (start_ticks == 0 || ticks == start_ticks);
+  return ticks != kEnded && (start_ticks == 0 || ticks == 0 || ticks == start_ticks);
 }
 
 nlohmann::json ProcessId::to_json() const { return {{"host", host}, {"pid", pid}, {"start_ticks", start_ticks}}; }
