@@ -17,6 +17,7 @@ Command status_command();
 Command train_command();
 Command evaluate_command();
 Command predict_command();
+Command bench_command();
 
 Command options_command();
 

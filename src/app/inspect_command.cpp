@@ -6,11 +6,11 @@
 #include <sstream>
 
 #include "app/commands.h"
-#include "app/text_table.h"
 #include "common/errors.h"
 #include "common/files.h"
 #include "common/hdf5_file.h"
 #include "common/progress.h"
+#include "common/text_table.h"
 #include "data/corpus.h"
 #include "trainer/checkpoint/checkpoint.h"
 

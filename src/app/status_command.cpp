@@ -2,10 +2,10 @@
 #include <iostream>
 
 #include "app/commands.h"
-#include "app/text_table.h"
 #include "common/errors.h"
 #include "common/files.h"
 #include "common/progress.h"
+#include "common/text_table.h"
 #include "trainer/checkpoint/checkpoint.h"
 #include "trainer/checkpoint/metrics_file.h"
 #include "trainer/checkpoint/run_state.h"

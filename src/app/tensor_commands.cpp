@@ -107,4 +107,25 @@ Command predict_command() {
   return {spec, run_tensor_command};
 }
 
+Command bench_command() {
+  CommandSpec spec;
+  spec.name = "bench";
+  spec.usage = "hyperx bench [PART]... [--json FILE] [--KEY VALUE]...";
+  spec.summary = "measures this machine at each part of the work, beside its limits";
+  spec.help =
+      "PART, all where none is named:\n"
+      "  machine    products and memory bandwidth: the limits of all other parts\n"
+      "  generator  passes over the hypernetwork: generate, its gradient, Adam\n"
+      "  step       training steps by part; needs data.corpus, model.encoder and train.pairs\n"
+      "Other programs only slow a run down, so the best of --repeat times counts; ratios within one run are what to\n"
+      "compare.\n\n"
+      "Example:\n"
+      "  hyperx bench machine generator --threads 2";
+  spec.key_prefixes = {"data.", "model.", "train.", "parallel.", "eval.", "device", "threads"};
+  spec.flags = {{"json", "FILE", "the same figures for programs"},
+                {"repeat", "N", "times a figure is measured (5)"},
+                {"operations", "", "also LibTorch's operations of the step, one by one"}};
+  return {spec, run_tensor_command};
+}
+
 }  // namespace hyperx

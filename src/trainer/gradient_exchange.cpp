@@ -1,5 +1,6 @@
 #include "trainer/gradient_exchange.h"
 
+#include <ATen/record_function.h>
 #include <torch/torch.h>
 
 #include "common/errors.h"
@@ -81,22 +82,32 @@ void GradientExchange::gather_factors(const std::vector<int>& owners) {
 GeneratorGradient GradientExchange::exchange(std::vector<double>& losses, const std::vector<int>& owners) {
   at::NoGradGuard no_gradient;
   const bool alone = communicator_.size() == 1;
-  if (!alone) sum_small(losses);
-  if (model_.hyperx() == nullptr) return {};
-  if (kind_ == ExchangeKind::kDense) {
-    GeneratorGradient gradient = optimizer_.dense_gradient();
-    if (!alone) {
-      communicator_.all_reduce(gradient.source_gradient);
-      for (auto& group : gradient.dense) {
-        communicator_.all_reduce(group.weight);
-        communicator_.all_reduce(group.bias);
-      }
-    }
-    return gradient;
+  if (!alone) {
+    RECORD_USER_SCOPE("hyperx::exchange");
+    sum_small(losses);
+    if (model_.hyperx() != nullptr && kind_ == ExchangeKind::kFactors)
+      communicator_.all_reduce(model_.hyperx()->theta_gradient());
+    if (model_.hyperx() != nullptr && kind_ == ExchangeKind::kGather) gather_factors(owners);
   }
-  if (!alone && kind_ == ExchangeKind::kFactors) communicator_.all_reduce(model_.hyperx()->theta_gradient());
-  if (!alone && kind_ == ExchangeKind::kGather) gather_factors(owners);
+  if (kind_ == ExchangeKind::kDense && model_.hyperx() != nullptr) return exchange_dense();
+  RECORD_USER_SCOPE("hyperx::generator");
   return dense_update_ ? optimizer_.dense_gradient() : optimizer_.factored_gradient();
+}
+
+GeneratorGradient GradientExchange::exchange_dense() {
+  GeneratorGradient gradient;
+  {
+    RECORD_USER_SCOPE("hyperx::generator");
+    gradient = optimizer_.dense_gradient();
+  }
+  if (communicator_.size() == 1) return gradient;
+  RECORD_USER_SCOPE("hyperx::exchange");
+  communicator_.all_reduce(gradient.source_gradient);
+  for (auto& group : gradient.dense) {
+    communicator_.all_reduce(group.weight);
+    communicator_.all_reduce(group.bias);
+  }
+  return gradient;
 }
 
 }  // namespace hyperx::train

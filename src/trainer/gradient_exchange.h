@@ -48,6 +48,7 @@ class GradientExchange {
 
  private:
   void sum_small(std::vector<double>& losses);
+  GeneratorGradient exchange_dense();
   void gather_factors(const std::vector<int>& owners);
 
   comm::Communicator& communicator_;

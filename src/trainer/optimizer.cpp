@@ -1,5 +1,6 @@
 #include "trainer/optimizer.h"
 
+#include <ATen/record_function.h>
 #include <torch/torch.h>
 
 #include <algorithm>
@@ -91,7 +92,10 @@ UpdateReport Optimizer::update(const GeneratorGradient& generator, double rate) 
     model::adam_update(parameters[i]->value, parameters[i]->gradient, state.m, state.v, state.count, rate, scale,
                        options_.adam);
   }
-  if (model_.hyperx() != nullptr) update_generators(generator, rate, scale);
+  if (model_.hyperx() != nullptr) {
+    RECORD_USER_SCOPE("hyperx::generator");
+    update_generators(generator, rate, scale);
+  }
   return report;
 }
 

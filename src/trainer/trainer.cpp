@@ -7,7 +7,6 @@
 
 #include "common/log.h"
 #include "common/progress.h"
-#include "common/random.h"
 #include "trainer/same_run.h"
 #include "trainer/schedule.h"
 
@@ -18,40 +17,18 @@ using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
-data::Mixture make_mixture(const TrainerParts& parts) {
-  std::vector<data::MixturePair> pairs;
-  for (const data::Pair& pair : parts.train_pairs) {
-    const data::SplitEntry* const split = parts.corpus.entry(pair).find_split("train");
-    pairs.push_back({pair, split->counts.sentences});
-  }
-  return data::Mixture(std::move(pairs), parts.config.train);
-}
-
-OptimizerOptions optimizer_options(const TrainConfig& config) {
-  OptimizerOptions options;
-  options.clip_norm = config.clip_norm;
-  options.adam.weight_decay = config.weight_decay;
-  return options;
-}
-
-ExchangeKind exchange_kind(const TrainerParts& parts) {
-  if (parts.model.hyperx() == nullptr) return ExchangeKind::kFactors;
-  const model::Hypernetwork& hypernetwork = parts.model.hyperx()->hypernetwork();
-  const ExchangeSizes sizes{parts.config.train.pairs_per_step, hypernetwork.layers(), hypernetwork.theta_size(),
-                            hypernetwork.projected_size(), static_cast<int64_t>(hypernetwork.generators().size())};
-  return choose_exchange(parts.config, sizes, parts.communicator.size());
-}
-
 }  // namespace
 
 Trainer::Trainer(TrainerParts parts)
     : parts_(std::move(parts)),
       config_(parts_.config),
-      mixture_(make_mixture(parts_)),
+      mixture_(make_mixture(parts_.corpus, parts_.train_pairs, config_.train)),
       maker_(parts_.corpus, parts_.train_pairs, "train", config_.data.max_subwords, config_.train.seed),
       optimizer_(parts_.model, optimizer_options(config_.train)),
-      exchange_(parts_.communicator, parts_.model, optimizer_, exchange_kind(parts_),
-                config_.train.generator_gradient == "dense") {
+      exchange_(parts_.communicator, parts_.model, optimizer_,
+                exchange_kind(config_, parts_.model, parts_.communicator.size()),
+                config_.train.generator_gradient == "dense"),
+      step_(config_, parts_.communicator, parts_.model, optimizer_, exchange_) {
   if (parts_.resume_from) resume(*parts_.resume_from);
   const bool writes = parts_.communicator.rank() == 0;
   RunState run_state;
@@ -101,12 +78,10 @@ ExitCode Trainer::run() {
     const auto section = parts_.watchdog.enter("step", state_.step + 1);
     const Clock::time_point start = Clock::now();
     const int64_t sent_before = parts_.communicator.bytes_sent();
-    const data::StepBatch batch = loader_->next(state_.step);                     // 1 sample
-    std::vector<double> losses = forward_backward(batch);                         // 2, 3 forward and backward
-    const GeneratorGradient gradient = exchange_.exchange(losses, batch.owners);  // 4 exchange
+    const data::StepBatch batch = loader_->next(state_.step);
     StepRecord record;
     record.learning_rate = learning_rate(config_.train, state_.step, mixture_.total_steps());
-    const UpdateReport report = optimizer_.update(gradient, record.learning_rate);  // 5 update
+    const auto [losses, report] = step_.run(batch, pairs_of(batch), record.learning_rate);
     ++state_.step;
     record.step = state_.step;
     record.pair = pair_names(batch);
@@ -122,7 +97,7 @@ ExitCode Trainer::run() {
     record.seconds = seconds_since(start);
     log_->step(record);
     check_finite(report, batch);
-    control = agree();  // 6 agree: all ranks as one
+    control = agree();  // all ranks as one
     if (control.evaluate) evaluate();
     if (control.save) save();
   }
@@ -140,28 +115,6 @@ ExitCode Trainer::run() {
     log::info("stopped by {} at step {}: all is saved; the same line with --resume auto goes on",
               comm::StopRequest::name(control.signal), state_.step);
   return finished ? ExitCode::kDone : ExitCode::kSavedRunAgain;
-}
-
-std::vector<double> Trainer::forward_backward(const data::StepBatch& batch) {
-  std::vector<data::Pair> pairs;
-  for (const data::DrawSummary& draw : batch.draws) pairs.push_back(maker_.pairs()[static_cast<size_t>(draw.pair)]);
-  parts_.model.begin_step(pairs, true);
-  std::vector<double> losses(batch.draws.size(), 0.0);
-  const model::DropoutStream dropout{config_.train.seed, state_.step, true};
-  if (parts_.model.options()
-          .device.is_cuda())  // flash attention's own dropout: anew each step, so that a resumed run goes on alike
-    torch::cuda::manual_seed(
-        derive_key(config_.train.seed, "flash",
-                   static_cast<uint64_t>(state_.step * parts_.communicator.size() + parts_.communicator.rank())));
-  for (const data::Batch& piece : batch.pieces) {
-    const model::PackedBatch packed = parts_.model.pack(piece);
-    std::vector<at::Tensor> part_losses;
-    const at::Tensor loss = parts_.model.loss(packed, dropout, &part_losses);
-    if (loss.defined()) loss.backward();  // not defined: no masked token in this piece
-    for (size_t i = 0; i < packed.parts.size(); ++i)
-      losses[static_cast<size_t>(packed.parts[i].pair)] += part_losses[i].item<double>();
-  }
-  return losses;
 }
 
 void Trainer::check_finite(const UpdateReport& report, const data::StepBatch& batch) {
@@ -238,11 +191,17 @@ void Trainer::save() {
   log_->checkpoint(state_.step, pause.seconds, pause.waited_seconds, pause.bytes);
 }
 
+std::vector<data::Pair> Trainer::pairs_of(const data::StepBatch& batch) const {
+  std::vector<data::Pair> pairs;
+  for (const data::DrawSummary& draw : batch.draws) pairs.push_back(maker_.pairs()[static_cast<size_t>(draw.pair)]);
+  return pairs;
+}
+
 std::string Trainer::pair_names(const data::StepBatch& batch) const {
   std::string names;
-  for (const data::DrawSummary& draw : batch.draws) {
+  for (const data::Pair& pair : pairs_of(batch)) {
     if (!names.empty()) names += ',';
-    names += maker_.pairs()[static_cast<size_t>(draw.pair)].name();
+    names += pair.name();
   }
   return names;
 }

@@ -21,6 +21,7 @@
 #include "trainer/optimizer.h"
 #include "trainer/run_log.h"
 #include "trainer/training_state.h"
+#include "trainer/training_step.h"
 
 namespace hyperx::train {
 
@@ -52,12 +53,12 @@ class Trainer {
     int signal = 0;
   };
   void resume(const std::string& checkpoint);
-  std::vector<double> forward_backward(const data::StepBatch& batch);
   void check_finite(const UpdateReport& report, const data::StepBatch& batch);
   Control agree();
   void evaluate();
   void save();
   void log_start() const;
+  std::vector<data::Pair> pairs_of(const data::StepBatch& batch) const;
   std::string pair_names(const data::StepBatch& batch) const;
 
   TrainerParts parts_;
@@ -66,6 +67,7 @@ class Trainer {
   data::BatchMaker maker_;
   Optimizer optimizer_;
   GradientExchange exchange_;
+  TrainingStep step_;
   TrainingState state_;
   std::optional<double> step_score_;  // of the evaluation at this very step
   int64_t evaluated_step_ = -1, saved_step_ = -1;

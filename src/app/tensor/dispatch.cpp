@@ -55,6 +55,8 @@ extern "C" __attribute__((visibility("default"))) int hyperx_run_tensor_command(
   }
   if (std::strcmp(name, "evaluate") == 0)
     return run_under_mpi(*line, [&](auto& session, auto& progress) { return run_evaluate(*line, session, progress); });
+  if (std::strcmp(name, "bench") == 0)
+    return run_under_mpi(*line, [&](auto& session, auto& progress) { return run_bench(*line, session, progress); });
   if (std::strcmp(name, "predict") == 0) return run_predict(*line);
   throw UserError(ExitCode::kUsage, std::string("the command '") + name + "' is not built yet");
 }

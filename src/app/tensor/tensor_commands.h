@@ -11,6 +11,7 @@ namespace hyperx {
 int run_train(const CommandLine& line, comm::MpiSession& session, comm::RankProgress& progress,
               const comm::StopRequest& stop);
 int run_evaluate(const CommandLine& line, comm::MpiSession& session, comm::RankProgress& progress);
+int run_bench(const CommandLine& line, comm::MpiSession& session, comm::RankProgress& progress);
 int run_predict(const CommandLine& line);  // alone, without MPI
 
 // CPUs that this rank may use: `threads`, or what the affinity mask allows, shared by the ranks of the host when they

@@ -1,14 +1,12 @@
 #include <algorithm>
 #include <filesystem>
 #include <optional>
-#include <set>
 
+#include "app/tensor/model_setup.h"
 #include "app/tensor/tensor_commands.h"
 #include "common/errors.h"
 #include "common/log.h"
 #include "common/progress.h"
-#include "data/word_piece.h"
-#include "model/encoder_weights.h"
 #include "trainer/comm/make_communicator.h"
 #include "trainer/comm/rank_zero.h"
 #include "trainer/trainer.h"
@@ -20,54 +18,6 @@ using train::RunDir;
 
 void require(const std::string& value, const char* key, const char* what) {
   if (value.empty()) throw UserError(ExitCode::kBadConfig, std::string(key) + " is not set: " + what);
-}
-
-// The folder whose vocab.txt belongs to model.encoder.
-std::string vocabulary_folder(const std::string& encoder) {
-  static const std::string kRandom = "random:";
-  return encoder.rfind(kRandom, 0) == 0 ? encoder.substr(kRandom.size()) : encoder;
-}
-
-// One rank reads the index and sends it to all.
-data::Corpus open_corpus(const std::string& folder, comm::Communicator& communicator) {
-  return data::Corpus::from_index(
-      folder, comm::on_rank_zero(communicator, [&] { return data::Corpus::open(folder).index_text(); }));
-}
-
-// The corpus must have been tokenised with the encoder's vocabulary: ids of another mean nothing to it.
-void check_tokenizer(const data::Corpus& corpus, const Config& config, const model::EncoderSpec& spec) {
-  const std::string folder = vocabulary_folder(config.model.encoder);
-  const data::WordPiece tokenizer = data::WordPiece::load(folder);
-  if (tokenizer.digest() != corpus.index().tokenizer_digest)
-    throw UserError(ExitCode::kBadConfig, config.data.corpus + ": was prepared with another vocabulary than " + folder +
-                                              " has; prepare it again with --model.encoder " + config.model.encoder);
-  if (corpus.index().vocabulary_size > spec.vocabulary)
-    throw UserError(ExitCode::kBadData, folder + ": vocab.txt has " + std::to_string(corpus.index().vocabulary_size) +
-                                            " sub-words, config.json says vocab_size " +
-                                            std::to_string(spec.vocabulary));
-}
-
-train::ModelInfo describe_model(const Config& config, const data::Corpus& corpus, const std::vector<data::Pair>& pairs,
-                                const model::EncoderWeights& encoder) {
-  train::ModelInfo info;
-  info.config = config;
-  std::set<std::string> tasks, languages;
-  for (const data::Pair& pair : pairs) {
-    tasks.insert(pair.task);
-    languages.insert(pair.base_language());
-  }
-  for (const std::string& name : tasks) {
-    data::TaskInfo task = data::task_info(name, corpus.index().pos_multiword);
-    if (!task.masked) task.labels = corpus.labels(name);
-    info.tasks.push_back(std::move(task));
-  }
-  info.languages.assign(languages.begin(), languages.end());
-  info.trained_pairs = pairs;
-  info.encoder_source = encoder.source;
-  info.encoder_digest = encoder.digest;
-  info.tokenizer_digest = corpus.index().tokenizer_digest;
-  info.corpus_digest = corpus.digest();
-  return info;
 }
 
 // Starts from another checkpoint's weights: same names and shapes are taken, the rest stays as drawn and is named.

@@ -1,6 +1,7 @@
 #include "model/ops/attention.h"
 
 #include <ATen/Parallel.h>
+#include <ATen/record_function.h>
 #include <torch/torch.h>
 
 #include <algorithm>
@@ -166,6 +167,7 @@ class PackedAttention : public torch::autograd::Function<PackedAttention> {
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& qkv, const at::Tensor& starts,
                             const at::Tensor& slots, const at::Tensor& positions, int64_t heads, double probability,
                             int64_t key) {
+    RECORD_FUNCTION("hyperx::attention", std::vector<c10::IValue>());
     // Reduced types are computed in fp32: the loops would convert each value many times.
     const at::Tensor input = (qkv.scalar_type() == at::kBFloat16 ? qkv.to(at::kFloat) : qkv).contiguous();
     const Layout layout = layout_of(input, starts, heads);
@@ -186,6 +188,7 @@ class PackedAttention : public torch::autograd::Function<PackedAttention> {
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
                                                  const torch::autograd::variable_list& gradients) {
+    RECORD_FUNCTION("hyperx::attention", std::vector<c10::IValue>());
     const auto saved = context->get_saved_variables();
     const at::Tensor& input = saved[0];
     const int64_t heads = context->saved_data["heads"].toInt();

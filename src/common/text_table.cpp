@@ -1,4 +1,4 @@
-#include "app/text_table.h"
+#include "common/text_table.h"
 
 #include <spdlog/fmt/fmt.h>
 

@@ -1,0 +1,68 @@
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/config.h"
+#include "trainer/comm/communicator.h"
+
+// `hyperx bench`: what this machine does at each part of the work, beside the limit that products at the best measured
+// rate, or bytes at the measured bandwidth, would set. A part is a file here and a row in bench_command.cpp's table.
+namespace hyperx::bench {
+
+// One figure. `limit` is in the same unit; a rate ("GB/s", "tokens/s", ...) is better when larger, all else ("s", "ms",
+// "us", "MB", "bytes", ...) when smaller.
+struct Measure {
+  std::string part, what;
+  double value = 0;
+  std::string unit;
+  std::optional<double> limit;
+  std::string note;
+  // Of the limit, 1 = reached; 0 where there is none.
+  double share() const;
+};
+
+class Report {
+ public:
+  void add(Measure measure);
+  void skip(const std::string& part, const std::string& reason);
+  const std::vector<Measure>& measures() const { return measures_; }
+  std::string table() const;
+  std::string json(const std::vector<std::pair<std::string, std::string>>& facts) const;
+
+ private:
+  std::vector<Measure> measures_;
+  std::vector<std::pair<std::string, std::string>> skipped_;
+};
+
+// Rates of this machine with the threads in use, measured once (best of several, as other programs only slow a run).
+struct Machine {
+  double product_fp32 = 0, product_bf16 = 0;  // operations/s of [1024, 768] x [768, 3072]
+  double read = 0, triad = 0;                 // bytes/s over 300 MB: one stream read; two read and one written
+  double product(const std::string& precision) const { return precision == "bf16" ? product_bf16 : product_fp32; }
+};
+
+struct Bench {
+  const CommandLine& line;
+  const Config& config;
+  comm::Communicator& communicator;
+  int threads = 1;
+  int64_t repeats = 5;  // --repeat
+  Machine machine;
+  Report report;
+
+  const Machine& rates();  // measures them when first asked for
+};
+
+// Best time in seconds of `repeats` calls, after one that is not counted.
+double best_seconds(int64_t repeats, const std::function<void()>& work);
+Machine measure_machine(int64_t repeats);
+
+// Each adds its figures to the report, or says with skip() what it would need.
+void bench_machine(Bench& bench);
+void bench_generator(Bench& bench);
+void bench_step(Bench& bench);
+
+}  // namespace hyperx::bench

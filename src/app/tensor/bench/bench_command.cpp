@@ -1,0 +1,58 @@
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <iostream>
+
+#include "app/tensor/bench/bench.h"
+#include "app/tensor/tensor_commands.h"
+#include "common/errors.h"
+#include "common/files.h"
+#include "common/version.h"
+#include "trainer/comm/make_communicator.h"
+
+namespace hyperx {
+namespace {
+
+struct Part {
+  const char* name;
+  void (*run)(bench::Bench&);
+};
+
+constexpr Part kParts[] = {
+    {"machine", bench::bench_machine},
+    {"generator", bench::bench_generator},
+    {"step", bench::bench_step},
+};
+
+void check_names(const std::vector<std::string>& names) {
+  std::vector<std::string> known;
+  for (const Part& part : kParts) known.emplace_back(part.name);
+  for (const std::string& name : names)
+    if (std::find(known.begin(), known.end(), name) == known.end())
+      throw UserError(ExitCode::kUsage, "bench has no part '" + name + "'; `hyperx bench --help` lists them");
+}
+
+}  // namespace
+
+int run_bench(const CommandLine& line, comm::MpiSession& session, comm::RankProgress&) {
+  check_names(line.objects);
+  const Config& config = line.config;
+  const at::Device device = comm::choose_device(config.device, session);
+  const int threads = set_threads(config, session);
+  const auto communicator = comm::make_communicator(config.parallel, device, session);
+  bench::Bench bench{line, config, *communicator, threads, std::stoll(line.flag("repeat", "5")), {}, {}};
+  for (const Part& part : kParts) {
+    const bool wanted =
+        line.objects.empty() || std::find(line.objects.begin(), line.objects.end(), part.name) != line.objects.end();
+    if (wanted) part.run(bench);
+  }
+  if (communicator->rank() != 0) return 0;
+  std::cout << bench.report.table();
+  if (line.has_flag("json"))
+    write_file_atomically(line.flag("json"), bench.report.json({{"version", std::string(version())},
+                                                                {"threads", std::to_string(threads)},
+                                                                {"ranks", std::to_string(communicator->size())}}));
+  return 0;
+}
+
+}  // namespace hyperx

@@ -1,0 +1,45 @@
+#include "model/ops/generator.h"
+
+#include <torch/torch.h>
+
+#include "app/tensor/bench/bench.h"
+
+namespace hyperx::bench {
+namespace {
+
+constexpr int64_t kHidden = 768, kLayers = 12;  // of BERT's size, whatever encoder is named
+
+}  // namespace
+
+void bench_generator(Bench& bench) {
+  at::NoGradGuard no_gradient;
+  const Machine& rates = bench.rates();
+  const int64_t adapter = bench.config.model.adapter_dim, projected = bench.config.model.projected_dim;
+  const int64_t n = 2 * adapter * kHidden + adapter + kHidden, rows = kLayers * bench.config.train.pairs_per_step;
+  at::Tensor w = torch::randn({n, projected}) * 0.02, c = torch::zeros({n});
+  at::Tensor w_m = torch::zeros_like(w), w_v = torch::zeros_like(w), c_m = torch::zeros_like(c), c_v = c_m.clone();
+  at::Tensor theta = torch::empty({rows, n});
+  const at::Tensor s = torch::randn({rows, projected}), g = torch::randn({rows, n}) * 1e-4;
+
+  const double w_bytes = 4.0 * static_cast<double>(w.numel()), g_bytes = 4.0 * static_cast<double>(g.numel());
+  double total = 0, total_bytes = 0;
+  const auto measure = [&](const char* what, double bytes, double bandwidth, const std::function<void()>& work) {
+    const double seconds = best_seconds(bench.repeats, work);
+    total += seconds;
+    total_bytes += bytes;
+    bench.report.add({"generator", what, bytes / seconds / 1e9, "GB/s", bandwidth / 1e9,
+                      std::to_string(static_cast<int>(seconds * 1e4) / 10.0).substr(0, 5) + " ms"});
+  };
+  measure("generate: theta of all layers", w_bytes + g_bytes, rates.read, [&] { model::generate(w, c, s, theta); });
+  measure("gradient: ds and Gram matrix", w_bytes + g_bytes, rates.read, [&] {
+    model::source_gradient(w, g);
+    model::factored_norm_squared(g, s);
+  });
+  int64_t step = 0;
+  measure("Adam: W, c and their moments", 6 * w_bytes + g_bytes, rates.triad,
+          [&] { model::low_rank_adam_update(w, c, w_m, w_v, c_m, c_v, g, s, ++step, 1e-4, 1.0, {}); });
+  bench.report.add({"generator", "all three", total * 1e3, "ms", total_bytes / rates.triad * 1e3,
+                    "limit: " + std::to_string(total_bytes / 1e9).substr(0, 4) + " GB at the bandwidth of writing"});
+}
+
+}  // namespace hyperx::bench

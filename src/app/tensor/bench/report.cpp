@@ -1,0 +1,50 @@
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "app/tensor/bench/bench.h"
+#include "common/text_table.h"
+
+namespace hyperx::bench {
+
+double Measure::share() const {
+  if (!limit || *limit == 0 || value == 0) return 0;
+  const bool is_rate = unit.size() > 2 && unit.compare(unit.size() - 2, 2, "/s") == 0;
+  return is_rate ? value / *limit : *limit / value;
+}
+
+void Report::add(Measure measure) { measures_.push_back(std::move(measure)); }
+
+void Report::skip(const std::string& part, const std::string& reason) { skipped_.emplace_back(part, reason); }
+
+std::string Report::table() const {
+  std::ostringstream out;
+  TextTable table({"part", "what", "measured", "unit", "limit", "reached", "note"});
+  for (const Measure& measure : measures_)
+    table.add({measure.part, measure.what, number_text(measure.value), measure.unit,
+               measure.limit ? number_text(*measure.limit) : "-",
+               measure.limit ? number_text(100.0 * measure.share()) + " %" : "-", measure.note});
+  table.print(out, "");
+  for (const auto& [part, reason] : skipped_) out << part << ": not measured: " << reason << "\n";
+  return out.str();
+}
+
+std::string Report::json(const std::vector<std::pair<std::string, std::string>>& facts) const {
+  nlohmann::json rows = nlohmann::json::array(), skipped = nlohmann::json::object(), machine = nlohmann::json::object();
+  for (const Measure& measure : measures_) {
+    nlohmann::json row = {{"part", measure.part},
+                          {"what", measure.what},
+                          {"value", measure.value},
+                          {"unit", measure.unit},
+                          {"note", measure.note}};
+    if (measure.limit) {
+      row["limit"] = *measure.limit;
+      row["reached"] = measure.share();
+    }
+    rows.push_back(std::move(row));
+  }
+  for (const auto& [part, reason] : skipped_) skipped[part] = reason;
+  for (const auto& [name, value] : facts) machine[name] = value;
+  return nlohmann::json{{"machine", machine}, {"measures", rows}, {"not_measured", skipped}}.dump(1) + "\n";
+}
+
+}  // namespace hyperx::bench

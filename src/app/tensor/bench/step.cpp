@@ -1,0 +1,129 @@
+#include <spdlog/fmt/fmt.h>
+
+#include <chrono>
+
+#include "app/tensor/bench/bench.h"
+#include "app/tensor/bench/op_profile.h"
+#include "app/tensor/model_setup.h"
+#include "trainer/schedule.h"
+#include "trainer/training_step.h"
+
+namespace hyperx::bench {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr int64_t kUncounted = 2;
+
+double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
+
+// Operations of the products of one step, forward and backward.
+double operations_of(const data::StepBatch& batch, const model::EncoderSpec& spec, const Config& config) {
+  const double h = static_cast<double>(spec.hidden), layers = static_cast<double>(spec.layers);
+  double tokens = 0, scored = 0, squares = 0;
+  for (const data::Batch& piece : batch.pieces) {
+    tokens += static_cast<double>(piece.input_ids.size());
+    scored += static_cast<double>(piece.labels.size());
+    for (size_t s = 0; s + 1 < piece.sentence_starts.size(); ++s) {
+      const double length = piece.sentence_starts[s + 1] - piece.sentence_starts[s];
+      squares += length * length;
+    }
+  }
+  const double frozen = 4 * h * h + 2 * h * static_cast<double>(spec.intermediate);  // a layer's values
+  const double adapter = 2 * h * config.model.adapter_dim;
+  return layers * (2 * tokens * (2 * frozen + 3 * adapter) + 3 * 4 * squares * h) + 6 * scored * h;
+}
+
+}  // namespace
+
+void bench_step(Bench& bench) {
+  const Config& config = bench.config;
+  if (config.data.corpus.empty() || config.model.encoder.empty() || config.train.pairs.empty()) {
+    bench.report.skip("step", "it needs --data.corpus, --model.encoder and --train.pairs");
+    return;
+  }
+  const data::Corpus corpus = open_corpus(config.data.corpus, bench.communicator);
+  const auto pairs = data::select_pairs(config.train.pairs, corpus.pairs_with("train"), "train.pairs");
+  const model::EncoderWeights encoder = model::load_encoder(config.model.encoder, config.train.seed);
+  check_tokenizer(corpus, config, encoder.spec);
+  const train::ModelInfo info = describe_model(config, corpus, pairs, encoder);
+  const at::ScalarType type = train::compute_type(config.train, at::kCPU);
+  model::Model model(encoder, {config.model, info.tasks, info.languages, config.train.seed, type, at::kCPU});
+  train::Optimizer optimizer(model, train::optimizer_options(config.train));
+  train::GradientExchange exchange(bench.communicator, model, optimizer,
+                                   train::exchange_kind(config, model, bench.communicator.size()), false);
+  train::TrainingStep step(config, bench.communicator, model, optimizer, exchange);
+  data::Mixture mixture = train::make_mixture(corpus, pairs, config.train);
+  const data::BatchMaker maker(corpus, pairs, "train", config.data.max_subwords, config.train.seed);
+  data::BatchLoader::Options options;
+  options.rank = bench.communicator.rank();
+  options.ranks = bench.communicator.size();
+  options.mode = exchange.share_mode();
+  options.micro_batch_tokens = config.train.micro_batch_tokens;
+  data::BatchLoader loader(maker, mixture, options);
+
+  const int64_t counted = 2 * bench.repeats;
+  int64_t number = 0;
+  double tokens = 0, operations = 0, data_seconds = 0, seconds = 0, best_rate = 0, sent = 0;
+  const auto run = [&](int64_t count) {
+    tokens = operations = data_seconds = seconds = best_rate = 0;
+    const int64_t sent_before = bench.communicator.bytes_sent();
+    for (int64_t i = 0; i < count; ++i, ++number) {
+      const auto begin = Clock::now();
+      const data::StepBatch batch = loader.next(number);
+      data_seconds += seconds_since(begin);
+      std::vector<data::Pair> step_pairs;
+      double step_tokens = 0;
+      for (const data::DrawSummary& draw : batch.draws) {
+        step_pairs.push_back(pairs[static_cast<size_t>(draw.pair)]);
+        step_tokens += static_cast<double>(draw.tokens);
+      }
+      step.run(batch, step_pairs, 1e-4);
+      const double took = seconds_since(begin);
+      seconds += took;
+      tokens += step_tokens;
+      operations += operations_of(batch, encoder.spec, config);
+      best_rate = std::max(best_rate, step_tokens / took);
+    }
+    sent = static_cast<double>(bench.communicator.bytes_sent() - sent_before) / static_cast<double>(count);
+  };
+  run(kUncounted);
+  run(counted);
+  const std::string precision = type == at::kBFloat16 ? "bf16" : "fp32";
+  const double count = static_cast<double>(counted);
+  const double generator_values =
+      model.hyperx() == nullptr ? 0 : static_cast<double>(model.hyperx()->hypernetwork().element_count());
+  const double limit =
+      operations / count / bench.rates().product(precision) + 8 * 4 * generator_values / bench.rates().triad;
+  bench.report.add({"step", "seconds a step, " + precision, seconds / count, "s", limit,
+                    fmt::format("{:.0f} tokens a step; limit: {:.0f} GFLOP of products and {:.2f} GB", tokens / count,
+                                operations / count / 1e9, 32 * generator_values / 1e9)});
+  bench.report.add({"step", "tokens/s, mean", tokens / seconds, "tokens/s", {}, ""});
+  bench.report.add({"step", "tokens/s, best step", best_rate, "tokens/s", {}, ""});
+  bench.report.add({"step", "bytes sent", sent, "bytes", {}, ""});
+
+  const OpProfile profile;
+  run(counted);
+  double known = data_seconds;
+  bench.report.add({"step by part", "data: waiting for the batch", 1e3 * data_seconds / count, "ms", {}, ""});
+  for (const auto& [category, spent] : profile.seconds()) {
+    known += spent;
+    std::optional<double> part_limit;
+    if (category == "products") part_limit = 1e3 * operations / count / bench.rates().product(precision);
+    bench.report.add({"step by part", category, 1e3 * spent / count, "ms", part_limit,
+                      fmt::format("{:.1f} %", 100 * spent / seconds)});
+  }
+  bench.report.add({"step by part", "between operations", 1e3 * (seconds - known) / count, "ms", {}, ""});
+  bench.report.add({"step",
+                    "allocations",
+                    static_cast<double>(profile.allocations()) / count,
+                    "a step",
+                    {},
+                    fmt::format("{:.0f} MB", static_cast<double>(profile.allocated_bytes()) / count / 1e6)});
+  bench.report.add({"step", "activations at the peak", static_cast<double>(profile.peak_bytes()) / 1e6, "MB", {}, ""});
+  if (!bench.line.has_flag("operations")) return;
+  for (const auto& [name, spent] : profile.operations())
+    if (spent > 0.002 * seconds) bench.report.add({"operation", name, 1e3 * spent / count, "ms", {}, ""});
+}
+
+}  // namespace hyperx::bench

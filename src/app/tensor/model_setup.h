@@ -1,0 +1,24 @@
+#pragma once
+
+#include <vector>
+
+#include "common/config.h"
+#include "data/corpus.h"
+#include "model/encoder_weights.h"
+#include "trainer/comm/communicator.h"
+#include "trainer/model_checkpoint.h"
+
+// What train and bench do before a model stands.
+namespace hyperx {
+
+// One rank reads the index and sends it to all.
+data::Corpus open_corpus(const std::string& folder, comm::Communicator& communicator);
+
+// The corpus must have been tokenised with the encoder's vocabulary: ids of another mean nothing to it. UserError.
+void check_tokenizer(const data::Corpus& corpus, const Config& config, const model::EncoderSpec& spec);
+
+// A fresh model of the pairs' tasks and languages.
+train::ModelInfo describe_model(const Config& config, const data::Corpus& corpus, const std::vector<data::Pair>& pairs,
+                                const model::EncoderWeights& encoder);
+
+}  // namespace hyperx
