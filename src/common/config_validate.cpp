@@ -26,8 +26,11 @@ void check_train(const TrainConfig& train) {
 }
 
 void check_parallel(const Config& config) {
-  require(config.parallel.generator != "sharded",
-          "parallel.generator = 'sharded': not yet in this version; 'replicated' trains the same model");
+  require(
+      config.parallel.generator != "sharded" ||
+          (config.parallel.exchange != "dense" && config.train.generator_gradient != "dense"),
+      "parallel.generator = 'sharded' keeps no dense gradient: take parallel.exchange 'auto', 'factors' or 'gather' "
+      "and train.generator_gradient 'factored', or parallel.generator 'replicated'");
   require(config.train.generator_gradient == "factored" || config.parallel.exchange == "auto" ||
               config.parallel.exchange == "dense",
           "parallel.exchange = '{}' sends low-rank factors, which train.generator_gradient = 'dense' does not keep: "

@@ -3,32 +3,41 @@
 #include <torch/torch.h>
 
 #include "common/errors.h"
+#include "model/ops/activation.h"
 #include "model/ops/attention.h"
 
 namespace hyperx::model {
 namespace {
 
-// x + dropout(z), or the sum alone in evaluation.
-at::Tensor add_dropped(const at::Tensor& z, const at::Tensor& x, const EncoderInput& input, double probability,
-                       const DropoutStream& dropout, int64_t site) {
-  if (!dropout.active || probability == 0) return z + x;
-  return keyed_dropout(z, x, input.row_keys, probability, dropout.key(site));
+TermDropout dropout_at(int64_t site, const EncoderInput& input, double probability, const DropoutStream& dropout) {
+  if (!dropout.active || probability == 0) return {};
+  return {input.row_keys, probability, dropout.key(site)};
 }
 
-at::Tensor dropped(const at::Tensor& z, const EncoderInput& input, double probability, const DropoutStream& dropout,
-                   int64_t site) {
-  if (!dropout.active || probability == 0) return z;
-  return keyed_dropout(z, {}, input.row_keys, probability, dropout.key(site));
-}
-
-// The method's adapter, pair by pair.
-at::Tensor adapted(const at::Tensor& z, int64_t layer, const EncoderInput& input, Method& method) {
-  if (!method.has_adapter()) return z;
-  if (input.pairs.size() == 1) return method.adapter(layer, input.pairs[0].pair, z);
+// The layer's end where the adapter stands before it, pair by pair: norm(A(z) + middle).
+at::Tensor adapted_norm(const at::Tensor& z, const at::Tensor& middle, const NormParameters& norm, int64_t layer,
+                        const EncoderInput& input, Method& method) {
   std::vector<at::Tensor> parts;
-  for (const PairRows& rows : input.pairs)
-    parts.push_back(method.adapter(layer, rows.pair, z.narrow(0, rows.token_begin, rows.token_end - rows.token_begin)));
-  return torch::cat(parts);
+  for (const PairRows& rows : input.pairs) {
+    const bool all = input.pairs.size() == 1;
+    const int64_t count = rows.token_end - rows.token_begin;
+    const at::Tensor own = all ? z : z.narrow(0, rows.token_begin, count);
+    const Method::AdapterOutput output = method.adapter(layer, rows.pair, own);
+    parts.push_back(residual_norm(output.change, output.bias, {}, own,
+                                  all ? middle : middle.narrow(0, rows.token_begin, count), norm));
+  }
+  return parts.size() == 1 ? parts[0] : torch::cat(parts);
+}
+
+// The adapter after the layer, pair by pair: A(z).
+at::Tensor adapted(const at::Tensor& z, int64_t layer, const EncoderInput& input, Method& method) {
+  std::vector<at::Tensor> parts;
+  for (const PairRows& rows : input.pairs) {
+    const at::Tensor own = z.narrow(0, rows.token_begin, rows.token_end - rows.token_begin);
+    const Method::AdapterOutput output = method.adapter(layer, rows.pair, own);
+    parts.push_back((output.bias.defined() ? output.change + output.bias : output.change) + own);
+  }
+  return parts.size() == 1 ? parts[0] : torch::cat(parts);
 }
 
 }  // namespace
@@ -50,7 +59,8 @@ Encoder::Encoder(const EncoderWeights& weights, ParameterSet& parameters, bool t
     return train_all ? trained(name, "encoder") : weights.tensors.at(name).to(device, type);
   };
   const auto norm_at = [&](const std::string& prefix) {
-    return Norm{trained(prefix + ".weight", "layer_norms"), trained(prefix + ".bias", "layer_norms")};
+    return NormParameters{trained(prefix + ".weight", "layer_norms"), trained(prefix + ".bias", "layer_norms"),
+                          spec_.layer_norm_eps};
   };
   const auto linear_at = [&](const std::string& prefix) {
     return Linear{frozen_or_trained(prefix + ".weight", compute), frozen_or_trained(prefix + ".bias", compute)};
@@ -84,15 +94,11 @@ Encoder::Encoder(const EncoderWeights& weights, ParameterSet& parameters, bool t
   }
 }
 
-at::Tensor Encoder::normalise(const at::Tensor& x, const Norm& norm) const {
-  return layer_norm(x, norm.weight, norm.bias, spec_.layer_norm_eps);
-}
-
 at::Tensor Encoder::embed(const EncoderInput& input) const {
   const at::Tensor positions = spec_.position_offset == 0 ? input.positions : input.positions + spec_.position_offset;
   const at::Tensor sum = torch::embedding(word_embeddings_, input.input_ids) +
                          torch::embedding(position_embeddings_, positions) + type_embeddings_[0];
-  return normalise(sum, embedding_norm_).to(compute_);
+  return layer_norm(sum, embedding_norm_.weight, embedding_norm_.bias, spec_.layer_norm_eps).to(compute_);
 }
 
 at::Tensor Encoder::layer_forward(const Layer& layer, int64_t index, const at::Tensor& x, const EncoderInput& input,
@@ -109,25 +115,27 @@ at::Tensor Encoder::layer_forward(const Layer& layer, int64_t index, const at::T
   const double attention_rate = dropout.active ? rates.attention : 0.0;
   const at::Tensor context = packed_attention(qkv, input.sentence_starts, spec_.heads, input.row_keys, attention_rate,
                                               dropout.key(site + kSiteAttentionProbabilities));
-  const at::Tensor attention = layer.attention_output(context);
-  const at::Tensor middle = normalise(
-      add_dropped(attention, x, input, rates.hidden, dropout, site + kSiteAttentionOutput), layer.attention_norm);
-
-  const at::Tensor inner = torch::gelu(layer.up(middle));
-  const at::Tensor z = layer.down(inner);
+  const at::Tensor middle =
+      residual_norm(layer.attention_output.product(context), layer.attention_output.bias(),
+                    dropout_at(site + kSiteAttentionOutput, input, rates.hidden, dropout), x, {}, layer.attention_norm);
+  const at::Tensor inner = biased_activation(layer.up.product(middle), layer.up.bias(), Activation::kGelu);
+  const TermDropout drop = dropout_at(site + kSiteFeedForwardOutput, input, rates.hidden, dropout);
   if (method.has_adapter() && method.adapter_position() == Method::Position::kFeedForwardOutput) {
-    const at::Tensor adapted_z =
-        adapted(dropped(z, input, rates.hidden, dropout, site + kSiteFeedForwardOutput), index, input, method);
-    return normalise(adapted_z + middle, layer.output_norm);
+    const at::Tensor z = drop.probability > 0 ? keyed_dropout(layer.down.product(inner), layer.down.bias(), drop.rows,
+                                                              drop.probability, drop.key)
+                                              : layer.down(inner);
+    return adapted_norm(z, middle, layer.output_norm, index, input, method);
   }
   const at::Tensor out =
-      normalise(add_dropped(z, middle, input, rates.hidden, dropout, site + kSiteFeedForwardOutput), layer.output_norm);
-  return adapted(out, index, input, method);
+      residual_norm(layer.down.product(inner), layer.down.bias(), drop, middle, {}, layer.output_norm);
+  return method.has_adapter() ? adapted(out, index, input, method) : out;
 }
 
 at::Tensor Encoder::forward(const EncoderInput& input, Method& method, const DropoutRates& rates,
                             const DropoutStream& dropout, std::vector<at::Tensor>* hidden_states) const {
-  at::Tensor x = dropped(embed(input), input, rates.hidden, dropout, kSiteEmbeddings);
+  at::Tensor x = embed(input);
+  const TermDropout drop = dropout_at(kSiteEmbeddings, input, rates.hidden, dropout);
+  if (drop.probability > 0) x = keyed_dropout(x, {}, drop.rows, drop.probability, drop.key);
   if (hidden_states != nullptr) hidden_states->push_back(x);
   for (size_t index = 0; index < layers_.size(); ++index) {
     x = layer_forward(layers_[index], static_cast<int64_t>(index), x, input, method, rates, dropout);

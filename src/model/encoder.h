@@ -8,6 +8,7 @@
 #include "model/methods/method.h"
 #include "model/ops/dropout.h"
 #include "model/ops/linear.h"
+#include "model/ops/residual_norm.h"
 #include "model/parameters.h"
 
 namespace hyperx::model {
@@ -48,24 +49,20 @@ class Encoder {
   const at::Tensor& word_embeddings() const { return word_embeddings_; }
 
  private:
-  struct Norm {
-    at::Tensor weight, bias;
-  };
   struct Layer {
     Linear query_key_value;        // frozen: the three side by side
     std::vector<Linear> separate;  // trained: query, key, value
     Linear attention_output, up, down;
-    Norm attention_norm, output_norm;
+    NormParameters attention_norm, output_norm;
   };
   at::Tensor embed(const EncoderInput& input) const;
   at::Tensor layer_forward(const Layer& layer, int64_t index, const at::Tensor& x, const EncoderInput& input,
                            Method& method, const DropoutRates& rates, const DropoutStream& dropout) const;
-  at::Tensor normalise(const at::Tensor& x, const Norm& norm) const;
 
   EncoderSpec spec_;
   at::ScalarType compute_;
   at::Tensor word_embeddings_, position_embeddings_, type_embeddings_;
-  Norm embedding_norm_;
+  NormParameters embedding_norm_;
   std::vector<Layer> layers_;
 };
 

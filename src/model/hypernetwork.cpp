@@ -58,8 +58,9 @@ void Hypernetwork::lay_out(const ModelConfig& config, int64_t hidden) {
 
 Hypernetwork::Hypernetwork(const ModelConfig& config, int64_t hidden, int64_t layers,
                            const std::vector<std::string>& tasks, const std::vector<std::string>& languages,
-                           uint64_t seed, at::ScalarType master, at::Device device, ParameterSet& parameters)
-    : layers_(layers) {
+                           uint64_t seed, at::ScalarType master, at::Device device, GeneratorShard shard,
+                           ParameterSet& parameters)
+    : shard_(std::move(shard)), layers_(layers) {
   lay_out(config, hidden);
   const at::TensorOptions options = at::TensorOptions().dtype(master).device(device);
   const auto draw = [&](const std::string& name, at::IntArrayRef shape, double deviation) {
@@ -84,26 +85,42 @@ Hypernetwork::Hypernetwork(const ModelConfig& config, int64_t hidden, int64_t la
     output_weight_ = draw("projection.output.weight", {projected_, inner}, kGeneratorDeviation);
     output_bias_ = parameters.add("projection.output.bias", kSource, torch::zeros({projected_}, options)).value;
   }
-  const int64_t groups = has_layer_embedding() ? 1 : layers;
-  for (int64_t group = 0; group < groups; ++group)
-    generators_.push_back({torch::empty({theta_size_, projected_}, options), torch::zeros({theta_size_}, options)});
-  for (const NamedView& view : named_views())
-    if (view.value.dim() == 2)
-      view.value.copy_(normal_tensor(view.value.sizes(), kGeneratorDeviation, seed, view.name, options));
+  draw_generators(seed, options);
 }
 
-std::vector<Hypernetwork::NamedView> Hypernetwork::named_views() const { return named_views_of(generators_); }
+std::string Hypernetwork::generator_prefix(size_t group) const {
+  return has_layer_embedding() ? "hypernetwork." : "hypernetwork." + std::to_string(group) + ".";
+}
+
+void Hypernetwork::draw_generators(uint64_t seed, const at::TensorOptions& options) {
+  const int64_t groups = has_layer_embedding() ? 1 : layers_, own_end = own_begin() + own_rows();
+  for (int64_t group = 0; group < groups; ++group) {
+    generators_.push_back({torch::empty({own_rows(), projected_}, options), torch::zeros({own_rows()}, options)});
+    for (const ThetaPart& part : parts_) {
+      const int64_t begin = std::max(part.begin, own_begin()), end = std::min(part.begin + part.size(), own_end);
+      if (begin >= end) continue;
+      const std::string name = generator_prefix(static_cast<size_t>(group)) + generator_name(part.name) + ".weight";
+      const at::Tensor whole = normal_tensor({part.size(), projected_}, kGeneratorDeviation, seed, name, options);
+      generators_.back()
+          .weight.narrow(0, begin - own_begin(), end - begin)
+          .copy_(whole.narrow(0, begin - part.begin, end - begin));
+    }
+  }
+}
+
+std::vector<Hypernetwork::NamedView> Hypernetwork::named_views() const {
+  HYPERX_CHECK(shard_.ranks == 1, "a rank that holds a share of the rows cannot name whole tensors");
+  return named_views_of(generators_);
+}
 
 std::vector<Hypernetwork::NamedView> Hypernetwork::named_views_of(const std::vector<Generator>& like) const {
   std::vector<NamedView> views;
-  for (size_t group = 0; group < like.size(); ++group) {
-    const std::string prefix = has_layer_embedding() ? "hypernetwork." : "hypernetwork." + std::to_string(group) + ".";
+  for (size_t group = 0; group < like.size(); ++group)
     for (const ThetaPart& part : parts_) {
-      const std::string name = prefix + generator_name(part.name);
+      const std::string name = generator_prefix(group) + generator_name(part.name);
       views.push_back({name + ".weight", like[group].weight.narrow(0, part.begin, part.size())});
       views.push_back({name + ".bias", like[group].bias.narrow(0, part.begin, part.size())});
     }
-  }
   return views;
 }
 
@@ -121,14 +138,18 @@ at::Tensor Hypernetwork::sources(const std::vector<data::Pair>& pairs) const {
 }
 
 void Hypernetwork::generate(const at::Tensor& sources, at::Tensor theta) const {
-  const int64_t pairs = theta.size(0);
-  if (has_layer_embedding()) {
-    model::generate(generators_[0].weight, generators_[0].bias, sources, theta.view({pairs * layers_, theta_size_}));
-    return;
+  const int64_t rows = theta.size(0) * layers_;
+  const bool whole = shard_.ranks == 1;
+  at::Tensor own = whole ? theta : torch::empty({theta.size(0), layers_, share()}, theta.options());
+  for (size_t group = 0; group < generators_.size(); ++group)
+    model::generate(generators_[group].weight, generators_[group].bias, sources,
+                    group_gradient(whole ? own : own.narrow(2, 0, own_rows()), group));
+  if (whole) return;
+  const at::Tensor gathered = shard_.gather(own.view({rows, share()}));
+  for (int64_t rank = 0; rank < shard_.ranks; ++rank) {
+    const int64_t begin = std::min(rank * share(), theta_size_), count = std::min(share(), theta_size_ - begin);
+    theta.view({rows, theta_size_}).narrow(1, begin, count).copy_(gathered[rank].narrow(1, 0, count));
   }
-  for (size_t layer = 0; layer < generators_.size(); ++layer)
-    model::generate(generators_[layer].weight, generators_[layer].bias, sources,
-                    theta.select(1, static_cast<int64_t>(layer)));
 }
 
 void Hypernetwork::mark_used(const std::vector<data::Pair>& pairs, ParameterSet& parameters) const {
@@ -145,22 +166,11 @@ void Hypernetwork::mark_used(const std::vector<data::Pair>& pairs, ParameterSet&
 }
 
 at::Tensor Hypernetwork::group_gradient(const at::Tensor& g, size_t group) const {
-  return has_layer_embedding() ? g.view({g.size(0) * layers_, theta_size_}) : g.select(1, static_cast<int64_t>(group));
-}
-
-at::Tensor Hypernetwork::source_gradient(const at::Tensor& g) const {
-  at::Tensor total;
-  for (size_t group = 0; group < generators_.size(); ++group) {
-    const at::Tensor part = model::source_gradient(generators_[group].weight, group_gradient(g, group));
-    total = total.defined() ? total + part : part;
-  }
-  return total;
+  return has_layer_embedding() ? g.view({g.size(0) * layers_, g.size(2)}) : g.select(1, static_cast<int64_t>(group));
 }
 
 int64_t Hypernetwork::element_count() const {
-  int64_t count = 0;
-  for (const Generator& generator : generators_) count += generator.weight.numel() + generator.bias.numel();
-  return count;
+  return static_cast<int64_t>(generators_.size()) * theta_size_ * (projected_ + 1);
 }
 
 }  // namespace hyperx::model

@@ -2,6 +2,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <algorithm>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -19,6 +21,14 @@ struct ThetaPart {
   int64_t size() const;
 };
 
+// How the generators' rows lie over ranks (parallel.generator=sharded): rank r holds rows [r * share, (r + 1) * share)
+// of every W and c, share = ceil(theta / ranks), the last ones fewer. One rank: all.
+struct GeneratorShard {
+  int rank = 0, ranks = 1;
+  // Puts theta together: gets [rows, share] of this rank, returns [ranks, rows, share]. Collective.
+  std::function<at::Tensor(const at::Tensor&)> gather;
+};
+
 // The source embeddings, their projection P, and the generators H (SPEC.md section 1, eq. 2-5). All of P and the
 // embeddings are dense parameters of the group "source"; W and c are held here, as their gradient is only ever known by
 // its factors.
@@ -26,36 +36,40 @@ class Hypernetwork {
  public:
   Hypernetwork(const ModelConfig& config, int64_t hidden, int64_t layers, const std::vector<std::string>& tasks,
                const std::vector<std::string>& languages, uint64_t seed, at::ScalarType master, at::Device device,
-               ParameterSet& parameters);
+               GeneratorShard shard, ParameterSet& parameters);
 
   // Projected sources, [pairs * groups-of-layers, projected], differentiable: a row a pair and layer (pair-major), or a
   // row a pair where there is no layer embedding.
   at::Tensor sources(const std::vector<data::Pair>& pairs) const;
-  // theta [pairs, layers, theta] from the sources' values.
+  // theta [pairs, layers, theta] from the sources' values. Collective where the rows are sharded.
   void generate(const at::Tensor& sources, at::Tensor theta) const;
 
   // Names of the source parameters that a pair reads; marks them used.
   void mark_used(const std::vector<data::Pair>& pairs, ParameterSet& parameters) const;
 
-  // W [theta, projected] and c [theta] of each group: one group, or one a layer.
+  // W [own rows, projected] and c [own rows] of each group: one group, or one a layer.
   struct Generator {
     at::Tensor weight, bias;
   };
   std::vector<Generator>& generators() { return generators_; }
   const std::vector<Generator>& generators() const { return generators_; }
-  // The rows of g [pairs, layers, theta] and of the sources that belong to a group.
-  at::Tensor group_gradient(const at::Tensor& g, size_t group) const;  // [rows, theta]
-  // Puts the groups' gradients by the sources together, as sources() lays them out.
-  at::Tensor source_gradient(const at::Tensor& g) const;
+  // The rows of g [pairs, layers, own rows] that belong to a group's sources.
+  at::Tensor group_gradient(const at::Tensor& g, size_t group) const;  // [rows, own rows]
 
-  // W and c as named views, one pair a generator: "hypernetwork.weight_down.weight", ... (with the layer's number after
-  // "hypernetwork." where each layer has its own).
+  // Rows of theta that this rank holds, and the equal share that messages are laid out by.
+  int64_t own_begin() const { return std::min(shard_.rank * share(), theta_size_); }
+  int64_t own_rows() const { return std::min(share(), theta_size_ - own_begin()); }
+  int64_t share() const { return (theta_size_ + shard_.ranks - 1) / shard_.ranks; }
+  const GeneratorShard& shard() const { return shard_; }
+
+  // W and c of all rows as named views, one pair a generator: "hypernetwork.weight_down.weight", ... (with the layer's
+  // number after "hypernetwork." where each layer has its own).
   struct NamedView {
     std::string name;
     at::Tensor value;
   };
-  std::vector<NamedView> named_views() const;
-  // The same names for tensors laid out as generators() are (moments, dense gradients).
+  std::vector<NamedView> named_views() const;  // only where nothing is sharded
+  // The same names for tensors of all rows (moments, dense gradients).
   std::vector<NamedView> named_views_of(const std::vector<Generator>& like) const;
 
   const std::vector<ThetaPart>& parts() const { return parts_; }
@@ -67,7 +81,10 @@ class Hypernetwork {
 
  private:
   void lay_out(const ModelConfig& config, int64_t hidden);
+  void draw_generators(uint64_t seed, const at::TensorOptions& options);
+  std::string generator_prefix(size_t group) const;
 
+  GeneratorShard shard_;
   int64_t layers_, projected_, theta_size_ = 0;
   std::vector<ThetaPart> parts_;
   std::vector<Generator> generators_;

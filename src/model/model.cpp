@@ -21,8 +21,9 @@ Model::Model(const EncoderWeights& encoder, ModelOptions options) : options_(std
   if (config.method == "hyperx") {
     std::vector<std::string> tasks;
     for (const data::TaskInfo& task : options_.tasks) tasks.push_back(task.name);
-    auto method = std::make_unique<HyperX>(config, encoder.spec.hidden, encoder.spec.layers, tasks, options_.languages,
-                                           options_.seed, master, options_.compute, options_.device, parameters_);
+    auto method =
+        std::make_unique<HyperX>(config, encoder.spec.hidden, encoder.spec.layers, tasks, options_.languages,
+                                 options_.seed, master, options_.compute, options_.device, options_.shard, parameters_);
     hyperx_ = method.get();
     method_ = std::move(method);
   } else {

@@ -36,6 +36,7 @@ struct ModelOptions {
   uint64_t seed = 1;
   at::ScalarType compute = at::kFloat;  // type of products; masters are fp32 (fp64 where it is fp64)
   at::Device device = at::kCPU;
+  GeneratorShard shard{};
 };
 
 // Encoder, method and heads together: what turns a packed batch into losses and scores.
@@ -61,7 +62,7 @@ class Model {
   const Encoder& encoder() const { return *encoder_; }
   const ModelOptions& options() const { return options_; }
   const std::vector<data::Pair>& step_pairs() const { return step_pairs_; }
-  // Every trained tensor by name: dense parameters and the generators' views.
+  // Every trained tensor by name: dense parameters and the generators' views (only where these are not sharded).
   std::vector<Hypernetwork::NamedView> named_tensors() const;
   int64_t trained_element_count() const;
 

@@ -3,6 +3,8 @@
 #include <ATen/record_function.h>
 #include <torch/torch.h>
 
+#include <algorithm>
+
 #include "common/errors.h"
 
 namespace hyperx::train {
@@ -33,6 +35,16 @@ ExchangeKind choose_exchange(const Config& config, const ExchangeSizes& sizes, i
   if (sizes.pairs >= ranks && sizes.pairs > 1 && sizes.values_moved(ExchangeKind::kGather) < sizes.values_moved(best))
     best = ExchangeKind::kGather;
   return best;
+}
+
+model::GeneratorShard generator_shard(const ParallelConfig& config, comm::Communicator& communicator) {
+  if (config.generator != "sharded" || communicator.size() == 1) return {};
+  return {communicator.rank(), communicator.size(), [&communicator](const at::Tensor& own) {
+            RECORD_USER_SCOPE("hyperx::exchange");
+            at::Tensor all = torch::empty({communicator.size(), own.size(0), own.size(1)}, own.options());
+            communicator.all_gather(own, all);
+            return all;
+          }};
 }
 
 GradientExchange::GradientExchange(comm::Communicator& communicator, model::Model& model, const Optimizer& optimizer,
@@ -79,22 +91,60 @@ void GradientExchange::gather_factors(const std::vector<int>& owners) {
   gradient.view({gradient.size(0), row}).index_copy_(0, index(order), gathered);
 }
 
+// Every rank's sum of g, the columns of its own rows. With whole pairs a rank (gather) the other ranks' g are zero.
+at::Tensor GradientExchange::scatter_factors() {
+  const model::Hypernetwork& hypernetwork = model_.hyperx()->hypernetwork();
+  const at::Tensor& g = model_.hyperx()->theta_gradient();
+  const int64_t share = hypernetwork.share(), theta = hypernetwork.theta_size(), rows = g.size(0) * g.size(1);
+  const at::Tensor flat = g.view({rows, theta});
+  at::Tensor message = torch::zeros({communicator_.size(), rows, share}, g.options());
+  for (int64_t rank = 0; rank < communicator_.size(); ++rank) {
+    const int64_t begin = std::min(rank * share, theta), count = std::min(share, theta - begin);
+    message[rank].narrow(1, 0, count).copy_(flat.narrow(1, begin, count));
+  }
+  at::Tensor own = torch::empty({g.size(0), g.size(1), share}, g.options());
+  communicator_.reduce_scatter(message, own);
+  return own.narrow(2, 0, hypernetwork.own_rows());
+}
+
+void GradientExchange::sum_over_rows(GeneratorGradient& gradient) {
+  const at::Tensor& ds = gradient.source_gradient;
+  at::Tensor message = torch::cat({ds.reshape({-1}), torch::full({1}, gradient.norm_squared, ds.options())});
+  communicator_.all_reduce(message);
+  gradient.source_gradient = message.narrow(0, 0, ds.numel()).view(ds.sizes());
+  gradient.norm_squared = message[ds.numel()].item<double>();
+}
+
 GeneratorGradient GradientExchange::exchange(std::vector<double>& losses, const std::vector<int>& owners) {
   at::NoGradGuard no_gradient;
-  const bool alone = communicator_.size() == 1;
+  const bool alone = communicator_.size() == 1, generates = model_.hyperx() != nullptr;
+  if (generates && kind_ == ExchangeKind::kDense) return exchange_dense(losses);
+  at::Tensor factors = generates ? model_.hyperx()->theta_gradient() : at::Tensor();
+  const bool sharded = generates && model_.hyperx()->hypernetwork().shard().ranks > 1;
   if (!alone) {
     RECORD_USER_SCOPE("hyperx::exchange");
     sum_small(losses);
-    if (model_.hyperx() != nullptr && kind_ == ExchangeKind::kFactors)
-      communicator_.all_reduce(model_.hyperx()->theta_gradient());
-    if (model_.hyperx() != nullptr && kind_ == ExchangeKind::kGather) gather_factors(owners);
+    if (sharded) {
+      factors = scatter_factors();
+    } else if (generates && kind_ == ExchangeKind::kFactors) {
+      communicator_.all_reduce(factors);
+    } else if (generates) {
+      gather_factors(owners);
+    }
   }
-  if (kind_ == ExchangeKind::kDense && model_.hyperx() != nullptr) return exchange_dense();
-  RECORD_USER_SCOPE("hyperx::generator");
-  return dense_update_ ? optimizer_.dense_gradient() : optimizer_.factored_gradient();
+  if (!generates) return {};
+  GeneratorGradient gradient;
+  {
+    RECORD_USER_SCOPE("hyperx::generator");
+    gradient = dense_update_ ? optimizer_.dense_gradient() : optimizer_.factored_gradient(factors);
+  }
+  if (!sharded) return gradient;
+  RECORD_USER_SCOPE("hyperx::exchange");
+  sum_over_rows(gradient);
+  return gradient;
 }
 
-GeneratorGradient GradientExchange::exchange_dense() {
+GeneratorGradient GradientExchange::exchange_dense(std::vector<double>& losses) {
   GeneratorGradient gradient;
   {
     RECORD_USER_SCOPE("hyperx::generator");
@@ -102,6 +152,7 @@ GeneratorGradient GradientExchange::exchange_dense() {
   }
   if (communicator_.size() == 1) return gradient;
   RECORD_USER_SCOPE("hyperx::exchange");
+  sum_small(losses);
   communicator_.all_reduce(gradient.source_gradient);
   for (auto& group : gradient.dense) {
     communicator_.all_reduce(group.weight);

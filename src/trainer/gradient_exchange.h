@@ -30,6 +30,12 @@ struct ExchangeSizes {
 ExchangeKind choose_exchange(const Config& config, const ExchangeSizes& sizes, int ranks);
 const char* exchange_name(ExchangeKind kind);
 
+// This rank's share of the generators' rows by parallel.generator; theta comes together by an all-gather.
+model::GeneratorShard generator_shard(const ParallelConfig& config, comm::Communicator& communicator);
+
+// Where the generators are sharded, g travels as a reduce-scatter instead: every rank gets the columns of its own rows,
+// and ds and the norm are summed over the ranks.
+//
 // Makes the gradients of one step complete and equal on all ranks. The small tensors go in one bucket, in which the
 // losses travel too; which groups are in it follows from the step's pairs, so that all ranks send the same.
 class GradientExchange {
@@ -48,8 +54,10 @@ class GradientExchange {
 
  private:
   void sum_small(std::vector<double>& losses);
-  GeneratorGradient exchange_dense();
+  GeneratorGradient exchange_dense(std::vector<double>& losses);
   void gather_factors(const std::vector<int>& owners);
+  at::Tensor scatter_factors();
+  void sum_over_rows(GeneratorGradient& gradient);
 
   comm::Communicator& communicator_;
   model::Model& model_;

@@ -10,6 +10,7 @@
 #include "data/corpus.h"
 #include "model/model.h"
 #include "trainer/checkpoint/checkpoint.h"
+#include "trainer/comm/communicator.h"
 #include "trainer/optimizer.h"
 
 // Between a model in memory and the checkpoint on disk.
@@ -39,6 +40,17 @@ struct HostTensors {
 
 // Reads tensors of a checkpoint into `views`, wherever these lie. `load` is Checkpoint::load_model and the like, bound.
 void load_tensors(const NamedViews& views, const std::function<void(const std::vector<TensorTarget>&)>& load);
+
+// Trained tensors and moments, whole by name, also where each rank holds a share of the generators' rows.
+//
+// What rank 0 writes; views of the live tensors where nothing is sharded. Else collective: the rows of all ranks come
+// together in rank 0's memory, and the other ranks get the dense parameters alone.
+NamedViews whole_model(model::Model& model, comm::Communicator& communicator);
+NamedViews whole_moments(model::Model& model, Optimizer& optimizer, comm::Communicator& communicator);
+// `load` fills tensors by name; a sharded rank keeps its rows, and needs room for all of them on the host meanwhile.
+using LoadTensors = std::function<void(const std::vector<TensorTarget>&)>;
+void load_whole_model(model::Model& model, const LoadTensors& load);
+void load_whole_moments(model::Model& model, Optimizer& optimizer, const LoadTensors& load);
 
 // The type that products are computed in: train.precision, where auto is bf16 on devices that multiply it fast.
 at::ScalarType compute_type(const TrainConfig& config, at::Device device);

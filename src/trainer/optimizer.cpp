@@ -37,18 +37,28 @@ Optimizer::Optimizer(model::Model& model, const OptimizerOptions& options) : mod
   generator_v_ = zeros_like(model.hyperx()->hypernetwork().generators());
 }
 
-GeneratorGradient Optimizer::factored_gradient() const {
-  if (model_.hyperx() == nullptr) return {};
-  return {model_.hyperx()->hypernetwork().source_gradient(model_.hyperx()->theta_gradient()), {}};
-}
-
-GeneratorGradient Optimizer::dense_gradient() const {
-  GeneratorGradient gradient = factored_gradient();
-  if (model_.hyperx() == nullptr) return gradient;
+GeneratorGradient Optimizer::factored_gradient(const at::Tensor& g) const {
+  GeneratorGradient gradient;
+  gradient.factors = g;
   const Hypernetwork& hypernetwork = model_.hyperx()->hypernetwork();
   const at::Tensor s = model_.hyperx()->sources().detach();
   for (size_t group = 0; group < hypernetwork.generators().size(); ++group) {
-    const at::Tensor g = hypernetwork.group_gradient(model_.hyperx()->theta_gradient(), group);
+    const model::FactorSums sums =
+        model::factor_sums(hypernetwork.generators()[group].weight, hypernetwork.group_gradient(g, group));
+    gradient.norm_squared += model::factored_norm_squared(sums.gram, s);
+    gradient.source_gradient = group == 0 ? sums.source_gradient : gradient.source_gradient + sums.source_gradient;
+  }
+  return gradient;
+}
+
+GeneratorGradient Optimizer::dense_gradient() const {
+  if (model_.hyperx() == nullptr) return {};
+  const at::Tensor& all = model_.hyperx()->theta_gradient();
+  GeneratorGradient gradient = factored_gradient(all);
+  const Hypernetwork& hypernetwork = model_.hyperx()->hypernetwork();
+  const at::Tensor s = model_.hyperx()->sources().detach();
+  for (size_t group = 0; group < hypernetwork.generators().size(); ++group) {
+    const at::Tensor g = hypernetwork.group_gradient(all, group);
     gradient.dense.push_back({at::mm(g.t(), s), g.sum(0)});
   }
   return gradient;
@@ -58,23 +68,16 @@ double Optimizer::norm_squared(const GeneratorGradient& generator) const {
   double total = 0;
   for (const auto& parameter : model_.parameters().all())
     if (parameter->used) total += sum_of_squares(parameter->gradient);
-  if (model_.hyperx() == nullptr) return total;
-  const Hypernetwork& hypernetwork = model_.hyperx()->hypernetwork();
-  const at::Tensor s = model_.hyperx()->sources().detach();
-  for (size_t group = 0; group < hypernetwork.generators().size(); ++group) {
-    if (generator.dense.empty()) {
-      total += model::factored_norm_squared(hypernetwork.group_gradient(model_.hyperx()->theta_gradient(), group), s);
-    } else {
-      total += sum_of_squares(generator.dense[group].weight) + sum_of_squares(generator.dense[group].bias);
-    }
-  }
+  if (generator.dense.empty()) return total + generator.norm_squared;
+  for (const auto& [weight, bias] : generator.dense) total += sum_of_squares(weight) + sum_of_squares(bias);
   return total;
 }
 
 UpdateReport Optimizer::update(const GeneratorGradient& generator, double rate) {
   if (model_.hyperx() != nullptr) {
     // P and the embeddings: from ds, the same on every rank. The graph is used once a step.
-    model_.hyperx()->sources().backward(generator.source_gradient);
+    const at::Tensor& sources = model_.hyperx()->sources();
+    sources.backward(generator.source_gradient.to(sources.device(), sources.scalar_type()));
   }
   at::NoGradGuard no_gradient;
   UpdateReport report;
@@ -110,8 +113,7 @@ void Optimizer::update_generators(const GeneratorGradient& generator, double rat
     auto& [w_m, c_m] = generator_m_[group];
     auto& [w_v, c_v] = generator_v_[group];
     if (generator.dense.empty()) {
-      model::low_rank_adam_update(w, c, w_m, w_v, c_m, c_v,
-                                  hypernetwork.group_gradient(model_.hyperx()->theta_gradient(), group), s,
+      model::low_rank_adam_update(w, c, w_m, w_v, c_m, c_v, hypernetwork.group_gradient(generator.factors, group), s,
                                   generator_count_, rate, scale, options_.adam);
     } else {
       model::adam_update(w, generator.dense[group].weight, w_m, w_v, generator_count_, rate, scale, options_.adam);
@@ -127,10 +129,6 @@ std::vector<Hypernetwork::NamedView> Optimizer::named_moments() const {
     moments.push_back({"m/" + parameters[i]->name, states_[i].m});
     moments.push_back({"v/" + parameters[i]->name, states_[i].v});
   }
-  if (model_.hyperx() == nullptr) return moments;
-  for (const auto& [prefix, tensors] : {std::pair{"m/", &generator_m_}, {"v/", &generator_v_}})
-    for (const auto& view : model_.hyperx()->hypernetwork().named_views_of(*tensors))
-      moments.push_back({prefix + view.name, view.value});
   return moments;
 }
 

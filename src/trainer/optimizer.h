@@ -11,11 +11,13 @@
 
 namespace hyperx::train {
 
-// The generators' gradient of one step, complete and equal on every rank.
+// The generators' gradient of one step. Complete and equal on every rank but for `factors`, which hold the columns of
+// this rank's rows of W.
 struct GeneratorGradient {
-  at::Tensor source_gradient;  // ds [rows, projected], from W before its update
-  std::vector<model::Hypernetwork::Generator>
-      dense;  // dW, dc a group; empty: by the factors theta_gradient() and sources()
+  at::Tensor source_gradient;                         // ds [rows, projected] fp64, from W before its update
+  double norm_squared = 0;                            // of dW and dc
+  at::Tensor factors;                                 // g [pairs, layers, own rows]
+  std::vector<model::Hypernetwork::Generator> dense;  // dW, dc a group; empty: by the factors and sources()
 };
 
 struct OptimizerOptions {
@@ -35,16 +37,21 @@ class Optimizer {
  public:
   Optimizer(model::Model& model, const OptimizerOptions& options);
 
-  // Forms the gradient by the factors that lie in the model.
-  GeneratorGradient factored_gradient() const;
-  // The same as dense matrices: the oracle, and what `parallel.exchange=dense` sends. Of this rank's share alone.
+  // The gradient by g [pairs, layers, own rows], as far as this rank's rows of W tell: ds and the norm are sums over
+  // rows, so those of all ranks add up.
+  GeneratorGradient factored_gradient(const at::Tensor& g) const;
+  // The same as dense matrices, whose norm is taken in update(): the oracle, and what `parallel.exchange=dense` sends.
+  // Of this rank's share of the batch alone.
   GeneratorGradient dense_gradient() const;
 
   // One update. `generator` is ignored where the method generates nothing.
   UpdateReport update(const GeneratorGradient& generator, double rate);
 
-  // Moments by name ("m/heads.pos.weight"), for checkpoints; views of the live tensors.
+  // Moments of the dense parameters by name ("m/heads.pos.weight"), for checkpoints; views of the live tensors.
   std::vector<model::Hypernetwork::NamedView> named_moments() const;
+  // Those of W and c, laid out as Hypernetwork::generators() are.
+  using Generators = std::vector<model::Hypernetwork::Generator>;
+  Generators& generator_moments(bool second) { return second ? generator_v_ : generator_m_; }
   // Update counts by parameter name, and "hypernetwork" for W and c.
   std::vector<std::pair<std::string, int64_t>> counts() const;
   void set_count(const std::string& name, int64_t count);

@@ -57,8 +57,8 @@ void Trainer::resume(const std::string& folder) {
   const Checkpoint checkpoint = Checkpoint::open(folder);
   const std::vector<std::string> changes =
       check_same_run(ModelInfo::from_json(checkpoint.model_info(), folder), parts_.info, folder);
-  load_tensors(parts_.model.named_tensors(), [&](const auto& targets) { checkpoint.load_model(targets); });
-  load_tensors(optimizer_.named_moments(), [&](const auto& targets) { checkpoint.load_optimizer(targets); });
+  load_whole_model(parts_.model, [&](const auto& targets) { checkpoint.load_model(targets); });
+  load_whole_moments(parts_.model, optimizer_, [&](const auto& targets) { checkpoint.load_optimizer(targets); });
   state_ = TrainingState::from_json(checkpoint.train_state(), folder);
   for (const auto& [name, count] : state_.update_counts) optimizer_.set_count(name, count);
   if (mixture_.cursors(state_.step) != state_.cursors)
@@ -173,11 +173,13 @@ void Trainer::evaluate() {
 
 void Trainer::save() {
   saved_step_ = state_.step;
-  if (!writer_) return;
   const auto section = parts_.watchdog.enter("checkpoint", state_.step);
+  const NamedViews model_views = whole_model(parts_.model, parts_.communicator);
+  const NamedViews moment_views = whole_moments(parts_.model, optimizer_, parts_.communicator);
+  if (!writer_) return;
   state_.cursors = mixture_.cursors(state_.step);
   state_.update_counts = optimizer_.counts();
-  const HostTensors model(parts_.model.named_tensors()), optimizer(optimizer_.named_moments());
+  const HostTensors model(model_views), optimizer(moment_views);
   CheckpointContent content;
   content.step = state_.step;
   content.model = model.refs;

@@ -278,7 +278,8 @@ void GoldenCase::check_gradients() {
   train::Optimizer optimizer(*model_, {});
   const train::GeneratorGradient generator = optimizer.dense_gradient();
   if (model_->hyperx() != nullptr) {
-    model_->hyperx()->sources().backward(generator.source_gradient);
+    const at::Tensor& sources = model_->hyperx()->sources();
+    sources.backward(generator.source_gradient.to(sources.scalar_type()));
     check_adapters(generator);
     for (const auto& view : model_->hyperx()->hypernetwork().named_views_of(generator.dense))
       gradients_[view.name] = view.value;
@@ -372,7 +373,9 @@ void GoldenCase::check_steps() {
     const at::Tensor loss = model_->loss(input.labelled, {});
     loss.backward();
     rates[step] = train::learning_rate(train, step, steps);
-    norms[step] = optimizer.update(optimizer.factored_gradient(), rates[step].item<double>()).gradient_norm;
+    norms[step] =
+        optimizer.update(optimizer.factored_gradient(model.hyperx()->theta_gradient()), rates[step].item<double>())
+            .gradient_norm;
     losses[step] = loss.item<double>();
     for (size_t i = 0; i < trainable.size(); ++i) {
       const std::string name = our_name(trainable[i]);

@@ -36,10 +36,36 @@ TEST_P(GeneratorTest, GeneratesThetaFromSources) {
 
 TEST_P(GeneratorTest, FactoredNormIsTheDenseOne) {
   const double expected = std::pow(dense().norm().item<double>(), 2) + std::pow(g_.sum(0).norm().item<double>(), 2);
-  EXPECT_NEAR(factored_norm_squared(g_, s_), expected, tolerance_ * expected);
+  EXPECT_NEAR(factored_norm_squared(factor_sums(w_, g_).gram, s_), expected, tolerance_ * expected);
 }
 
-TEST_P(GeneratorTest, SourceGradientReadsW) { expect_near(source_gradient(w_, g_), torch::mm(g_, w_)); }
+TEST_P(GeneratorTest, SourceGradientReadsW) {
+  expect_near(factor_sums(w_, g_).source_gradient, torch::mm(g_, w_).to(at::kDouble));
+}
+
+// Whole tiles and not, widths with and without padding; parts of the rows add up; any number of threads, same bits.
+TEST_P(GeneratorTest, SumsOfAllSizes) {
+  for (const auto& [theta, projected, rows] : {std::tuple{1, 1, 1}, {64, 32, 12}, {5000, 33, 13}, {9000, 192, 24}}) {
+    const at::Tensor w = torch::randn({theta, projected}, GetParam()), g = torch::randn({rows, theta}, GetParam());
+    const FactorSums sums = factor_sums(w, g);
+    const at::Tensor wide_w = w.to(at::kDouble), wide_g = g.to(at::kDouble);
+    const double size = std::sqrt(static_cast<double>(theta));  // of a sum of so many products of unit size
+    const at::Tensor ds = torch::mm(wide_g, wide_w), gram = torch::mm(wide_g, wide_g.t());
+    EXPECT_LT((sums.source_gradient - ds).abs().max().item<double>(), tolerance_ * size) << theta;
+    EXPECT_LT((sums.gram - gram).abs().max().item<double>(), 1e-12 * (1 + gram.abs().max().item<double>())) << theta;
+    const int64_t half = theta / 2;
+    if (half > 0) {
+      const FactorSums first = factor_sums(w.narrow(0, 0, half), g.narrow(1, 0, half));
+      const FactorSums last = factor_sums(w.narrow(0, half, theta - half), g.narrow(1, half, theta - half));
+      EXPECT_LT((first.source_gradient + last.source_gradient - ds).abs().max().item<double>(), tolerance_ * size);
+    }
+    const int threads = at::get_num_threads();
+    at::set_num_threads(threads == 1 ? 3 : 1);
+    const FactorSums again = factor_sums(w, g);
+    at::set_num_threads(threads);
+    EXPECT_TRUE(torch::equal(again.source_gradient, sums.source_gradient) && torch::equal(again.gram, sums.gram));
+  }
+}
 
 // The update from factors is Adam with the dense gradient: several steps, clip and decay on.
 TEST_P(GeneratorTest, LowRankUpdateIsTheDenseUpdate) {

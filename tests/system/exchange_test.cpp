@@ -17,6 +17,8 @@ constexpr double kLargest = 4.5e-6, kRootMeanSquare = 1.5e-8;
 const Options kFactors = {{"parallel.exchange", "factors"}};
 const Options kGather = {{"parallel.exchange", "gather"}};
 const Options kDense = {{"parallel.exchange", "dense"}};
+const Options kSharded = {{"parallel.generator", "sharded"}};
+const Options kShardedGather = {{"parallel.exchange", "gather"}, {"parallel.generator", "sharded"}};
 const Options kDenseUpdate = {{"train.generator_gradient", "dense"}};
 
 class ExchangeTest : public SystemTest {
@@ -56,7 +58,8 @@ class ExchangeTest : public SystemTest {
 };
 
 TEST_F(ExchangeTest, OnePairAStepClipped) {
-  expect_same({{"train.clip_norm", "0.1"}}, {{2, kDense}, {0, kDenseUpdate}, {3, kFactors}});
+  expect_same({{"train.clip_norm", "0.1"}},
+              {{2, kDense}, {0, kDenseUpdate}, {3, kFactors}, {2, kSharded}, {3, kSharded}});
   EXPECT_TRUE(every_norm_above(0.1)) << "the clip was not active";
 }
 
@@ -66,7 +69,7 @@ TEST_F(ExchangeTest, OnePairAStepNotClipped) {
 
 TEST_F(ExchangeTest, ThreePairsAStepClipped) {
   expect_same({{"train.clip_norm", "0.1"}, {"train.pairs_per_step", "3"}},
-              {{2, kGather}, {3, kGather}, {2, kDense}, {0, kDenseUpdate}});
+              {{2, kGather}, {3, kGather}, {2, kDense}, {0, kDenseUpdate}, {2, kSharded}, {3, kShardedGather}});
   EXPECT_TRUE(every_norm_above(0.1)) << "the clip was not active";
 }
 
@@ -76,7 +79,7 @@ TEST_F(ExchangeTest, ThreePairsAStepNotClipped) {
 
 TEST_F(ExchangeTest, AHypernetworkALayer) {
   expect_same({{"train.clip_norm", "0.1"}, {"train.pairs_per_step", "3"}, {"model.layer_dim", "0"}},
-              {{2, kGather}, {2, kDense}, {0, kDenseUpdate}});
+              {{2, kGather}, {2, kDense}, {0, kDenseUpdate}, {3, kSharded}});
 }
 
 TEST_F(ExchangeTest, NoProjection) {
@@ -120,6 +123,45 @@ TEST_F(ExchangeTest, BytesSentAreThoseOfTheFactors) {
     }
     EXPECT_GE(tasks_seen.size(), 2U);
   }
+}
+
+// Sharded: g by a reduce-scatter, theta by an all-gather, both cut into equal shares of the rows, and ds with the norm
+// in fp64.
+TEST_F(ExchangeTest, BytesSentWhereTheGeneratorIsSharded) {
+  constexpr int64_t kRanks = 3, kHidden = 32, kAdapter = 8, kLayers = 2, kProjected = 192;
+  constexpr int64_t kShare = (2 * kHidden * kAdapter + kHidden + kAdapter + kRanks - 1) / kRanks;
+  const Options options{{"train.steps", "4"}, {"train.pairs", "pos:en"}};
+  Options sharded = options;
+  sharded.insert(kSharded.begin(), kSharded.end());
+  train(kRanks, "whole", options);
+  train(kRanks, "sharded", sharded);
+  const int64_t g = 2 * 4 * kLayers * (2 * kHidden * kAdapter + kHidden + kAdapter) * (kRanks - 1) / kRanks;
+  const int64_t own = 2 * 4 * (kRanks - 1) * kLayers * kShare;
+  const int64_t sums = 2 * 8 * (kLayers * kProjected + 1) * (kRanks - 1) / kRanks;
+  const auto whole_steps = steps("whole"), sharded_steps = steps("sharded");
+  for (size_t i = 0; i < whole_steps.size(); ++i)
+    EXPECT_EQ(sharded_steps[i].at("bytes_sent").get<int64_t>() - own - sums,
+              whole_steps[i].at("bytes_sent").get<int64_t>() - g);
+}
+
+// A checkpoint is the same whoever held the rows: any number of ranks goes on with it.
+TEST_F(ExchangeTest, ShardedRunsGoOnWithOtherRanks) {
+  const Options common{
+      {"train.learning_rate", std::to_string(kRate)}, {"checkpoint.every", "10"}, {"checkpoint.keep_last", "9"}};
+  Options whole = common, half = common, rest = common;
+  whole["train.steps"] = rest["train.steps"] = std::to_string(kSteps);
+  half["train.steps"] = std::to_string(kSteps / 2);
+  half["train.schedule"] = rest["train.schedule"] = whole["train.schedule"] = "constant";
+  half.insert(kSharded.begin(), kSharded.end());
+  rest.insert(kSharded.begin(), kSharded.end());
+  train(2, "expected", whole);
+  train(3, "sharded", half);
+  train(2, "sharded", rest, {"--resume", "auto"});
+  const Difference found = difference(tensors("expected", kSteps), tensors("sharded", kSteps));
+  EXPECT_LT(found.largest, kLargest) << found.where;
+  EXPECT_LT(found.root_mean_square, kRootMeanSquare);
+  const Difference moved = difference(tensors("sharded", kSteps / 2), tensors("sharded", kSteps));
+  EXPECT_GT(moved.largest, kRate);
 }
 
 TEST_F(ExchangeTest, OneRankSendsNothing) {

@@ -24,8 +24,7 @@ void require(const std::string& value, const char* key, const char* what) {
 void take_initial_weights(const std::string& from, model::Model& model) {
   const train::Checkpoint checkpoint = train::Checkpoint::open(train::resolve_checkpoint(from));
   train::LoadReport report;
-  train::load_tensors(model.named_tensors(),
-                      [&](const auto& targets) { report = checkpoint.load_model_partly(targets); });
+  train::load_whole_model(model, [&](const auto& targets) { report = checkpoint.load_model_partly(targets); });
   log::info("weights of {} taken", checkpoint.folder());
   for (const std::string& name : report.missing) log::warning("{} has no {}: it starts fresh", from, name);
   for (const std::string& name : report.unused) log::warning("{} of {} is not used", name, from);
@@ -76,8 +75,9 @@ int train_in(const CommandLine& line, comm::MpiSession& session, comm::Communica
     return std::string();
   });
   train::ModelInfo info = describe_model(config, corpus, pairs, encoder);
-  model::Model model(encoder, {config.model, info.tasks, info.languages, config.train.seed,
-                               train::compute_type(config.train, device), device});
+  model::Model model(
+      encoder, {config.model, info.tasks, info.languages, config.train.seed, train::compute_type(config.train, device),
+                device, train::generator_shard(config.parallel, communicator)});
   const std::optional<std::string> resume_from = find_resume_point(run, communicator);
   if (!resume_from && !config.train.init_from.empty()) take_initial_weights(config.train.init_from, model);
   train::Trainer trainer(

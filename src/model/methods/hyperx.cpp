@@ -4,6 +4,7 @@
 
 #include "common/errors.h"
 #include "model/encoder.h"
+#include "model/ops/activation.h"
 
 namespace hyperx::model {
 namespace {
@@ -14,14 +15,14 @@ constexpr double kAdapterNormEpsilon = 1e-5;  // the release's, not the encoder'
 
 HyperX::HyperX(const ModelConfig& config, int64_t hidden, int64_t layers, const std::vector<std::string>& tasks,
                const std::vector<std::string>& languages, uint64_t seed, at::ScalarType master, at::ScalarType compute,
-               at::Device device, ParameterSet& parameters)
+               at::Device device, GeneratorShard shard, ParameterSet& parameters)
     : config_(config),
       position_(config.adapter_position == "after-layer" ? Position::kAfterLayer : Position::kFeedForwardOutput),
       compute_(compute),
-      hypernetwork_(config, hidden, layers, tasks, languages, seed, master, device, parameters) {
+      hypernetwork_(config, hidden, layers, tasks, languages, seed, master, device, std::move(shard), parameters) {
   const at::TensorOptions options = at::TensorOptions().dtype(master).device(device);
   const bool shared = hypernetwork_.has_layer_embedding();
-  const auto add_plain = [&](const std::string& setting, const std::string& name, std::vector<NormParameters>& into) {
+  const auto add_plain = [&](const std::string& setting, const std::string& name, std::vector<PlainNorm>& into) {
     if (setting != "plain") return;
     for (int64_t i = 0; i < (shared ? 1 : layers); ++i) {
       const std::string prefix = "hypernetwork." + (shared ? "" : std::to_string(i) + ".") + name;
@@ -69,8 +70,8 @@ at::Tensor HyperX::norm(const at::Tensor& z, const std::string& setting, const c
                         const std::vector<at::Tensor>& leaves) const {
   if (setting == "none") return z;
   if (setting == "plain") {
-    const std::vector<NormParameters>& norms = std::string(name) == "norm_before" ? plain_before_ : plain_after_;
-    const NormParameters& parameters = norms[norms.size() == 1 ? 0 : static_cast<size_t>(layer)];
+    const std::vector<PlainNorm>& norms = std::string(name) == "norm_before" ? plain_before_ : plain_after_;
+    const PlainNorm& parameters = norms[norms.size() == 1 ? 0 : static_cast<size_t>(layer)];
     return layer_norm(z, parameters.weight, parameters.bias, kAdapterNormEpsilon);
   }
   const auto& parts = hypernetwork_.parts();
@@ -80,13 +81,16 @@ at::Tensor HyperX::norm(const at::Tensor& z, const std::string& setting, const c
   HYPERX_CHECK(false, "a conditional norm without generated parameters");
 }
 
-at::Tensor HyperX::adapter(int64_t layer, int64_t pair, const at::Tensor& z) {
+Method::AdapterOutput HyperX::adapter(int64_t layer, int64_t pair, const at::Tensor& z) {
   const std::vector<at::Tensor>& leaves = leaves_.at(static_cast<size_t>(pair * hypernetwork_.layers() + layer));
   const at::Tensor before = norm(z, config_.adapter_norm_before, "norm_before", layer, leaves);
-  const at::Tensor down = torch::linear(before, leaves[0].to(compute_), leaves[1].to(compute_));
-  const at::Tensor active = config_.adapter_activation == "gelu" ? torch::gelu(down) : torch::relu(down);
-  const at::Tensor up = torch::linear(active, leaves[2].to(compute_), leaves[3].to(compute_));
-  return norm(up, config_.adapter_norm_after, "norm_after", layer, leaves) + z;
+  const at::Tensor down = torch::linear(before, leaves[0].to(compute_));
+  const Activation activation = config_.adapter_activation == "gelu" ? Activation::kGelu : Activation::kRelu;
+  const at::Tensor up =
+      torch::linear(biased_activation(down, leaves[1].to(compute_), activation), leaves[2].to(compute_));
+  const at::Tensor bias = leaves[3].to(compute_);
+  if (config_.adapter_norm_after == "none") return {up, bias};
+  return {norm(up + bias, config_.adapter_norm_after, "norm_after", layer, leaves), {}};
 }
 
 }  // namespace hyperx::model

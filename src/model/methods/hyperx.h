@@ -15,10 +15,10 @@ class HyperX final : public Method {
  public:
   HyperX(const ModelConfig& config, int64_t hidden, int64_t layers, const std::vector<std::string>& tasks,
          const std::vector<std::string>& languages, uint64_t seed, at::ScalarType master, at::ScalarType compute,
-         at::Device device, ParameterSet& parameters);
+         at::Device device, GeneratorShard shard, ParameterSet& parameters);
 
   void begin_step(const std::vector<data::Pair>& pairs, bool training) override;
-  at::Tensor adapter(int64_t layer, int64_t pair, const at::Tensor& z) override;
+  AdapterOutput adapter(int64_t layer, int64_t pair, const at::Tensor& z) override;
   bool has_adapter() const override { return true; }
   Position adapter_position() const override { return position_; }
 
@@ -31,7 +31,7 @@ class HyperX final : public Method {
   at::Tensor& theta_gradient() { return theta_gradient_; }
 
  private:
-  struct NormParameters {
+  struct PlainNorm {
     at::Tensor weight, bias;
   };
   void make_leaves(int64_t pairs);
@@ -42,7 +42,7 @@ class HyperX final : public Method {
   Position position_;
   at::ScalarType compute_;
   Hypernetwork hypernetwork_;
-  std::vector<NormParameters> plain_before_, plain_after_;  // one, or one a layer; empty unless plain
+  std::vector<PlainNorm> plain_before_, plain_after_;  // one, or one a layer; empty unless plain
   at::Tensor sources_, theta_, theta_gradient_;
   std::vector<std::vector<at::Tensor>>
       leaves_;  // [pair * layers + layer][part]: views of theta, gradients bound to theta_gradient_

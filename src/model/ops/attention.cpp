@@ -5,7 +5,6 @@
 #include <torch/torch.h>
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <vector>
 
@@ -13,6 +12,7 @@
 #include "model/ops/attention_on_device.h"
 #include "model/ops/philox_lanes.h"
 #include "model/ops/small_gemm.h"
+#include "model/ops/vector_math.h"
 
 namespace hyperx::model {
 namespace {
@@ -42,22 +42,6 @@ HYPERX_INLINE void dropout_row_mask(const Head<T>& head, int64_t row, T* mask) {
   }
 }
 
-// exp(x) for x <= 0 to within 2 units in the last place, as plain arithmetic that vectorises; libm's in fp64.
-HYPERX_INLINE double exp_of(double x) { return std::exp(x); }
-HYPERX_INLINE float exp_of(float x) {
-  const float clamped = std::max(x, -87.0F);
-  const float rounded = std::nearbyint(clamped * 1.44269504F);  // x = k ln 2 + r, |r| <= ln 2 / 2
-  const float r = (clamped - rounded * 0.693359375F) + rounded * 2.12194440e-4F;
-  float p = 1.9875691500e-4F;
-  p = p * r + 1.3981999507e-3F;
-  p = p * r + 8.3334519073e-3F;
-  p = p * r + 4.1665795894e-2F;
-  p = p * r + 1.6666665459e-1F;
-  p = p * r + 5.0000001201e-1F;
-  p = p * r * r + r + 1.0F;
-  return p * std::bit_cast<float>((static_cast<int32_t>(rounded) + 127) << 23);
-}
-
 // Values of scratch that a head needs.
 constexpr int64_t scratch_values(int64_t length, int64_t dim) {
   return 2 * std::max(dim * padded_columns(length), length * padded_columns(dim)) + 2 * length * padded_columns(length);
@@ -77,9 +61,11 @@ HYPERX_INLINE void forward_head(const Head<T>& h, T* scratch) {
   for (int64_t i = 0; i < n; ++i) {
     T* HYPERX_RESTRICT const p = h.probabilities + i * n;
     T largest = p[0];
+#pragma omp simd reduction(max : largest)
     for (int64_t j = 1; j < n; ++j) largest = std::max(largest, p[j]);
     for (int64_t j = 0; j < n; ++j) p[j] = exp_of((p[j] - largest) * factor);
     T sum = T(0);
+#pragma omp simd reduction(+ : sum)
     for (int64_t j = 0; j < n; ++j) sum += p[j];
     const T inverse = T(1) / sum;
     for (int64_t j = 0; j < n; ++j) p[j] *= inverse;
@@ -115,6 +101,7 @@ HYPERX_INLINE void backward_head(const Head<T>& h, T* scratch) {
       for (int64_t j = 0; j < n; ++j) w[j] = p[j];
     }
     T inner = T(0);
+#pragma omp simd reduction(+ : inner)
     for (int64_t j = 0; j < n; ++j) inner += d[j] * p[j];
     for (int64_t j = 0; j < n; ++j) d[j] = p[j] * (d[j] - inner) * factor;
   }

@@ -14,20 +14,20 @@ namespace {
 
 constexpr int64_t kChunk = 8 * kPhiloxLanes;  // features of one call of the generator
 
-// One row: out = x * mask (+ residual). Type C computes, T is stored.
+// One row: out = (x + bias) * mask. Type C computes, T is stored.
 template <class T, class C>
-HYPERX_INLINE void dropout_row(const T* HYPERX_RESTRICT x, const T* HYPERX_RESTRICT residual, T* HYPERX_RESTRICT out,
+HYPERX_INLINE void dropout_row(const T* HYPERX_RESTRICT x, const T* HYPERX_RESTRICT bias, T* HYPERX_RESTRICT out,
                                int64_t width, uint32_t position, uint64_t slot, PhiloxKey key, uint32_t threshold,
                                C scale) {
   C mask[kChunk];
   for (int64_t begin = 0; begin < width; begin += kChunk) {
     const int count = static_cast<int>(std::min(kChunk, width - begin));
     keep_mask<C>(static_cast<uint32_t>(begin / 8), position, slot, key, threshold, scale, count, mask);
-    if (residual == nullptr) {
+    if (bias == nullptr) {
       for (int i = 0; i < count; ++i) out[begin + i] = static_cast<T>(static_cast<C>(x[begin + i]) * mask[i]);
     } else {
       for (int i = 0; i < count; ++i)
-        out[begin + i] = static_cast<T>(static_cast<C>(x[begin + i]) * mask[i] + static_cast<C>(residual[begin + i]));
+        out[begin + i] = static_cast<T>((static_cast<C>(x[begin + i]) + static_cast<C>(bias[begin + i])) * mask[i]);
     }
   }
 }
@@ -41,28 +41,28 @@ struct RowRange {
 };
 
 template <class T, class C>
-HYPERX_INLINE void dropout_rows(const RowRange& range, const T* x, const T* residual, T* out) {
+HYPERX_INLINE void dropout_rows(const RowRange& range, const T* x, const T* bias, T* out) {
   for (int64_t row = range.begin; row < range.end; ++row)
-    dropout_row<T, C>(x + row * range.width, residual == nullptr ? nullptr : residual + row * range.width,
-                      out + row * range.width, range.width, static_cast<uint32_t>(range.positions[row]),
-                      static_cast<uint64_t>(range.slots[row]), range.key, range.threshold, static_cast<C>(range.scale));
+    dropout_row<T, C>(x + row * range.width, bias, out + row * range.width, range.width,
+                      static_cast<uint32_t>(range.positions[row]), static_cast<uint64_t>(range.slots[row]), range.key,
+                      range.threshold, static_cast<C>(range.scale));
 }
 
-HYPERX_MULTIVERSION void rows_of(const RowRange& range, const float* x, const float* residual, float* out) {
-  dropout_rows<float, float>(range, x, residual, out);
+HYPERX_MULTIVERSION void rows_of(const RowRange& range, const float* x, const float* bias, float* out) {
+  dropout_rows<float, float>(range, x, bias, out);
 }
-HYPERX_MULTIVERSION void rows_of(const RowRange& range, const double* x, const double* residual, double* out) {
-  dropout_rows<double, double>(range, x, residual, out);
+HYPERX_MULTIVERSION void rows_of(const RowRange& range, const double* x, const double* bias, double* out) {
+  dropout_rows<double, double>(range, x, bias, out);
 }
-HYPERX_MULTIVERSION void rows_of(const RowRange& range, const c10::BFloat16* x, const c10::BFloat16* residual,
+HYPERX_MULTIVERSION void rows_of(const RowRange& range, const c10::BFloat16* x, const c10::BFloat16* bias,
                                  c10::BFloat16* out) {
-  dropout_rows<c10::BFloat16, float>(range, x, residual, out);
+  dropout_rows<c10::BFloat16, float>(range, x, bias, out);
 }
 
 template <class T>
-void dropout_cpu(const at::Tensor& x, const at::Tensor& residual, const RowKeys& rows, double probability,
-                 PhiloxKey key, at::Tensor& out) {
-  const T* const residual_data = residual.defined() ? residual.const_data_ptr<T>() : nullptr;
+void dropout_cpu(const at::Tensor& x, const at::Tensor& bias, const RowKeys& rows, double probability, PhiloxKey key,
+                 at::Tensor& out) {
+  const T* const bias_data = bias.defined() ? bias.const_data_ptr<T>() : nullptr;
   const T* const x_data = x.const_data_ptr<T>();
   T* const out_data = out.data_ptr<T>();
   const int64_t* const slots = rows.slots.const_data_ptr<int64_t>();
@@ -70,20 +70,18 @@ void dropout_cpu(const at::Tensor& x, const at::Tensor& residual, const RowKeys&
   at::parallel_for(0, x.size(0), 8, [&](int64_t begin, int64_t end) {
     rows_of(RowRange{begin, end, x.size(1), slots, positions, key, dropout_threshold(probability),
                      dropout_scale(probability)},
-            x_data, residual_data, out_data);
+            x_data, bias_data, out_data);
   });
 }
 
-// mask(x) * scale (+ residual), without autograd.
-at::Tensor apply_mask(const at::Tensor& x, const at::Tensor& residual, const RowKeys& rows, double probability,
+// Without autograd.
+at::Tensor apply_mask(const at::Tensor& x, const at::Tensor& bias, const RowKeys& rows, double probability,
                       PhiloxKey key) {
   HYPERX_CHECK(x.dim() == 2 && rows.slots.numel() == x.size(0), "dropout takes [rows, width] and a key a row");
-  if (!x.is_cpu()) {
-    const at::Tensor kept = x * keyed_dropout_mask(rows, x.size(1), probability, key, x.options());
-    return residual.defined() ? kept + residual : kept;
-  }
+  if (!x.is_cpu())
+    return (bias.defined() ? x + bias : x) * keyed_dropout_mask(rows, x.size(1), probability, key, x.options());
   const at::Tensor input = x.contiguous();
-  const at::Tensor added = residual.defined() ? residual.contiguous() : residual;
+  const at::Tensor added = bias.defined() ? bias.contiguous() : bias;
   at::Tensor out = at::empty_like(input);
   switch (x.scalar_type()) {
     case at::kFloat:
@@ -103,14 +101,14 @@ at::Tensor apply_mask(const at::Tensor& x, const at::Tensor& residual, const Row
 
 class KeyedDropout : public torch::autograd::Function<KeyedDropout> {
  public:
-  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x, const at::Tensor& residual,
-                            bool has_residual, const at::Tensor& slots, const at::Tensor& positions, double probability,
-                            int64_t key) {
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x,
+                            const std::optional<at::Tensor>& bias, const at::Tensor& slots, const at::Tensor& positions,
+                            double probability, int64_t key) {
     context->save_for_backward({slots, positions});
     context->saved_data["probability"] = probability;
     context->saved_data["key"] = key;
-    context->saved_data["residual"] = has_residual;
-    return apply_mask(x, has_residual ? residual : at::Tensor(), {slots, positions}, probability,
+    context->saved_data["bias"] = bias.has_value() && bias->requires_grad();
+    return apply_mask(x, bias.value_or(at::Tensor()), {slots, positions}, probability,
                       philox_key(static_cast<uint64_t>(key)));
   }
 
@@ -120,8 +118,7 @@ class KeyedDropout : public torch::autograd::Function<KeyedDropout> {
     const at::Tensor gradient =
         apply_mask(gradients[0], {}, {saved[0], saved[1]}, context->saved_data["probability"].toDouble(),
                    philox_key(static_cast<uint64_t>(context->saved_data["key"].toInt())));
-    const bool residual = context->saved_data["residual"].toBool();
-    return {gradient, residual ? gradients[0] : at::Tensor(), {}, {}, {}, {}, {}};
+    return {gradient, context->saved_data["bias"].toBool() ? gradient.sum(0) : at::Tensor(), {}, {}, {}, {}};
   }
 };
 
@@ -149,10 +146,9 @@ uint32_t dropout_threshold(double probability) { return static_cast<uint32_t>(st
 
 double dropout_scale(double probability) { return 65536.0 / (65536.0 - dropout_threshold(probability)); }
 
-at::Tensor keyed_dropout(const at::Tensor& x, const at::Tensor& residual, const RowKeys& rows, double probability,
+at::Tensor keyed_dropout(const at::Tensor& x, const at::Tensor& bias, const RowKeys& rows, double probability,
                          PhiloxKey key) {
-  // A function's inputs must all be defined: x stands in for a residual that is not there, and is not read.
-  return KeyedDropout::apply(x, residual.defined() ? residual : x.detach(), residual.defined(), rows.slots,
+  return KeyedDropout::apply(x, bias.defined() ? std::optional<at::Tensor>(bias) : std::nullopt, rows.slots,
                              rows.positions, probability, static_cast<int64_t>(key_bits(key)));
 }
 

@@ -36,10 +36,10 @@ struct RowKeys {
   at::Tensor positions;
 };
 
-// x * mask * scale (+ residual). x, residual [rows, width] of one type; residual may be undefined. Differentiable in
-// both; the mask is drawn again in the backward pass, not stored. Bits of feature f: word (f / 2) % 4, half f % 2, of
-// philox({f / 8, position, slot low, slot high}, key).
-at::Tensor keyed_dropout(const at::Tensor& x, const at::Tensor& residual, const RowKeys& rows, double probability,
+// (x + bias) * mask * scale. x [rows, width], bias [width] of its type or undefined. Differentiable in both; the mask
+// is drawn again in the backward pass, not stored. Bits of feature f: word (f / 2) % 4, half f % 2, of philox({f / 8,
+// position, slot low, slot high}, key).
+at::Tensor keyed_dropout(const at::Tensor& x, const at::Tensor& bias, const RowKeys& rows, double probability,
                          PhiloxKey key);
 
 // The mask written with LibTorch's own operations: what runs on CUDA, and the check of the kernel. [rows, width] of 0

@@ -3,11 +3,13 @@
 #include <ATen/Parallel.h>
 #include <torch/torch.h>
 
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
 #include "common/errors.h"
 #include "model/ops/multiversion.h"
+#include "model/ops/small_gemm.h"
 
 namespace hyperx::model {
 namespace {
@@ -116,18 +118,98 @@ void adam_by_operations(at::Tensor& p, const at::Tensor& gradient, at::Tensor& m
   p.addcdiv_(m, v.sqrt().add_(f.epsilon), -f.step_size).mul_(f.decay);
 }
 
+// Rows of W that are worked on while they lie in the cache, and that a stretch of work has.
+constexpr int64_t kTileRows = 64;
+constexpr int64_t kStretchRows = 64 * kTileRows;
+
+template <class T>
+struct SumsTask {
+  const T *w, *g;
+  int64_t theta, rows, projected, g_stride;
+  int64_t sum_count() const { return rows * (projected + rows); }
+};
+
+// Adds what rows [begin, end) of W give to `sums`: [rows, projected] and [rows, rows]. `scratch` holds a tile of W with
+// padded columns, its product, and the tile of g in fp64.
+template <class T>
+HYPERX_INLINE void sum_rows(const SumsTask<T>& t, int64_t begin, int64_t end, double* HYPERX_RESTRICT sums, T* packed,
+                            T* product, double* wide) {
+  const int64_t width = padded_columns(t.projected);
+  double* const gram = sums + t.rows * t.projected;
+  for (int64_t tile = begin; tile < end; tile += kTileRows) {
+    const int64_t depth = std::min(kTileRows, end - tile);
+    pack(t.w + tile * t.projected, depth, t.projected, t.projected, packed);  // in the order of memory: it streams
+    small_gemm(t.rows, t.projected, depth, t.g + tile, t.g_stride, int64_t{1}, packed, width, product, t.projected);
+    for (int64_t i = 0; i < t.rows * t.projected; ++i) sums[i] += static_cast<double>(product[i]);
+    for (int64_t r = 0; r < t.rows; ++r)
+      for (int64_t k = 0; k < depth; ++k) wide[r * kTileRows + k] = static_cast<double>(t.g[r * t.g_stride + tile + k]);
+    for (int64_t r = 0; r < t.rows; ++r)
+      for (int64_t q = 0; q <= r; ++q) {
+        const double *const a = wide + r * kTileRows, *const b = wide + q * kTileRows;
+        double sum = 0;
+#pragma omp simd reduction(+ : sum)
+        for (int64_t k = 0; k < depth; ++k) sum += a[k] * b[k];
+        gram[r * t.rows + q] += sum;
+      }
+  }
+}
+
+HYPERX_MULTIVERSION void run_sums(const SumsTask<float>& task, int64_t begin, int64_t end, double* sums, float* packed,
+                                  float* product, double* wide) {
+  sum_rows(task, begin, end, sums, packed, product, wide);
+}
+HYPERX_MULTIVERSION void run_sums(const SumsTask<double>& task, int64_t begin, int64_t end, double* sums,
+                                  double* packed, double* product, double* wide) {
+  sum_rows(task, begin, end, sums, packed, product, wide);
+}
+
+template <class T>
+FactorSums factor_sums_cpu(const at::Tensor& w, const at::Tensor& g) {
+  const SumsTask<T> task{w.const_data_ptr<T>(), g.const_data_ptr<T>(), w.size(0), g.size(0), w.size(1), g.stride(0)};
+  const int64_t stretches = (task.theta + kStretchRows - 1) / kStretchRows, count = task.sum_count();
+  std::vector<double> partial(static_cast<size_t>(stretches * count), 0.0);
+  at::parallel_for(0, stretches, 1, [&](int64_t begin, int64_t end) {
+    std::vector<T> packed(static_cast<size_t>(kTileRows * padded_columns(task.projected)));
+    std::vector<T> product(static_cast<size_t>(task.rows * task.projected));
+    std::vector<double> wide(static_cast<size_t>(task.rows * kTileRows));
+    for (int64_t i = begin; i < end; ++i)
+      run_sums(task, i * kStretchRows, std::min(task.theta, (i + 1) * kStretchRows), partial.data() + i * count,
+               packed.data(), product.data(), wide.data());
+  });
+  const at::TensorOptions options = at::TensorOptions().dtype(at::kDouble);
+  FactorSums sums{at::zeros({task.rows, task.projected}, options), at::zeros({task.rows, task.rows}, options)};
+  double* const ds = sums.source_gradient.data_ptr<double>();
+  double* const gram = sums.gram.data_ptr<double>();
+  for (int64_t i = 0; i < stretches; ++i) {
+    const double* const part = partial.data() + i * count;
+    for (int64_t j = 0; j < task.rows * task.projected; ++j) ds[j] += part[j];
+    for (int64_t j = 0; j < task.rows * task.rows; ++j) gram[j] += part[task.rows * task.projected + j];
+  }
+  for (int64_t r = 0; r < task.rows; ++r)
+    for (int64_t q = 0; q < r; ++q) gram[q * task.rows + r] = gram[r * task.rows + q];
+  return sums;
+}
+
 }  // namespace
 
 void generate(const at::Tensor& w, const at::Tensor& c, const at::Tensor& s, at::Tensor theta) {
-  theta.copy_(at::addmm(c, s, w.t()));
+  if (theta.is_contiguous()) {
+    at::addmm_out(theta, c, s, w.t());
+  } else {
+    theta.copy_(at::addmm(c, s, w.t()));
+  }
 }
 
-at::Tensor source_gradient(const at::Tensor& w, const at::Tensor& g) { return at::mm(g, w); }
+FactorSums factor_sums(const at::Tensor& w, const at::Tensor& g) {
+  if (w.is_cpu() && g.stride(1) == 1)
+    return w.scalar_type() == at::kDouble ? factor_sums_cpu<double>(w, g) : factor_sums_cpu<float>(w, g);
+  const at::Tensor wide = g.to(at::kDouble);
+  return {at::mm(g, w).to(at::kDouble), at::mm(wide, wide.t())};
+}
 
-double factored_norm_squared(const at::Tensor& g, const at::Tensor& s) {
-  const at::Tensor wide_g = g.to(at::kDouble), wide_s = s.to(at::kDouble);
-  const at::Tensor gram = at::mm(wide_g, wide_g.t());
-  return (gram * (at::mm(wide_s, wide_s.t()) + 1.0)).sum().item<double>();
+double factored_norm_squared(const at::Tensor& gram, const at::Tensor& s) {
+  const at::Tensor wide = s.to(at::kDouble);
+  return (gram * (at::mm(wide, wide.t()) + 1.0)).sum().item<double>();
 }
 
 void adam_update(at::Tensor p, const at::Tensor& gradient, at::Tensor m, at::Tensor v, int64_t step, double rate,

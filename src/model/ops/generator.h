@@ -12,11 +12,16 @@ namespace hyperx::model {
 // theta_r = W s_r + c.
 void generate(const at::Tensor& w, const at::Tensor& c, const at::Tensor& s, at::Tensor theta);
 
-// ds_r = Wᵀ g_r: the gradient by the sources, from the W before its update. [rows, projected]
-at::Tensor source_gradient(const at::Tensor& w, const at::Tensor& g);
+// What the rest of the step needs of W and g, in one pass over both and before W's update. In fp64; on the CPU the same
+// bits for any number of threads. Sums over theta: those of parts of theta's rows add up.
+struct FactorSums {
+  at::Tensor source_gradient;  // [rows, projected] ds_r = Wᵀ g_r
+  at::Tensor gram;             // [rows, rows] g_r · g_q
+};
+FactorSums factor_sums(const at::Tensor& w, const at::Tensor& g);
 
-// ‖Σ_r g_r s_rᵀ‖² + ‖Σ_r g_r‖² = Σ_rq (g_r · g_q)(s_r · s_q + 1), summed in fp64: what the clip needs of W and c.
-double factored_norm_squared(const at::Tensor& g, const at::Tensor& s);
+// ‖Σ_r g_r s_rᵀ‖² + ‖Σ_r g_r‖² = Σ_rq (g_r · g_q)(s_r · s_q + 1): what the clip needs of W and c.
+double factored_norm_squared(const at::Tensor& gram, const at::Tensor& s);
 
 struct AdamOptions {
   double beta1 = 0.9;

@@ -28,7 +28,7 @@ at::Tensor packed_product(const at::Tensor& x, const at::Tensor& packed, const O
 class PackedLinear : public torch::autograd::Function<PackedLinear> {
  public:
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x, const at::Tensor& packed,
-                            const at::Tensor& packed_transposed, const at::Tensor& bias) {
+                            const at::Tensor& packed_transposed, const OptionalTensor& bias) {
     context->saved_data["transposed"] = packed_transposed;
     return packed_product(x.contiguous(), packed, bias);
   }
@@ -52,8 +52,14 @@ Linear::Linear(at::Tensor weight, at::Tensor bias) : weight_(std::move(weight)),
   weight_.reset();
 }
 
+at::Tensor Linear::product(const at::Tensor& x) const {
+  return is_packed() ? PackedLinear::apply(x, packed_, packed_transposed_, OptionalTensor())
+                     : torch::linear(x, weight_);
+}
+
 at::Tensor Linear::operator()(const at::Tensor& x) const {
-  return is_packed() ? PackedLinear::apply(x, packed_, packed_transposed_, bias_) : torch::linear(x, weight_, bias_);
+  return is_packed() ? PackedLinear::apply(x, packed_, packed_transposed_, OptionalTensor(bias_))
+                     : torch::linear(x, weight_, bias_);
 }
 
 }  // namespace hyperx::model

@@ -14,6 +14,9 @@ class Linear {
   Linear(at::Tensor weight, at::Tensor bias);
 
   at::Tensor operator()(const at::Tensor& x) const;
+  // x Wᵀ alone, for an operation that adds the bias itself.
+  at::Tensor product(const at::Tensor& x) const;
+  const at::Tensor& bias() const { return bias_; }
   bool is_packed() const { return packed_.defined(); }
 
  private:

@@ -25,8 +25,13 @@ HYPERX_INLINE void gemm_block(int64_t depth, const T* a, int64_t a_row, int64_t 
       for (int64_t j = 0; j < kGemmColumns; ++j) sums[r][j] += factor * row[j];
     }
   }
-  for (int64_t r = 0; r < kRows; ++r)
-    for (int64_t j = 0; j < columns; ++j) c[r * c_row + j] = sums[r][j];
+  if (columns == kGemmColumns) {  // known when compiled: whole registers
+    for (int64_t r = 0; r < kRows; ++r)
+      for (int64_t j = 0; j < kGemmColumns; ++j) c[r * c_row + j] = sums[r][j];
+  } else {
+    for (int64_t r = 0; r < kRows; ++r)
+      for (int64_t j = 0; j < columns; ++j) c[r * c_row + j] = sums[r][j];
+  }
 }
 
 // C [rows, columns] = A [rows, depth] B [depth, columns]. A is read at a[r * a_row + k * a_column]; B's rows must be

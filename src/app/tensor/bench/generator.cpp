@@ -31,10 +31,7 @@ void bench_generator(Bench& bench) {
                       std::to_string(static_cast<int>(seconds * 1e4) / 10.0).substr(0, 5) + " ms"});
   };
   measure("generate: theta of all layers", w_bytes + g_bytes, rates.read, [&] { model::generate(w, c, s, theta); });
-  measure("gradient: ds and Gram matrix", w_bytes + g_bytes, rates.read, [&] {
-    model::source_gradient(w, g);
-    model::factored_norm_squared(g, s);
-  });
+  measure("gradient: ds and Gram matrix", w_bytes + g_bytes, rates.read, [&] { model::factor_sums(w, g); });
   int64_t step = 0;
   measure("Adam: W, c and their moments", 6 * w_bytes + g_bytes, rates.triad,
           [&] { model::low_rank_adam_update(w, c, w_m, w_v, c_m, c_v, g, s, ++step, 1e-4, 1.0, {}); });

@@ -48,7 +48,8 @@ void bench_step(Bench& bench) {
   check_tokenizer(corpus, config, encoder.spec);
   const train::ModelInfo info = describe_model(config, corpus, pairs, encoder);
   const at::ScalarType type = train::compute_type(config.train, at::kCPU);
-  model::Model model(encoder, {config.model, info.tasks, info.languages, config.train.seed, type, at::kCPU});
+  model::Model model(encoder, {config.model, info.tasks, info.languages, config.train.seed, type, at::kCPU,
+                               train::generator_shard(config.parallel, bench.communicator)});
   train::Optimizer optimizer(model, train::optimizer_options(config.train));
   train::GradientExchange exchange(bench.communicator, model, optimizer,
                                    train::exchange_kind(config, model, bench.communicator.size()), false);
