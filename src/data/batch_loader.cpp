@@ -11,9 +11,10 @@ BatchLoader::BatchLoader(const BatchMaker& maker, const Mixture& mixture, const 
       mixture_(mixture),
       options_(options),
       last_step_(mixture.total_steps()),
-      verified_(mixture.pairs().size(), !options.verify) {
+      asked_(mixture.pairs().size(), !options.verify) {
   HYPERX_CHECK(options_.rank >= 0 && options_.rank < options_.ranks && options_.ahead > 0, "impossible loader options");
   thread_ = std::thread([this] { work(); });
+  verifier_ = std::jthread([this](const std::stop_token& stop) { verify(stop); });
 }
 
 BatchLoader::~BatchLoader() {
@@ -21,8 +22,29 @@ BatchLoader::~BatchLoader() {
     const std::lock_guard<std::mutex> lock(mutex_);
     stop_ = true;
   }
+  verifier_.request_stop();
   changed_.notify_all();
   thread_.join();
+}
+
+void BatchLoader::verify(const std::stop_token& stop) {
+  std::unique_lock<std::mutex> lock(mutex_);
+  for (;;) {
+    changed_.wait(lock, [&] { return stop_ || !unverified_.empty(); });
+    if (stop_) return;
+    const int pair = unverified_.front();
+    lock.unlock();
+    std::exception_ptr damage;
+    try {
+      maker_.verify(pair, stop);
+    } catch (...) {
+      damage = std::current_exception();
+    }
+    lock.lock();
+    unverified_.pop_front();
+    if (damage && !damage_) damage_ = damage;
+    changed_.notify_all();
+  }
 }
 
 StepBatch BatchLoader::make(int64_t step) {
@@ -30,8 +52,11 @@ StepBatch BatchLoader::make(int64_t step) {
   StepBatch result;
   result.step = step;
   for (const Draw& draw : plan.draws) {
-    if (!verified_[static_cast<size_t>(draw.pair)]) maker_.verify(draw.pair);
-    verified_[static_cast<size_t>(draw.pair)] = true;
+    if (asked_[static_cast<size_t>(draw.pair)]) continue;
+    asked_[static_cast<size_t>(draw.pair)] = true;
+    const std::lock_guard<std::mutex> lock(mutex_);
+    unverified_.push_back(draw.pair);
+    changed_.notify_all();
   }
   result.draws = maker_.summarize(plan);
   const auto shares = maker_.share(plan, options_.ranks, options_.mode);
@@ -70,7 +95,11 @@ void BatchLoader::work() {
 StepBatch BatchLoader::next(int64_t step) {
   HYPERX_CHECK(step < last_step_, "a step after the last");
   std::unique_lock<std::mutex> lock(mutex_);
-  changed_.wait(lock, [&] { return !ready_.empty() || error_; });
+  changed_.wait(lock, [&] {
+    const bool last = step + 1 == last_step_;
+    return damage_ || error_ || (!ready_.empty() && (!last || unverified_.empty()));
+  });
+  if (damage_) std::rethrow_exception(damage_);
   if (ready_.empty()) std::rethrow_exception(error_);
   StepBatch batch = std::move(ready_.front());
   ready_.pop_front();

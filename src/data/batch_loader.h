@@ -5,6 +5,7 @@
 #include <deque>
 #include <exception>
 #include <mutex>
+#include <stop_token>
 #include <thread>
 #include <vector>
 
@@ -21,7 +22,8 @@ struct StepBatch {
   std::vector<Batch> pieces;  // this rank's sentences, cut by micro_batch_tokens; empty: the rank has none this step
 };
 
-// Makes a rank's batches ahead in a thread of its own.
+// Makes a rank's batches ahead in a thread of its own. A second one compares a pair's arrays with their digests when
+// the pair is first drawn; batches do not wait for it, as a large pair takes seconds, but the last one does.
 class BatchLoader {
  public:
   struct Options {
@@ -29,8 +31,8 @@ class BatchLoader {
     ShareMode mode = ShareMode::kSplit;
     int64_t micro_batch_tokens = 0;  // 0: one piece
     int64_t first_step = 0;
-    bool verify = true;  // a pair's arrays are compared with their digests when it is first drawn
-    size_t ahead = 3;    // batches made before they are asked for
+    bool verify = true;
+    size_t ahead = 3;  // batches made before they are asked for
   };
 
   // `maker` must outlive the loader; `mixture` is copied. The thread ends at mixture.total_steps().
@@ -39,27 +41,30 @@ class BatchLoader {
   BatchLoader(const BatchLoader&) = delete;
   BatchLoader& operator=(const BatchLoader&) = delete;
 
-  // Steps must be asked for in order, from first_step. What went wrong in the thread is thrown here, at the step that
-  // it hit.
+  // Steps must be asked for in order, from first_step. What went wrong in making a batch is thrown here, at its step; a
+  // wrong digest as soon as it is known, and at the last step at the latest.
   StepBatch next(int64_t step);
 
  private:
   void work();
+  void verify(const std::stop_token& stop);
   StepBatch make(int64_t step);
 
   const BatchMaker& maker_;
   Mixture mixture_;  // the thread's own
   Options options_;
   int64_t last_step_;
-  std::vector<bool> verified_;  // [pairs] the thread's own
+  std::vector<bool> asked_;  // [pairs] whether its verification was asked for; the thread's own
 
   std::mutex mutex_;  // guards what follows
   std::condition_variable changed_;
   std::deque<StepBatch> ready_;
-  std::exception_ptr error_;
+  std::deque<int> unverified_;  // pairs drawn whose digests are still to be compared
+  std::exception_ptr error_, damage_;
   bool stop_ = false;
 
-  std::thread thread_;  // last: it uses all of the above
+  std::thread thread_;     // last: they use all of the above
+  std::jthread verifier_;  // stops at once
 };
 
 }  // namespace hyperx::data

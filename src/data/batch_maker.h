@@ -56,8 +56,10 @@ class BatchMaker {
   Batch make_evaluation(int pair, const std::vector<int64_t>& sentences) const;
 
   const std::vector<Pair>& pairs() const { return pairs_; }
-  const Split& split(int pair) const;  // maps the pair's file when first asked for
-  void verify(int pair) const { corpus_.verify(pairs_[static_cast<size_t>(pair)]); }  // digests: see Corpus
+  const Split& split(int pair) const;                              // maps the pair's file when first asked for
+  void verify(int pair, const std::stop_token& stop = {}) const {  // Corpus::verify_once
+    corpus_.verify_once(pairs_[static_cast<size_t>(pair)], split_name_, stop);
+  }
   bool masked(int pair) const { return masked_[static_cast<size_t>(pair)]; }
 
  private:

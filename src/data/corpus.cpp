@@ -4,6 +4,7 @@
 #include <cstring>
 #include <map>
 #include <mutex>
+#include <set>
 #include <unordered_map>
 
 #include "common/digest.h"
@@ -67,16 +68,17 @@ void assign(std::span<const T>& span, const MappedFile& file, const std::string&
   span = {reinterpret_cast<const T*>(bytes.data()), bytes.size() / sizeof(T)};
 }
 
-// Offsets begin at 0, never fall, end at `total`: what makes every later access stay inside.
+// Offsets begin at 0 and end at `total`. That they never fall is checked sentence by sentence where they are used
+// (part): here it would read all of a file that may be larger than memory.
 void check_starts(std::span<const int64_t> starts, size_t total, size_t sentences, const std::string& path,
                   const std::string& name) {
-  bool good = starts.size() == sentences + 1 && starts.front() == 0 && starts.back() == static_cast<int64_t>(total);
-  for (size_t i = 1; good && i < starts.size(); ++i) good = starts[i - 1] <= starts[i];
-  if (!good) damaged(path, "array " + name + " is out of order");
+  if (starts.size() != sentences + 1 || starts.front() != 0 || starts.back() != static_cast<int64_t>(total))
+    damaged(path, "array " + name + " is out of order");
 }
 
 Split map_split(const MappedFile& file, const std::string& path, const SplitEntry& entry) {
   Split split;
+  split.place = path + " " + entry.name;
   for (const DatasetEntry& dataset : entry.datasets) {
     const std::string name = dataset.name.substr(dataset.name.find('/') + 1);
     if (name == "token_ids") {
@@ -109,27 +111,58 @@ Split map_split(const MappedFile& file, const std::string& path, const SplitEntr
 }
 
 template <class T>
-std::span<const T> part(std::span<const T> all, std::span<const int64_t> starts, int64_t index) {
+std::span<const T> part(std::span<const T> all, std::span<const int64_t> starts, int64_t index,
+                        const std::string& place) {
   const auto i = static_cast<size_t>(index);
-  return all.subspan(static_cast<size_t>(starts[i]), static_cast<size_t>(starts[i + 1] - starts[i]));
+  const int64_t begin = starts[i], end = starts[i + 1];
+  if (begin < 0 || begin > end || end > std::ssize(all))
+    damaged(place, "sentence " + std::to_string(index) + " is out of order");
+  return all.subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin));
+}
+
+// A piece at a time, so that it can be left.
+std::string digest_of(std::string_view bytes, const std::stop_token& stop) {
+  constexpr size_t kPieceBytes = size_t{16} << 20;
+  Sha256 digest;
+  for (; !bytes.empty() && !stop.stop_requested(); bytes.remove_prefix(std::min(kPieceBytes, bytes.size())))
+    digest.update(bytes.substr(0, kPieceBytes));
+  return digest.hex();
+}
+
+void verify_split(const MappedFile& file, const std::string& path, const SplitEntry& entry,
+                  const std::stop_token& stop) {
+  const Split split = map_split(file, path, entry);  // types and places
+  for (const DatasetEntry& dataset : entry.datasets) {
+    const std::string digest = digest_of(bytes_of(file, path, dataset, element_size(dataset.type)), stop);
+    if (stop.stop_requested()) return;
+    if (digest != dataset.sha256)
+      damaged(path, "the SHA-256 of array " + dataset.name + " is not the one of " + kCorpusIndexName);
+  }
+  for (int64_t sentence = 0; sentence < split.sentences() && !stop.stop_requested(); ++sentence) {
+    split.tokens_of(sentence);
+    split.labels_of(sentence);
+  }
 }
 
 }  // namespace
 
-std::span<const int32_t> Split::tokens_of(int64_t sentence) const { return part(token_ids, sentence_starts, sentence); }
+std::span<const int32_t> Split::tokens_of(int64_t sentence) const {
+  return part(token_ids, sentence_starts, sentence, place);
+}
 std::span<const int32_t> Split::word_positions_of(int64_t sentence) const {
-  return labelled() ? part(word_positions, word_starts, sentence) : std::span<const int32_t>();
+  return labelled() ? part(word_positions, word_starts, sentence, place) : std::span<const int32_t>();
 }
 std::span<const int16_t> Split::labels_of(int64_t sentence) const {
-  return labelled() ? part(labels, word_starts, sentence) : std::span<const int16_t>();
+  return labelled() ? part(labels, word_starts, sentence, place) : std::span<const int16_t>();
 }
 
 struct Corpus::State {
   std::string folder, text, digest;
   CorpusIndex index;
-  std::unordered_map<std::string, size_t> places;   // pair name -> index.pairs
-  std::mutex mutex;                                 // guards mapped
-  std::vector<std::unique_ptr<MappedPair>> mapped;  // [pairs] null: not yet asked for
+  std::unordered_map<std::string, size_t> places;     // pair name -> index.pairs
+  std::mutex mutex;                                   // guards what follows
+  std::vector<std::unique_ptr<MappedPair>> mapped;    // [pairs] null: not yet asked for
+  std::set<std::pair<size_t, std::string>> verified;  // pair and split
 
   std::string path_of(const PairEntry& entry) const { return folder + "/" + entry.file; }
 };
@@ -223,14 +256,22 @@ void Corpus::verify(const Pair& pair) const {
   const PairEntry& described = entry(pair);
   const std::string path = state_->path_of(described);
   const MappedFile file = map_checked(path, described.bytes);
-  for (const SplitEntry& split : described.splits) {
-    map_split(file, path, split);  // types, places, order
-    for (const DatasetEntry& dataset : split.datasets) {
-      if (sha256_hex(bytes_of(file, path, dataset, element_size(dataset.type))) != dataset.sha256) {
-        damaged(path, "the SHA-256 of array " + dataset.name + " is not the one of " + kCorpusIndexName);
-      }
-    }
+  for (const SplitEntry& split : described.splits) verify_split(file, path, split, {});
+}
+
+void Corpus::verify_once(const Pair& pair, const std::string& split, const std::stop_token& stop) const {
+  const PairEntry& described = entry(pair);
+  const SplitEntry* const wanted = described.find_split(split);
+  HYPERX_CHECK(wanted != nullptr, "a split that is not there cannot be verified");
+  const std::pair<size_t, std::string> key(state_->places.at(pair.name()), split);
+  {
+    const std::lock_guard<std::mutex> lock(state_->mutex);
+    if (state_->verified.contains(key)) return;
   }
+  const std::string path = state_->path_of(described);
+  verify_split(map_checked(path, described.bytes), path, *wanted, stop);
+  const std::lock_guard<std::mutex> lock(state_->mutex);
+  if (!stop.stop_requested()) state_->verified.insert(key);
 }
 
 }  // namespace hyperx::data

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -11,8 +12,10 @@
 
 namespace hyperx::data {
 
-// One split of a pair, lying in the mapped file. Nothing is truncated; [CLS] and [SEP] are not stored.
+// One split of a pair, lying in the mapped file. Nothing is truncated; [CLS] and [SEP] are not stored. The functions of
+// a sentence throw UserError (65) where the arrays' order is damaged there.
 struct Split {
+  std::string place;                         // file and split, for errors
   std::span<const int32_t> token_ids;        // [sub-words]
   std::span<const int64_t> sentence_starts;  // [sentences + 1] into token_ids
   std::span<const int32_t> word_positions;   // [words] the word's first sub-word within its sentence; -1: it has none
@@ -22,10 +25,7 @@ struct Split {
 
   int64_t sentences() const { return static_cast<int64_t>(sentence_starts.size()) - 1; }
   bool labelled() const { return !word_starts.empty(); }
-  int64_t length(int64_t sentence) const {  // sub-words
-    const auto i = static_cast<size_t>(sentence);
-    return sentence_starts[i + 1] - sentence_starts[i];
-  }
+  int64_t length(int64_t sentence) const { return std::ssize(tokens_of(sentence)); }  // sub-words
   std::span<const int32_t> tokens_of(int64_t sentence) const;
   std::span<const int32_t> word_positions_of(int64_t sentence) const;
   std::span<const int16_t> labels_of(int64_t sentence) const;
@@ -54,11 +54,13 @@ class Corpus {
   const std::vector<std::string>& labels(const std::string& task) const;
 
   // UserError: 78 no such pair or split, with what there is (and, where the test split trains, that it is never
-  // scored); 66 the file is missing; 65 it is not the one that the index describes (size, signature, place or order of
-  // an array).
+  // scored); 66 the file is missing; 65 it is not the one that the index describes (size, signature, place of an
+  // array). Reads next to nothing, however large the file.
   const Split& split(const Pair& pair, const std::string& name) const;
-  // Compares every array of a pair with its SHA-256. UserError (65) naming file and array.
+  // Compares every array of a pair with its SHA-256, and its order. UserError (65) naming file and array.
   void verify(const Pair& pair) const;
+  // The same of one split, unless it has been done; leaves early when `stop` says so.
+  void verify_once(const Pair& pair, const std::string& split, const std::stop_token& stop = {}) const;
 
  private:
   struct State;

@@ -100,8 +100,7 @@ PairEntry pair_from(const Json& json) {
   return entry;
 }
 
-CorpusIndex index_from(const Json& json) {
-  CorpusIndex index;
+void head_from(const Json& json, CorpusIndex& index) {
   index.tokenizer_digest = json.at("tokenizer_digest").get<std::string>();
   index.vocabulary_size = id_at(json, "vocabulary_size");
   index.cls_id = id_at(json, "cls_id");
@@ -114,14 +113,30 @@ CorpusIndex index_from(const Json& json) {
   index.overlap = json.at("overlap").get<std::string>();
   index.max_subwords = id_at(json, "max_subwords");
   index.labels = json.at("labels").get<std::map<std::string, std::vector<std::string>>>();
+  if (!json.at("pairs").is_array() || !json.at("pairs").empty()) throw std::runtime_error("pairs is no list of pairs");
   std::set<Pair> seen;
-  for (const Json& entry : json.at("pairs")) {
-    index.pairs.push_back(pair_from(entry));
-    const Pair& pair = index.pairs.back().pair;
+  for (const PairEntry& entry : index.pairs) {
+    const Pair& pair = entry.pair;
     if (!index.labels.contains(pair.task)) throw std::runtime_error("no labels of task " + pair.task);
     if (!seen.insert(pair).second) throw std::runtime_error("pair " + pair.name() + " stands there twice");
   }
-  return index;
+}
+
+// Each pair is taken over and let go as soon as it is read: with thousands of them, the whole as JSON values takes ten
+// times the memory and more time. `wrong`: of the first that cannot be; it matters only in this format version.
+Json parse_by_pair(const std::string& text, std::vector<PairEntry>& pairs, std::string& wrong) {
+  constexpr int kPairsDepth = 1, kPairDepth = 2;
+  bool in_pairs = false;
+  return Json::parse(text, [&](int depth, Json::parse_event_t event, Json& parsed) {
+    if (depth == kPairsDepth && event == Json::parse_event_t::key) in_pairs = parsed == "pairs";
+    if (!in_pairs || depth != kPairDepth || event != Json::parse_event_t::object_end) return true;
+    try {
+      pairs.push_back(pair_from(parsed));
+    } catch (const std::exception& error) {
+      if (wrong.empty()) wrong = error.what();
+    }
+    return false;
+  });
 }
 
 }  // namespace
@@ -144,31 +159,40 @@ std::string CorpusIndex::to_json() const {
                {"pos_multiword", pos_multiword},
                {"overlap", overlap},
                {"max_subwords", max_subwords},
-               {"labels", labels},
-               {"pairs", Json::array()}};
+               {"labels", labels}};
+  std::string text = json.dump();
+  text.back() = ',';
+  text += "\"pairs\":[";
   for (const PairEntry& entry : pairs) {
     Json item = {{"task", entry.pair.task}, {"language", entry.pair.language},        {"file", entry.file},
                  {"bytes", entry.bytes},    {"trains_on_test", entry.trains_on_test}, {"splits", Json::array()}};
     for (const SplitEntry& split : entry.splits) item["splits"].push_back(hyperx::data::to_json(split));
-    json["pairs"].push_back(std::move(item));
+    if (&entry != pairs.data()) text += ',';
+    text += '\n';
+    text += item.dump();  // a line a pair
   }
-  return json.dump(1) + "\n";
+  text += "\n]}\n";
+  return text;
 }
 
 CorpusIndex CorpusIndex::from_json(const std::string& text, const std::string& path) {
   const std::string way_out = "; prepare the corpus again (hyperx prepare --force)";
+  CorpusIndex index;
   try {
-    const Json json = Json::parse(text);
+    std::string wrong;
+    const Json json = parse_by_pair(text, index.pairs, wrong);
     if (json.at("format") != "hyperx corpus") throw std::runtime_error("it is no hyperx corpus");
     const int64_t version = count_at(json, "format_version");
     if (version != kCorpusFormatVersion) {
       throw std::runtime_error("format version " + std::to_string(version) + ", this program reads " +
                                std::to_string(kCorpusFormatVersion));
     }
-    return index_from(json);
+    if (!wrong.empty()) throw std::runtime_error(wrong);
+    head_from(json, index);
   } catch (const std::exception& error) {
     throw UserError(ExitCode::kBadData, path + ": not a usable corpus index: " + error.what() + way_out);
   }
+  return index;
 }
 
 }  // namespace hyperx::data

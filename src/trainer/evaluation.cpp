@@ -1,9 +1,11 @@
 #include "trainer/evaluation.h"
 
+#include <ATen/record_function.h>
 #include <torch/torch.h>
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "common/errors.h"
 #include "data/accuracy.h"
@@ -16,6 +18,38 @@ namespace {
 // A place that this rank has not filled; all others are summed with it as zero, so what is filled is stored with 2
 // added.
 constexpr int64_t kFilled = 2;
+
+// Of the pairs that are scored together: what an exchange of 32 MB carries.
+constexpr int64_t kGroupWords = int64_t{4} << 20;
+
+// What one forward pass takes: sentences of one pair.
+struct Stretch {
+  int pair = 0;
+  std::vector<int64_t> sentences;
+  int64_t tokens = 0;
+};
+
+// A rank's part of all pairs' batches: neighbours, since it makes theta of each pair that it has a batch of, and about
+// as many tokens as each other rank has.
+std::vector<Stretch> own_stretches(const data::BatchMaker& maker, const EvalConfig& config, int rank, int ranks) {
+  std::vector<Stretch> all;
+  int64_t total = 0;
+  for (int pair = 0; pair < static_cast<int>(maker.pairs().size()); ++pair)
+    for (std::vector<int64_t>& sentences : maker.evaluation_stretches(pair, config.limit, config.batch_tokens)) {
+      Stretch stretch{pair, std::move(sentences), 0};
+      for (const int64_t sentence : stretch.sentences) stretch.tokens += maker.token_count(pair, sentence);
+      total += stretch.tokens;
+      all.push_back(std::move(stretch));
+    }
+  std::vector<Stretch> own;
+  int64_t before = 0;
+  for (Stretch& stretch : all) {
+    const int64_t middle = before + stretch.tokens / 2;
+    before += stretch.tokens;
+    if (middle * ranks / total == rank) own.push_back(std::move(stretch));
+  }
+  return own;
+}
 
 bool scores_entities(const data::TaskInfo& task) {
   return !task.labels.empty() && std::all_of(task.labels.begin(), task.labels.end(), data::is_entity_tag);
@@ -85,49 +119,129 @@ Evaluator::Evaluator(model::Model& model, const data::Corpus& corpus, comm::Comm
       config_(config),
       on_progress_(std::move(on_progress)) {}
 
-data::EvaluationResult Evaluator::evaluate(const data::Pair& pair, const std::string& split,
-                                           SplitPredictions* predictions) {
-  const data::BatchMaker maker(corpus_, {pair}, split, config_.data.max_subwords, config_.train.seed);
-  data::EvaluationResult result =
-      maker.masked(0) ? evaluate_masked(maker, pair) : evaluate_tags(maker, pair, predictions);
-  result.pair = pair;
-  result.split = split;
-  result.sentences = sentences_scored(maker.split(0), config_.eval.limit);
-  result.signature =
-      data::signature_line(pair, split, source_text(corpus_, pair, split), result.sentences, result.words,
-                           scorer_text(config_, result.main_metric, model_.options().compute));
-  return result;
+// What is found of a group of pairs, each from its place on: an entry a word of a tagged pair, a sentence of a masked
+// one.
+struct Evaluator::Findings {
+  std::vector<int64_t> places;  // [pairs]
+  std::vector<int64_t> words;   // label + kFilled
+  at::Tensor sums;              // [2, sentences] double: loss and masked tokens
+
+  double* losses(size_t pair) const { return sums.data_ptr<double>() + places[pair]; }
+  double* counts(size_t pair) const { return losses(pair) + sums.size(1); }
+};
+
+std::vector<data::EvaluationResult> Evaluator::evaluate(const std::vector<data::Pair>& pairs, const std::string& split,
+                                                        std::vector<SplitPredictions>* predictions) {
+  std::vector<data::EvaluationResult> results;
+  if (predictions != nullptr) predictions->clear();
+  std::vector<data::Pair> group;
+  int64_t room = kGroupWords;
+  for (const data::Pair& pair : pairs) {
+    const data::SplitEntry* const entry = corpus_.entry(pair).find_split(split);
+    const int64_t words = entry == nullptr ? 0 : std::max(entry->counts.words, entry->counts.sentences);
+    if (!group.empty() && words > room) {
+      evaluate_group(group, split, results, predictions);
+      group.clear();
+      room = kGroupWords;
+    }
+    group.push_back(pair);
+    room -= words;
+  }
+  if (!group.empty()) evaluate_group(group, split, results, predictions);
+  return results;
 }
 
-void Evaluator::predict_batch(const data::Batch& batch, const data::Split& split, std::vector<int64_t>& words) {
+void Evaluator::evaluate_group(const std::vector<data::Pair>& pairs, const std::string& split,
+                               std::vector<data::EvaluationResult>& results,
+                               std::vector<SplitPredictions>* predictions) {
+  const data::BatchMaker maker(corpus_, pairs, split, config_.data.max_subwords, config_.train.seed);
+  Findings findings;
+  int64_t words = 0, masked_sentences = 0;
+  for (int pair = 0; pair < static_cast<int>(pairs.size()); ++pair) {
+    maker.verify(pair);
+    const int64_t sentences = sentences_scored(maker.split(pair), config_.eval.limit);
+    int64_t& end = maker.masked(pair) ? masked_sentences : words;
+    findings.places.push_back(end);
+    end += maker.masked(pair) ? sentences : maker.split(pair).word_starts[static_cast<size_t>(sentences)];
+  }
+  findings.words.assign(static_cast<size_t>(words), 0);
+  findings.sums = torch::zeros({2, masked_sentences}, torch::kFloat64);
+  compute(maker, findings);
+  if (words > 0) findings.words = communicator_.all_reduce_sum(std::move(findings.words));
+  if (masked_sentences > 0) {
+    at::Tensor on_device = findings.sums.to(model_.options().device);
+    communicator_.all_reduce(on_device);
+    findings.sums.copy_(on_device);
+  }
+
+  for (size_t i = 0; i < pairs.size(); ++i) {
+    const int pair = static_cast<int>(i);
+    const data::Split& scored = maker.split(pair);
+    SplitPredictions* const guesses = predictions == nullptr ? nullptr : &predictions->emplace_back();
+    data::EvaluationResult result =
+        maker.masked(pair) ? masked_result(scored, findings.losses(i), findings.counts(i))
+                           : tag_result(pairs[i], scored, findings.words.data() + findings.places[i], guesses);
+    result.pair = pairs[i];
+    result.split = split;
+    result.sentences = sentences_scored(scored, config_.eval.limit);
+    result.signature =
+        data::signature_line(pairs[i], split, source_text(corpus_, pairs[i], split), result.sentences, result.words,
+                             scorer_text(config_, result.main_metric, model_.options().compute));
+    results.push_back(std::move(result));
+  }
+}
+
+void Evaluator::compute(const data::BatchMaker& maker, Findings& findings) {
+  int current = -1;
+  for (const Stretch& stretch : own_stretches(maker, config_.eval, communicator_.rank(), communicator_.size())) {
+    const auto i = static_cast<size_t>(stretch.pair);
+    if (stretch.pair != current) {
+      RECORD_USER_SCOPE("hyperx::generator");
+      model_.begin_step({maker.pairs()[i]}, false);
+      current = stretch.pair;
+    }
+    const data::Batch batch = maker.make_evaluation(stretch.pair, stretch.sentences);
+    if (maker.masked(stretch.pair))
+      add_losses(batch, findings.losses(i), findings.counts(i));
+    else
+      tag(batch, maker.split(stretch.pair), findings.words.data() + findings.places[i]);
+    on_progress_();
+  }
+}
+
+void Evaluator::tag(const data::Batch& batch, const data::Split& split, int64_t* words) {
   const std::vector<int64_t> best = best_labels(model_.logits(model_.pack(batch)).at(0));
   size_t sentence = 0;
   for (size_t label = 0; label < best.size(); ++label) {
     while (batch.label_positions[label] >= batch.sentence_starts[sentence + 1]) ++sentence;
     const auto id = static_cast<size_t>(batch.sentence_ids[sentence]);
-    words[static_cast<size_t>(split.word_starts[id] + batch.label_words[label])] = best[label] + kFilled;
+    words[split.word_starts[id] + batch.label_words[label]] = best[label] + kFilled;
   }
 }
 
-data::EvaluationResult Evaluator::evaluate_tags(const data::BatchMaker& maker, const data::Pair& pair,
-                                                SplitPredictions* predictions) {
-  const data::Split& split = maker.split(0);
-  const int64_t sentences = sentences_scored(split, config_.eval.limit);
-  const auto stretches = maker.evaluation_stretches(0, config_.eval.limit, config_.eval.batch_tokens);
-  const int64_t word_count = split.word_starts[static_cast<size_t>(sentences)];
-  std::vector<int64_t> words(static_cast<size_t>(word_count), 0);
-  model_.begin_step({pair}, false);
-  for (size_t i = static_cast<size_t>(communicator_.rank()); i < stretches.size();
-       i += static_cast<size_t>(communicator_.size())) {
-    predict_batch(maker.make_evaluation(0, stretches[i]), split, words);
-    on_progress_();
+void Evaluator::add_losses(const data::Batch& batch, double* losses, double* counts) {
+  if (batch.labels.empty()) return;
+  const model::PackedBatch packed = model_.pack(batch);
+  const at::Tensor found =
+      torch::nn::functional::cross_entropy(model_.logits(packed).at(0), packed.labels,
+                                           torch::nn::functional::CrossEntropyFuncOptions().reduction(torch::kNone))
+          .to(torch::kCPU, torch::kFloat64);
+  const double* const loss = found.const_data_ptr<double>();
+  size_t sentence = 0;
+  for (size_t label = 0; label < batch.labels.size(); ++label) {
+    while (batch.label_positions[label] >= batch.sentence_starts[sentence + 1]) ++sentence;
+    losses[batch.sentence_ids[sentence]] += loss[label];
+    counts[batch.sentence_ids[sentence]] += 1;
   }
-  words = communicator_.all_reduce_sum(std::move(words));
+}
 
-  std::vector<data::LabelId> predicted(words.size());
+data::EvaluationResult Evaluator::tag_result(const data::Pair& pair, const data::Split& split, const int64_t* words,
+                                             SplitPredictions* predictions) const {
+  const int64_t sentences = sentences_scored(split, config_.eval.limit);
+  std::vector<data::LabelId> predicted(static_cast<size_t>(split.word_starts[static_cast<size_t>(sentences)]));
   data::EvaluationResult result;
-  result.words = result.words_scored = word_count;
-  for (size_t w = 0; w < words.size(); ++w) {
+  result.words = result.words_scored = std::ssize(predicted);
+  for (size_t w = 0; w < predicted.size(); ++w) {
     predicted[w] = words[w] == 0 ? data::kNoPrediction : static_cast<data::LabelId>(words[w] - kFilled);
     if (words[w] != 0) continue;
     ++(split.word_positions[w] < 0 ? result.unlabelled_words : result.truncated_words);
@@ -145,45 +259,19 @@ data::EvaluationResult Evaluator::evaluate_tags(const data::BatchMaker& maker, c
   return result;
 }
 
-data::EvaluationResult Evaluator::evaluate_masked(const data::BatchMaker& maker, const data::Pair& pair) {
-  const data::Split& split = maker.split(0);
-  const auto stretches = maker.evaluation_stretches(0, config_.eval.limit, config_.eval.batch_tokens);
+data::EvaluationResult Evaluator::masked_result(const data::Split& split, const double* losses,
+                                                const double* counts) const {
   const int64_t sentences = sentences_scored(split, config_.eval.limit);
-  at::Tensor sums = torch::zeros({2, sentences}, torch::kFloat64);  // loss and masked tokens, a sentence
-  auto values = sums.accessor<double, 2>();
-  model_.begin_step({pair}, false);
-  for (size_t i = static_cast<size_t>(communicator_.rank()); i < stretches.size();
-       i += static_cast<size_t>(communicator_.size())) {
-    const data::Batch batch = maker.make_evaluation(0, stretches[i]);
-    on_progress_();
-    if (batch.labels.empty()) continue;
-    const model::PackedBatch packed = model_.pack(batch);
-    const at::Tensor losses =
-        torch::nn::functional::cross_entropy(model_.logits(packed).at(0), packed.labels,
-                                             torch::nn::functional::CrossEntropyFuncOptions().reduction(torch::kNone))
-            .to(torch::kCPU, torch::kFloat64);
-    size_t sentence = 0;
-    for (size_t label = 0; label < batch.labels.size(); ++label) {
-      while (batch.label_positions[label] >= batch.sentence_starts[sentence + 1]) ++sentence;
-      const int64_t id = batch.sentence_ids[sentence];
-      values[0][id] += losses[static_cast<int64_t>(label)].item<double>();
-      values[1][id] += 1;
-    }
-  }
-  at::Tensor on_device = sums.to(model_.options().device);
-  communicator_.all_reduce(on_device);
-  sums.copy_(on_device);
-
   data::EvaluationResult result;
   double loss = 0, novel_loss = 0;
   int64_t count = 0, novel_count = 0;
   for (int64_t s = 0; s < sentences; ++s) {
-    const int64_t masked = static_cast<int64_t>(values[1][s]);
-    loss += values[0][s];
+    const int64_t masked = static_cast<int64_t>(counts[s]);
+    loss += losses[s];
     count += masked;
     if (split.seen.empty() || split.seen[static_cast<size_t>(s)] != 0) continue;
     ++result.novel_sentences;
-    novel_loss += values[0][s];
+    novel_loss += losses[s];
     novel_count += masked;
   }
   result.main_metric = "loss";
@@ -195,11 +283,11 @@ data::EvaluationResult Evaluator::evaluate_masked(const data::BatchMaker& maker,
 
 std::vector<data::Pair> scorable_pairs(const data::Corpus& corpus, const std::string& set, const std::string& split,
                                        const model::ModelOptions& model, const std::string& key) {
+  std::set<std::string> tasks;
+  for (const data::TaskInfo& task : model.tasks) tasks.insert(task.name);
+  const std::set<std::string> languages(model.languages.begin(), model.languages.end());
   const auto known = [&](const data::Pair& pair) {
-    const bool task =
-        std::any_of(model.tasks.begin(), model.tasks.end(), [&](const auto& t) { return t.name == pair.task; });
-    return task &&
-           std::find(model.languages.begin(), model.languages.end(), pair.base_language()) != model.languages.end();
+    return tasks.contains(pair.task) && languages.contains(pair.base_language());
   };
   std::vector<data::Pair> available, scorable;
   for (const data::Pair& pair : corpus.pairs_with(split)) {

@@ -18,23 +18,31 @@ struct SplitPredictions {
   std::vector<data::LabelId> labels;  // [words]
 };
 
-// Scores pairs with a model. All ranks share the work; every batch is the same whatever their number, and what they
-// find is put together in the order of the file, so that the numbers are the same too.
+// Scores pairs with a model. All ranks share the work, the batches of all pairs together; every batch is the same
+// whatever their number, and what they find is put together in the order of the file, so that the numbers are the same
+// too.
 class Evaluator {
  public:
   // `on_progress` is called after every batch: the watchdog's sign of life.
   Evaluator(model::Model& model, const data::Corpus& corpus, comm::Communicator& communicator, const Config& config,
             std::function<void()> on_progress);
 
-  // The split's first eval.limit sentences (0: all). Collective. Signature, digests and `trained` are the caller's.
-  data::EvaluationResult evaluate(const data::Pair& pair, const std::string& split,
-                                  SplitPredictions* predictions = nullptr);
+  // The splits' first eval.limit sentences (0: all), a result a pair. Collective. Digests and `trained` are the
+  // caller's. `predictions`, if given, becomes [pairs]. UserError (65): a split is damaged.
+  std::vector<data::EvaluationResult> evaluate(const std::vector<data::Pair>& pairs, const std::string& split,
+                                               std::vector<SplitPredictions>* predictions = nullptr);
 
  private:
-  data::EvaluationResult evaluate_tags(const data::BatchMaker& maker, const data::Pair& pair,
-                                       SplitPredictions* predictions);
-  data::EvaluationResult evaluate_masked(const data::BatchMaker& maker, const data::Pair& pair);
-  void predict_batch(const data::Batch& batch, const data::Split& split, std::vector<int64_t>& words);
+  struct Findings;
+
+  void evaluate_group(const std::vector<data::Pair>& pairs, const std::string& split,
+                      std::vector<data::EvaluationResult>& results, std::vector<SplitPredictions>* predictions);
+  void compute(const data::BatchMaker& maker, Findings& findings);
+  void tag(const data::Batch& batch, const data::Split& split, int64_t* words);
+  void add_losses(const data::Batch& batch, double* losses, double* counts);
+  data::EvaluationResult tag_result(const data::Pair& pair, const data::Split& split, const int64_t* words,
+                                    SplitPredictions* predictions) const;
+  data::EvaluationResult masked_result(const data::Split& split, const double* losses, const double* counts) const;
 
   model::Model& model_;
   const data::Corpus& corpus_;

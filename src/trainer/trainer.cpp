@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cmath>
+#include <set>
 
 #include "common/log.h"
 #include "common/progress.h"
@@ -153,14 +154,13 @@ void Trainer::evaluate() {
   const auto deciding =
       scorable_pairs(parts_.corpus, config_.checkpoint.select.empty() ? config_.eval.pairs : config_.checkpoint.select,
                      split, parts_.model.options(), "checkpoint.select");
-  std::vector<data::EvaluationResult> results;
+  const std::set<data::Pair> decides(deciding.begin(), deciding.end());
+  const std::vector<data::EvaluationResult> results = evaluator.evaluate(pairs, split);
   double score = 0;
   int64_t scored = 0;
-  for (const data::Pair& pair : pairs) {
-    results.push_back(evaluator.evaluate(pair, split));
-    const bool counts = pair.task != "mlm" && std::find(deciding.begin(), deciding.end(), pair) != deciding.end();
-    if (!counts) continue;
-    score += results.back().main_value();
+  for (const data::EvaluationResult& result : results) {
+    if (result.pair.task == "mlm" || !decides.contains(result.pair)) continue;
+    score += result.main_value();
     ++scored;
   }
   evaluated_step_ = state_.step;

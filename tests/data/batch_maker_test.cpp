@@ -302,7 +302,9 @@ TEST_F(BatchMakerTest, LoaderVerifiesDigestsAndCarriesErrorsOver) {
   const BatchMaker maker(corpus, {{"pos", "aa"}}, "train", kMaxSubwords, 1);
   const Mixture mixture({{{"pos", "aa"}, 75}}, config_);
   BatchLoader loader(maker, mixture, {});
-  expect_damaged([&] { loader.next(0); });
+  expect_damaged([&] {  // at the last step at the latest
+    for (int64_t step = 0; step < mixture.total_steps(); ++step) loader.next(step);
+  });
   expect_damaged([&] { loader.next(0); });  // again, rather than waiting for ever
 }
 

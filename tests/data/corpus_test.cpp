@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstring>
 #include <filesystem>
 #include <functional>
 #include <nlohmann/json.hpp>
@@ -192,6 +193,24 @@ TEST_F(CorpusTest, RefusesAnIndexThatDoesNotFit) {
   expect_refused("index.json");
   std::filesystem::remove(corpus_path("index.json"));
   expect_refused("index.json", ExitCode::kNoInput);
+}
+
+// Before the digests are compared, too.
+TEST_F(CorpusTest, SentencesOutOfOrderAreRefusedWhereTheyAreUsed) {
+  const std::string path = corpus_path("pos.aa.h5");
+  const std::string whole = read_file(path);
+  const auto& datasets = Corpus::open(folder_.path("corpus")).entry({"pos", "aa"}).splits[0].datasets;
+  for (const size_t array : {1, 3}) {  // sentence_starts, word_starts
+    for (const int64_t wrong : {int64_t{-1}, int64_t{1} << 40, int64_t{1}}) {
+      std::string text = whole;
+      std::memcpy(text.data() + datasets[array].offset + 5 * sizeof(int64_t), &wrong, sizeof(wrong));
+      write_file_atomically(path, text);
+      const Corpus corpus = Corpus::open(folder_.path("corpus"));
+      const Split& split = corpus.split({"pos", "aa"}, "train");
+      EXPECT_THROW((split.length(4), split.labels_of(4)), UserError) << wrong;
+      EXPECT_THROW(corpus.verify_once({"pos", "aa"}, "train"), UserError);
+    }
+  }
 }
 
 // Whatever byte is wrong: an error or the same data, never a crash.

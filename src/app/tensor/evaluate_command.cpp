@@ -95,40 +95,55 @@ int run_evaluate(const CommandLine& line, comm::MpiSession& session, comm::RankP
   const std::string folder = results_folder(loaded, split);
 
   train::Evaluator evaluator(*loaded.model, corpus, *communicator, config, [&] { watchdog.beat(); });
-  std::vector<data::EvaluationResult> results;
-  for (const data::Pair& pair : pairs) {
+  std::vector<data::EvaluationResult> results(pairs.size());  // rank 0's
+  std::vector<size_t> group;  // scored together, so that every rank has work; written before the next
+  const auto score = [&] {
+    std::vector<data::Pair> members;
+    for (const size_t place : group) members.push_back(pairs[place]);
+    const auto start = std::chrono::steady_clock::now();
+    std::vector<train::SplitPredictions> predictions;
+    auto found = evaluator.evaluate(members, split, &predictions);
+    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    int64_t sentences = 0;
+    for (const data::EvaluationResult& result : found) sentences += result.sentences;
+    for (size_t i = 0; i < group.size(); ++i) {
+      data::EvaluationResult& result = found[i];
+      const data::Pair& pair = members[i];
+      const auto& trained = loaded.info.trained_pairs;
+      result.trained = std::find(trained.begin(), trained.end(), pair) != trained.end();
+      result.checkpoint_sha256 = loaded.checkpoint_digest;
+      result.corpus_sha256 = corpus.digest();
+      log::info("{} {} {} {:.4f} ({} sentences, {:.0f} a second)", pair.name(), split, result.main_metric,
+                result.main_value(), result.sentences, static_cast<double>(sentences) / std::max(seconds, 1e-9));
+      if (result.unlabelled_words + result.truncated_words > 0)
+        log::info("{} {}: {} words without a sub-word and {} beyond data.max_subwords count as wrong", pair.name(),
+                  split, result.unlabelled_words, result.truncated_words);
+      if (communicator->rank() != 0) continue;
+      make_folders(folder);
+      if (config.eval.predictions && !predictions[i].labels.empty())
+        write_predictions(folder + "/" + pair.file_name() + ".tsv", corpus.split(pair, split), corpus.labels(pair.task),
+                          predictions[i]);
+      if (config.eval.limit == 0) data::write_result(folder, result);
+      results[group[i]] = std::move(result);
+    }
+    group.clear();
+  };
+  for (size_t place = 0; place < pairs.size(); ++place) {
+    const data::Pair& pair = pairs[place];
     const std::string path = data::result_path(folder, pair);
     const std::string scored = comm::on_rank_zero(*communicator, [&] {
       const bool keep = !line.has_flag("force") && config.eval.limit == 0;
       return std::string(keep && is_scored_already(path, loaded, corpus, config) ? "yes" : "");
     });
-    if (!scored.empty()) {
+    if (scored.empty()) {
+      group.push_back(place);
+    } else {
       log::info("{} {} is scored already: {}", pair.name(), split, path);
-      if (communicator->rank() == 0) results.push_back(data::read_result(path));
-      continue;
+      if (communicator->rank() == 0) results[place] = data::read_result(path);
     }
-    const auto start = std::chrono::steady_clock::now();
-    train::SplitPredictions predictions;
-    data::EvaluationResult result = evaluator.evaluate(pair, split, &predictions);
-    const auto& trained = loaded.info.trained_pairs;
-    result.trained = std::find(trained.begin(), trained.end(), pair) != trained.end();
-    result.checkpoint_sha256 = loaded.checkpoint_digest;
-    result.corpus_sha256 = corpus.digest();
-    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    log::info("{} {} {} {:.4f} ({} sentences, {:.0f} a second)", pair.name(), split, result.main_metric,
-              result.main_value(), result.sentences, static_cast<double>(result.sentences) / std::max(seconds, 1e-9));
-    if (result.unlabelled_words + result.truncated_words > 0)
-      log::info("{} {}: {} words without a sub-word and {} beyond data.max_subwords count as wrong", pair.name(), split,
-                result.unlabelled_words, result.truncated_words);
-    if (communicator->rank() == 0) {
-      make_folders(folder);
-      if (config.eval.predictions && !predictions.labels.empty())
-        write_predictions(folder + "/" + pair.file_name() + ".tsv", corpus.split(pair, split), corpus.labels(pair.task),
-                          predictions);
-      if (config.eval.limit == 0) data::write_result(folder, result);
-      results.push_back(std::move(result));
-    }
+    if (group.size() == static_cast<size_t>(communicator->size())) score();
   }
+  if (!group.empty()) score();
   if (communicator->rank() == 0) std::fputs(data::results_table(results).c_str(), stdout);
   return static_cast<int>(ExitCode::kDone);
 }

@@ -64,5 +64,7 @@ Machine measure_machine(int64_t repeats);
 void bench_machine(Bench& bench);
 void bench_generator(Bench& bench);
 void bench_step(Bench& bench);
+void bench_data(Bench& bench);
+void bench_evaluation(Bench& bench);
 
 }  // namespace hyperx::bench

@@ -19,9 +19,8 @@ struct Part {
 };
 
 constexpr Part kParts[] = {
-    {"machine", bench::bench_machine},
-    {"generator", bench::bench_generator},
-    {"step", bench::bench_step},
+    {"machine", bench::bench_machine}, {"generator", bench::bench_generator},   {"step", bench::bench_step},
+    {"data", bench::bench_data},       {"evaluation", bench::bench_evaluation},
 };
 
 void check_names(const std::vector<std::string>& names) {
