@@ -187,7 +187,7 @@ TEST(MachineFile, GivesMeasuredRatesAndSharesOfTheLimitsWhereThereAreNone) {
   EXPECT_DOUBLE_EQ(fp32.product_rate, 88e9);
   EXPECT_DOUBLE_EQ(fp32.layer_seconds, 3e-3);
   EXPECT_DOUBLE_EQ(bf16.product_rate, 0.75 * 300e9);
-  EXPECT_DOUBLE_EQ(fp32.generator_rate, 0.4 * 100e9);
+  EXPECT_DOUBLE_EQ(fp32.generator_rate, 0.4 * 88e9);
   std::ofstream(path) << "{}";
   EXPECT_THROW(measured_device(path, "fp32"), UserError);
   std::filesystem::remove(path);

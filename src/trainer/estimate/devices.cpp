@@ -135,7 +135,7 @@ Device measured_device(const std::string& path, const std::string& precision) {
   device.product_rate = rate("products", kCpuProductShare * product);
   device.attention_rate = rate("attention", kCpuAttentionShare * 1e9 * *fp32);
   device.element_bandwidth = rate("elementwise", kCpuElementShare * bandwidth);
-  device.generator_rate = kGeneratorProductShare * 1e9 * *fp32;
+  device.generator_rate = kGeneratorProductShare * device.product_rate;
   device.generator_bandwidth = rate("generator", kCpuGeneratorShare * bandwidth);
   device.layer_seconds = 1e-3 * value_of("rates", "rest, " + precision).value_or(1e3 * kCpuLayerSeconds);
   return device;

@@ -33,7 +33,7 @@ constexpr double kProductShare = 0.4;    // a batch of some hundred rows does no
 constexpr double kAttentionShare = 0.1;  // short sentences
 constexpr double kBandwidthShare = 0.75;
 constexpr double kLinkShare = 0.8;
-// Of the fp32 rate of products on a CPU, what products of W reach, with some twelve rows at a time.
+// Of the rate of the encoder's products, what those of W reach, with some twelve rows at a time.
 constexpr double kGeneratorProductShare = 0.4;
 Device gpu_preset(const std::string& name);
 Link link_preset(const std::string& name);

@@ -128,7 +128,7 @@ void bench_step(Bench& bench) {
     measure("attention", work.attention_operations);
     measure("elementwise", work.element_bytes);
     // What its products take at the rate that `estimate` assumes for them is not the memory's.
-    const double products = work.generator_operations / (estimate::kGeneratorProductShare * bench.rates().product_fp32);
+    const double products = work.generator_operations / (estimate::kGeneratorProductShare * best["products"]);
     const double passes = spent.at("generator") - products;
     rest -= spent.at("generator");
     if (passes > 0) best["generator"] = std::max(best["generator"], work.generator_bytes / passes);
