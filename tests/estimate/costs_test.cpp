@@ -126,6 +126,9 @@ TEST(StepSizes, ComeFromTheCountsOfTheCorpus) {
 TEST(Ranks, ShareSentencesButNeverCutOne) {
   const auto setup = mbert_base();
   EXPECT_DOUBLE_EQ(estimate_row(setup, 3).tokens, 11 * 22);
+  auto uneven = mbert_base();
+  uneven.step.sentences = 29.2;  // a mean: the last mini-batch of a pass is short
+  EXPECT_DOUBLE_EQ(estimate_row(uneven, 1).tokens, uneven.step.tokens);
   const Row many = estimate_row(setup, 1024);
   EXPECT_DOUBLE_EQ(many.tokens, 22);
   EXPECT_THAT(many.notes, testing::ElementsAre(HasSubstr("992 ranks have none; raise train.batch_sentences")));

@@ -29,7 +29,7 @@ void add_draws(StepSizes& step, const std::string& task, bool masked, double dra
 
 StepSizes share_of(const StepSizes& step, int ranks, bool whole_pairs) {
   const double units = whole_pairs ? step.pairs : step.sentences;
-  const double part = units < 1 ? 1 : std::ceil(units / ranks) / units;
+  const double part = units < 1 ? 1 : std::min(1.0, std::ceil(units / ranks) / units);
   StepSizes share = step;
   for (double* value : {&share.sentences, &share.tokens, &share.squares, &share.labelled, &share.masked})
     *value *= part;
