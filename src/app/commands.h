@@ -11,6 +11,7 @@ Command score_command();
 Command inspect_command();
 Command verify_command();
 Command status_command();
+Command estimate_command();
 
 // These need LibTorch and MPI: what they are is described in tensor_commands.cpp, what they do stands in the tensor
 // library.

@@ -24,6 +24,7 @@ std::vector<Command> all_commands() {
       status_command(),
       inspect_command(),
       verify_command(),
+      estimate_command(),
       bench_command(),
       options_command(),
   };

@@ -9,34 +9,6 @@
 
 namespace hyperx::train {
 
-int64_t ExchangeSizes::values_moved(ExchangeKind kind) const {
-  switch (kind) {
-    case ExchangeKind::kFactors:
-      return 2 * pairs * layers * theta;
-    case ExchangeKind::kGather:
-      return pairs * layers * theta;
-    case ExchangeKind::kDense:
-      return 2 * generators * theta * (projected + 1);
-  }
-  HYPERX_CHECK(false, "an exchange of no kind");
-}
-
-const char* exchange_name(ExchangeKind kind) {
-  return kind == ExchangeKind::kFactors ? "factors" : kind == ExchangeKind::kGather ? "gather" : "dense";
-}
-
-ExchangeKind choose_exchange(const Config& config, const ExchangeSizes& sizes, int ranks) {
-  const std::string& asked = config.parallel.exchange;
-  if (asked == "factors") return ExchangeKind::kFactors;
-  if (asked == "gather") return ExchangeKind::kGather;
-  if (asked == "dense") return ExchangeKind::kDense;
-  ExchangeKind best = ExchangeKind::kFactors;
-  if (sizes.values_moved(ExchangeKind::kDense) < sizes.values_moved(best)) best = ExchangeKind::kDense;
-  if (sizes.pairs >= ranks && sizes.pairs > 1 && sizes.values_moved(ExchangeKind::kGather) < sizes.values_moved(best))
-    best = ExchangeKind::kGather;
-  return best;
-}
-
 model::GeneratorShard generator_shard(const ParallelConfig& config, comm::Communicator& communicator) {
   if (config.generator != "sharded" || communicator.size() == 1) return {};
   return {communicator.rank(), communicator.size(), [&communicator](const at::Tensor& own) {

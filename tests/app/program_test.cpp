@@ -6,6 +6,7 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <nlohmann/json.hpp>
 #include <sstream>
 
 namespace {
@@ -16,6 +17,7 @@ using testing::Not;
 using testing::StartsWith;
 
 namespace fs = std::filesystem;
+const std::string kEncoder = "random:" HYPERX_SOURCE_DIR "/examples/encoder";
 using Arguments = std::vector<std::string>;
 
 struct Outcome {
@@ -120,14 +122,16 @@ TEST_F(ProgramTest, VersionNamesWhatItWasBuiltWith) {
   }
 }
 
-TEST_F(ProgramTest, HelpLoadsNoLibTorch) {
+TEST_F(ProgramTest, HelpAndEstimateLoadNoLibTorch) {
   const fs::path loaded = folder_ / "loaded";
   setenv("LD_DEBUG", "files", 1);  // the loader lists what it loads in loaded.PID
   setenv("LD_DEBUG_OUTPUT", loaded.c_str(), 1);
   const int code = run({"train", "--help"}).code;
+  const int estimate_code = run({"estimate", "--model.encoder", kEncoder, "--gpu", "h100"}).code;
   unsetenv("LD_DEBUG");
   unsetenv("LD_DEBUG_OUTPUT");
   EXPECT_EQ(code, 0);
+  EXPECT_EQ(estimate_code, 0);
   std::string libraries;
   for (const fs::directory_entry& entry : fs::directory_iterator(folder_)) {
     if (entry.path().stem() == "loaded") libraries += content_of(entry.path());
@@ -156,6 +160,17 @@ TEST_F(ProgramTest, MistakesGetOneOrTwoLinesAndTheirExitCode) {
        78,
        "hyperx train: " + bad + ":2: unknown key train.stpes; did you mean train.steps?"},
       {{"train", "--config", bad + "x"}, 66, "hyperx train: "},
+      {{"estimate"}, 64, "hyperx estimate: --model.encoder FOLDER is missing"},
+      {{"estimate", "--model.encoder", kEncoder, "--gpu", "h20"},
+       64,
+       "hyperx estimate: unknown GPU 'h20'; did you mean 'h200'?"},
+      {{"estimate", "--model.encoder", kEncoder, "--gpu", "a40", "--network", "ib-ndr40"},
+       64,
+       "hyperx estimate: unknown link 'ib-ndr40'; did you mean 'ib-ndr400'?"},
+      {{"estimate", "--model.encoder", kEncoder, "--ranks", "8,x"},
+       64,
+       "hyperx estimate: --ranks '8,x': numbers from 1 on"},
+      {{"estimate", "--model.encoder", kEncoder, "--machine", bad}, 65, "hyperx estimate: " + bad + ": is not JSON"},
       {{"train", "--model.method", "psf"}, 78, "hyperx train: model.method = 'psf': not yet in this version"},
   };
   for (const Mistake& each : cases) {
@@ -168,6 +183,25 @@ TEST_F(ProgramTest, MistakesGetOneOrTwoLinesAndTheirExitCode) {
   const Outcome nothing = run({});
   EXPECT_EQ(nothing.code, 64);
   EXPECT_THAT(nothing.errors, HasSubstr("Usage: hyperx COMMAND"));
+}
+
+TEST_F(ProgramTest, EstimateTellsEveryNumberOfRanksAsTableAndJson) {
+  const std::string path = folder_ / "estimate.json";
+  const Outcome outcome = run({"estimate", "--model.encoder", kEncoder, "--gpu", "h100", "--json", path});
+  EXPECT_EQ(outcome.code, 0) << outcome.errors;
+  EXPECT_THAT(outcome.output, HasSubstr("prediction, never measured: h100"));
+  EXPECT_THAT(outcome.output, testing::ContainsRegex("\n *1024 +128 "));
+  const nlohmann::json json = nlohmann::json::parse(content_of(path));
+  EXPECT_EQ(json.at("prediction"), true);
+  EXPECT_EQ(json.at("rows").size(), 8);
+  EXPECT_EQ(json.at("rows")[0].at("ranks"), 8);
+  EXPECT_GT(json.at("rows")[0].at("step_seconds"), 0.0);
+  EXPECT_EQ(json.at("generator_values"), 131584 * 193);  // 2 * 256 * 256 + 256 + 256 rows of 192 and a bias
+
+  const Outcome no_rates = run({"estimate", "--model.encoder", kEncoder, "--ranks", "2", "--json", path});
+  EXPECT_EQ(no_rates.code, 0) << no_rates.errors;
+  EXPECT_THAT(no_rates.output, HasSubstr("no times without rates"));
+  EXPECT_FALSE(nlohmann::json::parse(content_of(path)).at("rows")[0].contains("step_seconds"));
 }
 
 TEST_F(ProgramTest, DumpedConfigIsReadBack) {

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <ctime>
 #include <memory>
 #include <vector>
 
@@ -14,11 +15,9 @@
 namespace hyperx::bench {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 struct Frame {
   std::string category, name;
-  Clock::time_point begin;
+  double begin = 0;
   double inner = 0;  // seconds of the operations within
 };
 
@@ -35,6 +34,7 @@ struct Memory final : c10::MemoryReportingInfoBase {
 };
 
 struct State {
+  double (*now)() = nullptr;
   std::vector<Frame> frames;
   std::map<std::string, double> seconds, operations;
   std::shared_ptr<Memory> memory = std::make_shared<Memory>();
@@ -60,7 +60,7 @@ std::unique_ptr<at::ObserverContext> on_begin(const at::RecordFunction& function
   if (!state) return nullptr;
   const std::string name = function.name();
   const std::string outer = state->frames.empty() ? "" : state->frames.back().category;
-  state->frames.push_back({category_of(name, outer), name, Clock::now(), 0});
+  state->frames.push_back({category_of(name, outer), name, state->now(), 0});
   return nullptr;
 }
 
@@ -68,7 +68,7 @@ void on_end(const at::RecordFunction&, at::ObserverContext*) {
   if (!state || state->frames.empty()) return;
   const Frame frame = std::move(state->frames.back());
   state->frames.pop_back();
-  const double whole = std::chrono::duration<double>(Clock::now() - frame.begin).count();
+  const double whole = state->now() - frame.begin;
   if (!state->frames.empty()) state->frames.back().inner += whole;
   state->seconds[frame.category] += whole - frame.inner;
   state->operations[frame.category + " " + frame.name] += whole - frame.inner;
@@ -76,9 +76,20 @@ void on_end(const at::RecordFunction&, at::ObserverContext*) {
 
 }  // namespace
 
-OpProfile::OpProfile() {
+double wall_seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+double thread_seconds() {
+  timespec time{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
+
+OpProfile::OpProfile(double (*now)()) {
   HYPERX_CHECK(!state, "one profile at a time");
   state = std::make_unique<State>();
+  state->now = now;
   handle_ = at::addThreadLocalCallback(
       at::RecordFunctionCallback(on_begin, on_end)
           .scopes({at::RecordScope::FUNCTION, at::RecordScope::BACKWARD_FUNCTION, at::RecordScope::USER_SCOPE}));

@@ -6,12 +6,18 @@
 
 namespace hyperx::bench {
 
+double wall_seconds();
+// Of the calling thread alone: other programs do not add to it. What other threads of this one do while it works or
+// spins with them is counted once, what it sleeps is not.
+double thread_seconds();
+
 // Counts where the calling thread's time goes while it lives: LibTorch tells the begin and end of every operation. An
 // operation's own time, without that of the operations it calls, goes to its category: generator, exchange and
 // optimizer for all within these stages; else products, attention, elementwise.
 class OpProfile {
  public:
-  OpProfile();
+  // `now`: the clock that is read, in seconds.
+  explicit OpProfile(double (*now)() = wall_seconds);
   ~OpProfile();
   OpProfile(const OpProfile&) = delete;
   OpProfile& operator=(const OpProfile&) = delete;

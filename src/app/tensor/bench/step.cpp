@@ -5,6 +5,8 @@
 #include "app/tensor/bench/bench.h"
 #include "app/tensor/bench/op_profile.h"
 #include "app/tensor/model_setup.h"
+#include "trainer/estimate/devices.h"
+#include "trainer/estimate/step_work.h"
 #include "trainer/schedule.h"
 #include "trainer/training_step.h"
 
@@ -17,21 +19,25 @@ constexpr int64_t kUncounted = 2;
 
 double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
 
-// Operations of the products of one step, forward and backward.
-double operations_of(const data::StepBatch& batch, const model::EncoderSpec& spec, const Config& config) {
-  const double h = static_cast<double>(spec.hidden), layers = static_cast<double>(spec.layers);
-  double tokens = 0, scored = 0, squares = 0;
+// What one step computes, as `hyperx estimate` counts it.
+estimate::StepWork work_of(const data::StepBatch& batch, const std::vector<data::Pair>& pairs,
+                           const estimate::ModelSizes& sizes, at::ScalarType type) {
+  estimate::StepSizes step;
+  step.pairs = static_cast<double>(batch.draws.size());
   for (const data::Batch& piece : batch.pieces) {
-    tokens += static_cast<double>(piece.input_ids.size());
-    scored += static_cast<double>(piece.labels.size());
+    step.tokens += static_cast<double>(piece.input_ids.size());
+    for (const data::Segment& segment : piece.segments) {
+      const bool masked = data::task_info(pairs.at(static_cast<size_t>(segment.pair)).task).masked;
+      (masked ? step.masked : step.labelled) += static_cast<double>(segment.label_end - segment.label_begin);
+    }
     for (size_t s = 0; s + 1 < piece.sentence_starts.size(); ++s) {
       const double length = piece.sentence_starts[s + 1] - piece.sentence_starts[s];
-      squares += length * length;
+      step.squares += length * length;
     }
   }
-  const double frozen = 4 * h * h + 2 * h * static_cast<double>(spec.intermediate);  // a layer's values
-  const double adapter = 2 * h * config.model.adapter_dim;
-  return layers * (2 * tokens * (2 * frozen + 3 * adapter) + 3 * 4 * squares * h) + 6 * scored * h;
+  estimate::WorkOptions options;
+  options.value_bytes = type == at::kBFloat16 ? 2 : 4;
+  return estimate::work_of(step, sizes, options);
 }
 
 }  // namespace
@@ -63,7 +69,9 @@ void bench_step(Bench& bench) {
   options.micro_batch_tokens = config.train.micro_batch_tokens;
   data::BatchLoader loader(maker, mixture, options);
 
+  const estimate::ModelSizes sizes{encoder.spec, config.model, info.tasks, static_cast<int64_t>(info.languages.size())};
   const int64_t counted = 2 * bench.repeats;
+  estimate::StepWork work;  // of the last step
   int64_t number = 0;
   double tokens = 0, operations = 0, data_seconds = 0, seconds = 0, best_rate = 0, sent = 0;
   const auto run = [&](int64_t count) {
@@ -83,7 +91,8 @@ void bench_step(Bench& bench) {
       const double took = seconds_since(begin);
       seconds += took;
       tokens += step_tokens;
-      operations += operations_of(batch, encoder.spec, config);
+      work = work_of(batch, pairs, sizes, type);
+      operations += work.product_operations + work.attention_operations;
       best_rate = std::max(best_rate, step_tokens / took);
     }
     sent = static_cast<double>(bench.communicator.bytes_sent() - sent_before) / static_cast<double>(count);
@@ -102,6 +111,42 @@ void bench_step(Bench& bench) {
   bench.report.add({"step", "tokens/s, mean", tokens / seconds, "tokens/s", {}, ""});
   bench.report.add({"step", "tokens/s, best step", best_rate, "tokens/s", {}, ""});
   bench.report.add({"step", "bytes sent", sent, "bytes", {}, ""});
+
+  std::map<std::string, double> best;  // rates, a kind of work each
+  for (int64_t i = 0; i < bench.repeats && model.hyperx() != nullptr; ++i) {
+    const OpProfile one(thread_seconds);
+    const double begin = thread_seconds();
+    run(1);
+    double rest = thread_seconds() - begin;
+    const std::map<std::string, double> spent = one.seconds();
+    const auto measure = [&](const std::string& kind, double amount) {
+      const auto found = spent.find(kind);
+      if (found == spent.end() || found->second <= 0 || amount <= 0) return;
+      rest -= found->second;
+      best[kind] = std::max(best[kind], amount / found->second);
+    };
+    measure("products", work.product_operations);
+    measure("attention", work.attention_operations);
+    measure("elementwise", work.element_bytes);
+    // What its products take at the rate that `estimate` assumes for them is not the memory's.
+    const double products = work.generator_operations / (estimate::kGeneratorProductShare * best["products"]);
+    const double passes = spent.at("generator") - products;
+    rest -= spent.at("generator");
+    if (passes > 0) best["generator"] = std::max(best["generator"], work.generator_bytes / passes);
+    const double layer = std::max(rest, 1e-9) / work.layer_passes;
+    best["rest"] = best.count("rest") == 0 ? layer : std::min(best["rest"], layer);
+  }
+  for (const auto& [kind, rate] : best) {
+    const bool bytes = kind == "elementwise" || kind == "generator";
+    bench.report.add({"rates",
+                      kind + ", " + precision,
+                      kind == "rest" ? 1e3 * rate : 1e-9 * rate,
+                      kind == "rest" ? "ms a layer"
+                      : bytes        ? "GB/s"
+                                     : "GFLOP/s",
+                      {},
+                      "what `hyperx estimate` counts"});
+  }
 
   const OpProfile profile;
   run(counted);

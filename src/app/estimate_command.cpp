@@ -1,0 +1,313 @@
+#include <spdlog/fmt/fmt.h>
+#include <unistd.h>
+
+#include <charconv>
+#include <filesystem>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "app/commands.h"
+#include "common/errors.h"
+#include "common/files.h"
+#include "common/progress.h"
+#include "common/text_table.h"
+#include "common/version.h"
+#include "data/corpus.h"
+#include "trainer/estimate/estimate.h"
+
+namespace hyperx {
+namespace {
+
+using estimate::Setup;
+
+std::vector<int> ranks_of(const CommandLine& line) {
+  std::string text = line.flag("ranks", line.has_flag("gpu") ? "8,16,32,64,128,256,512,1024" : "1");
+  std::vector<int> ranks;
+  for (size_t begin = 0; begin <= text.size();) {
+    const size_t end = std::min(text.find(',', begin), text.size());
+    int number = 0;
+    const auto [stop, error] = std::from_chars(text.data() + begin, text.data() + end, number);
+    if (error != std::errc() || stop != text.data() + end || number < 1)
+      throw UserError(ExitCode::kUsage, "--ranks '" + text + "': numbers from 1 on, joined by commas, such as 8,16,32");
+    ranks.push_back(number);
+    begin = end + 1;
+  }
+  return ranks;
+}
+
+double number_flag(const CommandLine& line, const std::string& name, double fallback) {
+  if (!line.has_flag(name)) return fallback;
+  const std::string text = line.flag(name);
+  double value = 0;
+  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || stop != text.data() + text.size() || !(value > 0))
+    throw UserError(ExitCode::kUsage, "--" + name + " '" + text + "': a number above 0");
+  return value;
+}
+
+std::string encoder_folder(const std::string& source) {
+  static const std::string kRandom = "random:";
+  return source.starts_with(kRandom) ? source.substr(kRandom.size()) : source;
+}
+
+// Sub-words of one evaluation of all pairs that have the split.
+double evaluation_tokens(const data::CorpusIndex& index, const EvalConfig& config) {
+  double tokens = 0;
+  for (const data::PairEntry& entry : index.pairs) {
+    const data::SplitEntry* const split = entry.find_split(config.split);
+    if (split == nullptr || split->counts.sentences == 0) continue;
+    const double lines = static_cast<double>(split->counts.sentences);
+    const double scored = config.limit > 0 ? std::min(lines, static_cast<double>(config.limit)) : lines;
+    tokens += scored * (static_cast<double>(split->counts.subwords) / lines + 2);
+  }
+  return tokens;
+}
+
+void take_corpus(const Config& config, Setup& setup) {
+  const data::Corpus corpus = data::Corpus::open(config.data.corpus);
+  const std::vector<data::Pair> pairs = data::select_pairs(config.train.pairs.empty() ? "*:*" : config.train.pairs,
+                                                           corpus.pairs_with("train"), "train.pairs");
+  std::set<std::string> tasks, languages;
+  double batches = 0;
+  for (const data::Pair& pair : pairs) {
+    tasks.insert(pair.task);
+    languages.insert(pair.base_language());
+    const int64_t sentences = corpus.entry(pair).find_split("train")->counts.sentences;
+    batches += static_cast<double>((sentences + config.train.batch_sentences - 1) / config.train.batch_sentences);
+  }
+  for (const std::string& task : tasks)
+    setup.model.tasks.push_back(data::task_info(task, corpus.index().pos_multiword));
+  setup.model.languages = static_cast<int64_t>(languages.size());
+  setup.step = estimate::step_of_corpus(corpus.index(), pairs, config);
+  if (config.train.epochs > 0) setup.steps = config.train.epochs * batches / config.train.pairs_per_step;
+  if (config.eval.every > 0) setup.evaluation_tokens = evaluation_tokens(corpus.index(), config.eval);
+}
+
+void take_defaults(const CommandLine& line, Setup& setup) {
+  for (const char* task : {"pos", "ner", "mlm"})
+    if (line.config.train.pairs.empty() || line.config.train.pairs.find(std::string(task) + ":") != std::string::npos)
+      setup.model.tasks.push_back(data::task_info(task));
+  if (setup.model.tasks.empty()) setup.model.tasks.push_back(data::task_info("pos"));
+  setup.model.languages = static_cast<int64_t>(number_flag(line, "languages", 1));
+  setup.step = estimate::step_by_default(setup.model.tasks, line.config.train);
+}
+
+// Rates, links and the memory that there is.
+void take_machine(const CommandLine& line, Setup& setup) {
+  const bool gpu = line.has_flag("gpu");
+  if (gpu && line.has_flag("machine"))
+    throw UserError(ExitCode::kUsage, "--gpu and --machine both say what computes: give one of them");
+  const std::string& precision = line.config.train.precision;
+  const bool fast_bf16 = gpu || cpu_capability().find("AMX-BF16") != std::string::npos;
+  setup.precision = precision == "bf16" || (precision == "auto" && fast_bf16) ? "bf16" : "fp32";
+  if (gpu) setup.device = estimate::gpu_preset(line.flag("gpu"));
+  if (line.has_flag("machine")) setup.device = estimate::measured_device(line.flag("machine"), setup.precision);
+  const std::string usual = gpu ? estimate::usual_link(line.flag("gpu")) : "shared-memory";
+  setup.link = estimate::link_preset(line.flag("link", usual));
+  setup.network = estimate::link_preset(line.flag("network", gpu ? "ib-hdr200" : "eth-10"));
+  setup.ranks_per_node = static_cast<int>(number_flag(line, "gpus-per-node", 8));
+  if (gpu)
+    setup.memory_limit = setup.device->memory_bytes;
+  else
+    setup.memory_limit = static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGE_SIZE));
+  if (line.has_flag("memory")) setup.memory_limit = 1e9 * number_flag(line, "memory", 0);
+}
+
+Setup setup_of(const CommandLine& line) {
+  const Config& config = line.config;
+  if (config.model.encoder.empty())
+    throw UserError(
+        ExitCode::kUsage,
+        "--model.encoder FOLDER is missing: the encoder whose config.json tells the sizes (weights are not read)");
+  Setup setup;
+  setup.config = config;
+  setup.model.encoder = model::read_encoder_spec(encoder_folder(config.model.encoder));
+  setup.model.config = config.model;
+  setup.steps = static_cast<double>(config.train.steps);
+  if (config.data.corpus.empty())
+    take_defaults(line, setup);
+  else
+    take_corpus(config, setup);
+  take_machine(line, setup);
+  return setup;
+}
+
+// What the figures rest on, a line each.
+std::vector<std::string> assumptions_of(const CommandLine& line, const Setup& setup) {
+  std::vector<std::string> lines;
+  lines.push_back(fmt::format("model: {} trained values, {} of them in the generators; products in {}",
+                              format_count(static_cast<double>(setup.model.trained_values())),
+                              setup.model.generator_values(), setup.precision));
+  lines.push_back(fmt::format("a step: {:.0f} pairs, {:.0f} sentences, {:.0f} tokens ({})", setup.step.pairs,
+                              setup.step.sentences, setup.step.tokens,
+                              line.config.data.corpus.empty()
+                                  ? "assumed: sentences as in English EWT; --data.corpus tells"
+                                  : "from the counts of " + line.config.data.corpus));
+  if (line.has_flag("gpu"))
+    lines.push_back(
+        fmt::format("prediction, never measured: {} at {:.0f} % of its bf16 rate and {:.0f} % of its memory's, "
+                    "{} within a node of {}, {} between nodes, links at {:.0f} %",
+                    setup.device->name, 100 * estimate::kProductShare, 100 * estimate::kBandwidthShare, setup.link.name,
+                    setup.ranks_per_node, setup.network.name, 100 * estimate::kLinkShare));
+  else if (setup.device)
+    lines.push_back("rates: " + setup.device->name +
+                    ", so that this holds where it was measured; ranks have cores of their own");
+  else
+    lines.emplace_back(
+        "no times without rates: give --machine FILE, written by `hyperx bench machine step --json FILE`, or "
+        "--gpu NAME");
+  if (setup.device && line.config.data.corpus.empty() && line.config.eval.every > 0)
+    lines.emplace_back("evaluation is not in the run's time: its size is known with --data.corpus alone");
+  return lines;
+}
+
+std::string milliseconds(double seconds) { return number_text(1e3 * seconds); }
+
+void print_table(const Setup& setup, const std::vector<estimate::Row>& rows) {
+  const bool gpu = setup.device && setup.device->gpu;
+  TextTable table({"ranks", "nodes", "memory", "at saving", "exchange", "sent", "tokens", "products ms", "elements ms",
+                   "generator ms", "exchange ms", "step ms", "steps/s", "run"});
+  for (const estimate::Row& row : rows) {
+    std::vector<std::string> cells = {std::to_string(row.ranks),
+                                      std::to_string(row.nodes),
+                                      format_bytes(row.memory.step()),
+                                      format_bytes(row.peak_bytes(gpu)),
+                                      row.exchange,
+                                      format_bytes(row.bytes_sent),
+                                      fmt::format("{:.0f}", row.tokens)};
+    if (!setup.device) {
+      cells.resize(14, "-");
+    } else {
+      for (const double seconds : {row.product_seconds + row.attention_seconds, row.element_seconds + row.rest_seconds,
+                                   row.generator_seconds, row.exchange_seconds, row.step_seconds()})
+        cells.push_back(milliseconds(seconds));
+      cells.push_back(number_text(1 / row.step_seconds()));
+      cells.push_back(format_duration(row.run_seconds));
+    }
+    table.add(cells);
+  }
+  table.print(std::cout, "");
+}
+
+void print_memory(const Setup& setup, const estimate::Row& row) {
+  TextTable table({"memory of a rank", "bytes"});
+  const estimate::Memory& memory = row.memory;
+  const std::pair<const char*, double> parts[] = {{"program and LibTorch", memory.program},
+                                                  {"encoder, frozen", memory.encoder},
+                                                  {"generators W, c with moments", memory.generators},
+                                                  {"theta and its gradient", memory.theta},
+                                                  {"other trained tensors, four times", memory.others},
+                                                  {"activations", memory.activations},
+                                                  {"rank 0's copy while it saves", memory.checkpoint},
+                                                  {"a checkpoint on disk", estimate::checkpoint_bytes(setup.model)}};
+  for (const auto& [name, bytes] : parts) table.add({name, format_bytes(bytes)});
+  table.print(std::cout, "");
+}
+
+nlohmann::json json_of(const Setup& setup, const std::vector<std::string>& assumptions,
+                       const std::vector<estimate::Row>& rows) {
+  const bool gpu = setup.device && setup.device->gpu;
+  nlohmann::json list = nlohmann::json::array();
+  for (const estimate::Row& row : rows) {
+    const estimate::Memory& memory = row.memory;
+    nlohmann::json item = {{"ranks", row.ranks},
+                           {"nodes", row.nodes},
+                           {"exchange", row.exchange},
+                           {"tokens", row.tokens},
+                           {"bytes_sent", row.bytes_sent},
+                           {"memory",
+                            {{"program", memory.program},
+                             {"encoder", memory.encoder},
+                             {"generators", memory.generators},
+                             {"theta", memory.theta},
+                             {"others", memory.others},
+                             {"activations", memory.activations},
+                             {"checkpoint_copy", memory.checkpoint}}},
+                           {"memory_bytes", memory.step()},
+                           {"peak_bytes", row.peak_bytes(gpu)},
+                           {"checkpoint_bytes", estimate::checkpoint_bytes(setup.model)},
+                           {"notes", row.notes}};
+    if (setup.device) {
+      item["seconds"] = {{"products", row.product_seconds},    {"attention", row.attention_seconds},
+                         {"elementwise", row.element_seconds}, {"generator", row.generator_seconds},
+                         {"rest", row.rest_seconds},           {"exchange", row.exchange_seconds}};
+      item["step_seconds"] = row.step_seconds();
+      item["run_seconds"] = row.run_seconds;
+    }
+    list.push_back(std::move(item));
+  }
+  return {{"assumptions", assumptions},
+          {"trained_values", setup.model.trained_values()},
+          {"generator_values", setup.model.generator_values()},
+          {"prediction", gpu},
+          {"rows", list}};
+}
+
+int run_estimate(const CommandLine& line) {
+  if (!line.objects.empty())
+    throw UserError(ExitCode::kUsage,
+                    "estimate takes no object such as '" + line.objects[0] + "'; see `hyperx estimate --help`");
+  const std::vector<int> ranks = ranks_of(line);
+  const Setup setup = setup_of(line);
+  std::vector<estimate::Row> rows;
+  for (const int count : ranks) rows.push_back(estimate::estimate_row(setup, count));
+  const std::vector<std::string> assumptions = assumptions_of(line, setup);
+  for (const std::string& each : assumptions) std::cout << each << "\n";
+  std::cout << "\n";
+  print_table(setup, rows);
+  std::cout << "\n";
+  print_memory(setup, rows.front());
+  std::set<std::string> said;
+  for (const estimate::Row& row : rows)
+    for (const std::string& note : row.notes)
+      if (said.insert(note).second) std::cout << (said.size() == 1 ? "\n" : "") << note << "\n";
+  if (line.has_flag("json")) write_file_atomically(line.flag("json"), json_of(setup, assumptions, rows).dump(1) + "\n");
+  return 0;
+}
+
+std::string joined(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
+  return text;
+}
+
+}  // namespace
+
+Command estimate_command() {
+  CommandSpec spec;
+  spec.name = "estimate";
+  spec.usage = "hyperx estimate --model.encoder FOLDER [--machine FILE | --gpu NAME] [--ranks LIST] [--KEY VALUE]...";
+  spec.summary = "tells memory, traffic and time of a training before it starts, and what will not fit";
+  spec.help =
+      "Give it the settings that `hyperx train` will get; nothing is trained, weights are not read, no GPU is needed.\n"
+      "  memory     what each process (rank) holds in a step; \"at saving\": rank 0, with its copy of the checkpoint\n"
+      "  sent       bytes that a rank sends a step\n"
+      "  products   matrix products and attention; elements: all else of the encoder; generator: the hypernetwork's "
+      "own\n"
+      "             passes; exchange: messages between ranks\n"
+      "  run        all of train.steps with evaluation and checkpoints\n"
+      "Times need rates. --machine FILE: those that `hyperx bench machine step --json FILE` measured, best with the "
+      "same\n"
+      "encoder and threads. --gpu NAME: data sheets times stated shares, a prediction and not a measurement.\n"
+      "With --data.corpus, sentence lengths and pairs are those of the corpus; without, sentences of 22 tokens are "
+      "assumed.\n"
+      "GPUs: " +
+      joined(estimate::gpu_names()) + "\nlinks: " + joined(estimate::link_names()) +
+      "; ib-ndr400x8: eight of them a node\n\n"
+      "Example:\n"
+      "  hyperx estimate --config configs/models/base.conf --model.encoder mbert --gpu h100 --network ib-ndr400x4";
+  spec.key_prefixes = {"data.", "model.", "train.", "parallel.", "eval.", "checkpoint.", "threads"};
+  spec.flags = {{"machine", "FILE", "rates measured by `hyperx bench machine step --json FILE`"},
+                {"gpu", "NAME", "rates of a GPU's data sheet"},
+                {"link", "NAME", "between the ranks of a node (the GPU's usual one; shared-memory)"},
+                {"network", "NAME", "between nodes, for each node (ib-hdr200 with --gpu, else eth-10)"},
+                {"gpus-per-node", "N", "ranks a node (8)"},
+                {"ranks", "LIST", "numbers of ranks, joined by commas (1; with --gpu 8,16,...,1024)"},
+                {"memory", "GB", "memory of a GPU, or of a node (the preset's; this machine's)"},
+                {"languages", "N", "languages of the model, where no corpus tells (1)"},
+                {"json", "FILE", "the same figures for programs"}};
+  return {spec, run_estimate};
+}
+
+}  // namespace hyperx

@@ -1,0 +1,144 @@
+#include "trainer/estimate/devices.h"
+
+#include <unistd.h>
+
+#include <charconv>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "common/config.h"
+#include "common/errors.h"
+#include "common/files.h"
+
+namespace hyperx::estimate {
+namespace {
+
+struct GpuRow {
+  const char* name;
+  double tera_operations, giga_bytes_a_second, giga_bytes;  // bf16 without sparsity, memory
+  const char* link;
+};
+
+constexpr GpuRow kGpus[] = {
+    {"a10", 125, 600, 24, "pcie4"},        {"a100-40", 312, 1555, 40, "nvlink3"}, {"a100-80", 312, 2039, 80, "nvlink3"},
+    {"a100-pcie", 312, 1935, 80, "pcie4"}, {"a40", 150, 696, 48, "pcie4"},        {"b200", 2250, 8000, 180, "nvlink5"},
+    {"h100", 989, 3350, 80, "nvlink4"},    {"h100-pcie", 756, 2000, 80, "pcie5"}, {"h200", 989, 4800, 141, "nvlink4"},
+    {"l4", 121, 300, 24, "pcie4"},         {"l40s", 362, 864, 48, "pcie4"},       {"rtx4090", 165, 1008, 24, "pcie4"},
+};
+
+struct LinkRow {
+  const char* name;
+  double giga_bytes_a_second, micro_seconds;  // one way; a hop
+};
+
+constexpr LinkRow kLinks[] = {
+    {"nvlink3", 300, 3},    {"nvlink4", 450, 3},  {"nvlink5", 900, 3},  {"pcie3", 16, 8},      {"pcie4", 32, 8},
+    {"pcie5", 64, 8},       {"eth-1", 0.125, 50}, {"eth-10", 1.25, 40}, {"eth-25", 3.125, 30}, {"eth-100", 12.5, 20},
+    {"ib-edr100", 12.5, 5}, {"ib-hdr200", 25, 5}, {"ib-ndr400", 50, 5}, {"ib-xdr800", 100, 5}, {"shared-memory", 2, 5},
+};
+
+constexpr double kGpuLayerSeconds = 0.35e-3;  // some 70 kernels and calls a layer, forward and backward, 5 us each
+// Adam of W by LibTorch's operations, with the dense gradient stored.
+constexpr double kGpuUpdatePasses = 23;
+
+// Where a machine's file has no step rows: shares of its products and bandwidth, as on the machine of
+// docs/performance.md.
+constexpr double kCpuProductShare = 0.75, kCpuAttentionShare = 0.12, kCpuElementShare = 0.4, kCpuGeneratorShare = 0.9;
+constexpr double kCpuLayerSeconds = 2e-3;
+
+template <class Row, size_t count>
+std::vector<std::string> names_of(const Row (&rows)[count]) {
+  std::vector<std::string> names;
+  for (const Row& row : rows) names.emplace_back(row.name);
+  return names;
+}
+
+template <class Row, size_t count>
+const Row& find_row(const Row (&rows)[count], const std::string& name, const std::string& kind) {
+  for (const Row& row : rows)
+    if (name == row.name) return row;
+  const std::vector<std::string> names = names_of(rows);
+  const std::string nearest = nearest_word(name, names);
+  std::string known;
+  for (const std::string& each : names) known += (known.empty() ? "" : ", ") + each;
+  throw UserError(ExitCode::kUsage, "unknown " + kind + " '" + name + "'" +
+                                        (nearest.empty() ? "" : "; did you mean '" + nearest + "'?") + "; there are " +
+                                        known);
+}
+
+}  // namespace
+
+std::vector<std::string> gpu_names() { return names_of(kGpus); }
+std::vector<std::string> link_names() { return names_of(kLinks); }
+std::string usual_link(const std::string& gpu) { return find_row(kGpus, gpu, "GPU").link; }
+
+Device gpu_preset(const std::string& name) {
+  const GpuRow& row = find_row(kGpus, name, "GPU");
+  Device device;
+  device.name = name;
+  device.gpu = true;
+  device.memory_bytes = 1e9 * row.giga_bytes;
+  device.product_rate = kProductShare * 1e12 * row.tera_operations;
+  device.attention_rate = kAttentionShare * 1e12 * row.tera_operations;
+  device.element_bandwidth = device.generator_bandwidth = kBandwidthShare * 1e9 * row.giga_bytes_a_second;
+  device.generator_rate = device.product_rate;
+  device.layer_seconds = kGpuLayerSeconds;
+  device.update_passes = kGpuUpdatePasses;
+  return device;
+}
+
+Link link_preset(const std::string& name) {
+  const size_t times = name.rfind('x');
+  int count = 1;
+  std::string kind = name;
+  if (times != std::string::npos && times + 1 < name.size()) {
+    const auto [stop, error] = std::from_chars(name.data() + times + 1, name.data() + name.size(), count);
+    if (error == std::errc() && stop == name.data() + name.size() && count > 0)
+      kind = name.substr(0, times);
+    else
+      count = 1;
+  }
+  const LinkRow& row = find_row(kLinks, kind, "link");
+  return {name, kLinkShare * 1e9 * row.giga_bytes_a_second * count, 1e-6 * row.micro_seconds};
+}
+
+Device measured_device(const std::string& path, const std::string& precision) {
+  nlohmann::json file;
+  try {
+    file = nlohmann::json::parse(read_file(path));
+  } catch (const nlohmann::json::parse_error& error) {
+    throw UserError(ExitCode::kBadData, path + ": is not JSON: " + error.what());
+  }
+  const auto value_of = [&](const std::string& part, const std::string& what) -> std::optional<double> {
+    if (!file.is_object() || !file.contains("measures")) return std::nullopt;
+    for (const nlohmann::json& row : file["measures"])
+      if (row.value("part", "") == part && row.value("what", "") == what) return row.value("value", 0.0);
+    return std::nullopt;
+  };
+  const std::optional<double> fp32 = value_of("machine", "product [1024, 768] x [768, 3072] in fp32");
+  const std::optional<double> bf16 = value_of("machine", "the same in bf16, weights packed");
+  const std::optional<double> triad = value_of("machine", "memory, two read and one written");
+  if (!fp32 || !bf16 || !triad)
+    throw UserError(ExitCode::kBadData,
+                    path +
+                        ": lacks the rates of the machine; write it with `hyperx bench machine step "
+                        "--json " +
+                        path + "`");
+  const double product = 1e9 * (precision == "bf16" ? *bf16 : *fp32), bandwidth = 1e9 * *triad;
+  Device device;
+  device.name = path;
+  device.memory_bytes = static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGE_SIZE));
+  const auto rate = [&](const char* what, double fallback) {
+    const std::optional<double> measured = value_of("rates", std::string(what) + ", " + precision);
+    return measured && *measured > 0 ? 1e9 * *measured : fallback;
+  };
+  device.product_rate = rate("products", kCpuProductShare * product);
+  device.attention_rate = rate("attention", kCpuAttentionShare * 1e9 * *fp32);
+  device.element_bandwidth = rate("elementwise", kCpuElementShare * bandwidth);
+  device.generator_rate = kGeneratorProductShare * device.product_rate;
+  device.generator_bandwidth = rate("generator", kCpuGeneratorShare * bandwidth);
+  device.layer_seconds = 1e-3 * value_of("rates", "rest, " + precision).value_or(1e3 * kCpuLayerSeconds);
+  return device;
+}
+
+}  // namespace hyperx::estimate

@@ -1,0 +1,115 @@
+#include "trainer/estimate/estimate.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "common/log.h"
+#include "common/progress.h"
+
+namespace hyperx::estimate {
+namespace {
+
+constexpr double kForwardShare = 0.45;  // of a training step's products and activations
+
+double hops(int count) { return count > 1 ? std::ceil(std::log2(static_cast<double>(count))) : 0; }
+
+// Within each node first, then between nodes, one after the other.
+double seconds_of(const Message& message, int ranks, const Setup& setup) {
+  const int inside = std::min(ranks, setup.ranks_per_node);
+  const int nodes = (ranks + setup.ranks_per_node - 1) / setup.ranks_per_node;
+  double seconds = 0;
+  for (const auto& [count, link] : {std::pair{inside, &setup.link}, {nodes, &setup.network}}) {
+    if (count == 1) continue;
+    seconds += message.sent(count) / link->bandwidth + 2 * hops(count) * link->latency;
+  }
+  return seconds;
+}
+
+void add_times(const Setup& setup, const StepSizes& share, const WorkOptions& options,
+               const std::vector<Message>& messages, Row& row) {
+  const Device& device = *setup.device;
+  const StepWork work = work_of(share, setup.model, options);
+  row.product_seconds =
+      std::max(work.product_operations / device.product_rate, work.weight_bytes / device.generator_bandwidth);
+  row.attention_seconds = work.attention_operations / device.attention_rate;
+  row.element_seconds = work.element_bytes / device.element_bandwidth;
+  row.generator_seconds =
+      work.generator_bytes / device.generator_bandwidth + work.generator_operations / device.generator_rate;
+  row.rest_seconds = device.layer_seconds * work.layer_passes;
+  if (row.ranks > 1)
+    for (const Message& message : messages) row.exchange_seconds += seconds_of(message, row.ranks, setup);
+
+  const double token_seconds =
+      (row.product_seconds + row.attention_seconds + row.element_seconds) / std::max(1.0, share.tokens);
+  const double evaluations =
+      setup.config.eval.every > 0 ? std::floor(setup.steps / static_cast<double>(setup.config.eval.every)) : 0;
+  const double saves = 1 + (setup.config.checkpoint.every > 0
+                                ? std::floor(setup.steps / static_cast<double>(setup.config.checkpoint.every))
+                                : 0);
+  row.run_seconds = setup.steps * row.step_seconds() +
+                    evaluations * kForwardShare * token_seconds * setup.evaluation_tokens / row.ranks +
+                    saves * row.memory.checkpoint / device.generator_bandwidth;
+}
+
+// The key that makes the largest part of the memory smaller.
+std::string way_out(const Setup& setup, const Memory& memory) {
+  const double largest =
+      std::max({memory.activations, memory.generators + memory.checkpoint, memory.encoder, memory.theta});
+  if (largest == memory.activations) return "set train.micro_batch_tokens, or a lower train.batch_sentences";
+  if (largest == memory.theta) return "lower train.pairs_per_step";
+  if (largest == memory.encoder)
+    return setup.precision == "fp32" && setup.device && setup.device->gpu ? "set train.precision=bf16"
+                                                                          : "take a smaller encoder";
+  return setup.config.parallel.generator == "sharded"
+             ? "lower model.projected_dim"
+             : "set parallel.generator=sharded, or a lower model.projected_dim";
+}
+
+void add_notes(const Setup& setup, bool whole_pairs, Row& row) {
+  const bool gpu = setup.device && setup.device->gpu;
+  const double on_node = gpu ? 1 : std::min(row.ranks, setup.ranks_per_node);
+  const double needed = on_node * row.memory.step() + (gpu ? 0 : row.memory.checkpoint);
+  if (setup.memory_limit > 0 && needed > setup.memory_limit)
+    row.notes.push_back(fmt::format("{} ranks: {} a {} are needed, {} are there: it will not fit; {}", row.ranks,
+                                    format_bytes(needed), gpu ? "GPU" : "node", format_bytes(setup.memory_limit),
+                                    way_out(setup, row.memory)));
+  const double units = whole_pairs ? setup.step.pairs : setup.step.sentences;
+  if (row.ranks > units)
+    row.notes.push_back(
+        fmt::format("{} ranks: a step has {:.0f} {}, so {:.0f} ranks have none; raise {}", row.ranks, units,
+                    whole_pairs ? "pairs" : "sentences", row.ranks - units,
+                    whole_pairs ? "train.pairs_per_step" : "train.batch_sentences or train.pairs_per_step"));
+}
+
+}  // namespace
+
+Row estimate_row(const Setup& setup, int ranks) {
+  const train::ExchangeKind kind = exchange_of(setup.model, setup.config, ranks);
+  const bool sharded = setup.config.parallel.generator == "sharded";
+  const bool whole_pairs = ranks > 1 && !sharded && kind == train::ExchangeKind::kGather;
+  StepSizes share = share_of(setup.step, ranks, whole_pairs);
+  share.pairs = setup.step.pairs;  // every rank makes theta of all pairs, and updates by the gradients of all
+  const bool gpu = setup.device && setup.device->gpu, bf16 = setup.precision == "bf16";
+
+  WorkOptions options;
+  options.value_bytes = bf16 ? 2 : 4;
+  options.generator_share = sharded ? 1.0 / ranks : 1;
+  options.dense = setup.config.train.generator_gradient == "dense" || (!sharded && kind == train::ExchangeKind::kDense);
+  if (setup.device) options.update_passes = setup.device->update_passes;
+  MemoryOptions memory{gpu, bf16, setup.config.model.encoder.starts_with("random:"), options.generator_share,
+                       options.dense};
+
+  Row row;
+  row.ranks = ranks;
+  row.nodes = (ranks + setup.ranks_per_node - 1) / setup.ranks_per_node;
+  row.exchange = ranks == 1 ? "-" : sharded ? "sharded" : train::exchange_name(kind);
+  row.tokens = share.tokens;
+  row.memory = memory_of(setup.model, share, setup.config.train.micro_batch_tokens, memory);
+  const std::vector<Message> messages = messages_of(setup.model, setup.step, setup.config, kind);
+  row.bytes_sent = bytes_sent(messages, ranks);
+  if (setup.device) add_times(setup, share, options, messages, row);
+  add_notes(setup, whole_pairs, row);
+  return row;
+}
+
+}  // namespace hyperx::estimate

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <cstdint>
+
+#include "common/config.h"
+
+namespace hyperx::train {
+
+// What of the generators' gradient travels between ranks (SPEC.md section 8). All three give the same update, up to
+// rounding.
+enum class ExchangeKind {
+  kFactors,  // every pair is split over the ranks: the g of all pairs and layers are summed
+  kGather,   // ranks hold whole pairs: their g are gathered
+  kDense,    // every pair is split: dW, dc and ds are summed
+};
+
+// Sizes that decide which kind moves fewest values a step.
+struct ExchangeSizes {
+  int64_t pairs = 1, layers = 12, theta = 0, projected = 0, generators = 1;
+  int64_t values_moved(ExchangeKind kind) const;  // 2KLn, KLn, 2n(d_p + 1) a generator
+};
+
+// parallel.exchange; auto takes the one that moves fewest values. gather with fewer pairs than ranks would leave ranks
+// idle, so auto never takes it then.
+ExchangeKind choose_exchange(const Config& config, const ExchangeSizes& sizes, int ranks);
+const char* exchange_name(ExchangeKind kind);
+
+}  // namespace hyperx::train

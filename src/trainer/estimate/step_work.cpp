@@ -1,0 +1,104 @@
+#include "trainer/estimate/step_work.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "data/mlm_masks.h"
+#include "data/sampling_epoch.h"
+
+namespace hyperx::estimate {
+namespace {
+
+constexpr double kDefaultTokens = 22, kDefaultWords = 16;  // a sentence of UD English EWT's training data
+constexpr double kLengthSpread = 1.4;                      // mean of length² by square of the mean, of the same
+
+// One mini-batch of a kind, with the share of the draws that are of it.
+void add_draws(StepSizes& step, const std::string& task, bool masked, double draws, double sentences, double tokens,
+               double longest, double words) {
+  step.sentences += draws * sentences;
+  step.tokens += draws * sentences * tokens;
+  step.squares += draws * sentences * std::min(kLengthSpread * tokens * tokens, tokens * std::max(longest, tokens));
+  step.task_shares[task] += draws / step.pairs;
+  if (masked)
+    step.masked += draws * sentences * data::kMaskShare * (tokens - 2);
+  else
+    step.labelled += draws * sentences * words;
+}
+
+}  // namespace
+
+StepSizes share_of(const StepSizes& step, int ranks, bool whole_pairs) {
+  const double units = whole_pairs ? step.pairs : step.sentences;
+  const double part = units < 1 ? 1 : std::min(1.0, std::ceil(units / ranks) / units);
+  StepSizes share = step;
+  for (double* value : {&share.sentences, &share.tokens, &share.squares, &share.labelled, &share.masked})
+    *value *= part;
+  return share;
+}
+
+StepWork work_of(const StepSizes& share, const ModelSizes& model, const WorkOptions& options) {
+  const double h = static_cast<double>(model.encoder.hidden), f = static_cast<double>(model.encoder.intermediate);
+  const double layers = static_cast<double>(model.encoder.layers), b = model.config.adapter_dim;
+  StepWork work;
+  // Frozen products cost one product forward and one backward, trained ones two backward.
+  work.product_operations =
+      layers * 2 * share.tokens * (2 * static_cast<double>(model.linear_values()) + 3 * 2 * h * b);
+  double classes = 0;
+  for (const data::TaskInfo& task : model.tasks)
+    if (!task.masked) classes = std::max(classes, static_cast<double>(task.labels.size()));
+  const double decoder_passes = model.config.mlm_decoder == "trained" ? 3 : 2;
+  work.product_operations += 6 * share.labelled * h * classes;
+  work.product_operations +=
+      2 * share.masked * h * (3 * h + decoder_passes * static_cast<double>(model.encoder.vocabulary));
+  work.weight_bytes = 2 * layers * static_cast<double>(model.linear_values()) * options.value_bytes;
+  work.attention_operations = layers * 12 * share.squares * h;
+  // Forward: two dropouts with sums, two norms, GELU, the adapter's ReLU and sums; backward the same and the sums of
+  // gradients where a value is used twice.
+  const double softmax = 5 * share.masked * static_cast<double>(model.encoder.vocabulary) * 4;
+  work.element_bytes = layers * share.tokens * options.value_bytes * (34 * h + 5 * f + 5 * b) + softmax;
+
+  const double w = static_cast<double>(model.generator_values()) * options.generator_share;
+  const double rows = share.pairs * layers, n = static_cast<double>(model.theta()) * options.generator_share;
+  // W is read to make theta and ds, and read and written with both moments by Adam; g is written, cleared, read twice.
+  work.generator_bytes = 4 * ((2 + options.update_passes + (options.dense ? 3 : 0)) * w + 4 * rows * n);
+  work.generator_operations = 3 * 2 * rows * n * static_cast<double>(model.projected());
+  work.layer_passes = layers * share.pairs;
+  return work;
+}
+
+StepSizes step_of_corpus(const data::CorpusIndex& index, const std::vector<data::Pair>& pairs, const Config& config) {
+  StepSizes step;
+  step.pairs = config.train.pairs_per_step;
+  step.sentences = 0;
+  std::vector<int64_t> batches;
+  std::vector<const data::SplitCounts*> counts;
+  for (const data::Pair& pair : pairs)
+    for (const data::PairEntry& entry : index.pairs) {
+      if (entry.pair != pair || entry.find_split("train") == nullptr) continue;
+      counts.push_back(&entry.find_split("train")->counts);
+      batches.push_back((counts.back()->sentences + config.train.batch_sentences - 1) / config.train.batch_sentences);
+    }
+  const std::vector<double> shares = data::draw_probabilities(batches, config.train.temperature);
+  for (size_t i = 0; i < counts.size(); ++i) {
+    const double lines = static_cast<double>(std::max<int64_t>(1, counts[i]->sentences));
+    const double longest = std::min<double>(config.data.max_subwords, static_cast<double>(counts[i]->longest) + 2);
+    const double tokens =
+        std::min<double>(config.data.max_subwords, static_cast<double>(counts[i]->subwords) / lines + 2);
+    const double words = static_cast<double>(counts[i]->words - counts[i]->empty - counts[i]->truncated) / lines;
+    add_draws(step, pairs[i].task, data::task_info(pairs[i].task).masked, step.pairs * shares[i],
+              lines / static_cast<double>(std::max<int64_t>(1, batches[i])), tokens, longest, words);
+  }
+  return step;
+}
+
+StepSizes step_by_default(const std::vector<data::TaskInfo>& tasks, const TrainConfig& config) {
+  StepSizes step;
+  step.pairs = config.pairs_per_step;
+  step.sentences = 0;
+  for (const data::TaskInfo& task : tasks)
+    add_draws(step, task.name, task.masked, step.pairs / static_cast<double>(tasks.size()), config.batch_sentences,
+              kDefaultTokens, 256, kDefaultWords);
+  return step;
+}
+
+}  // namespace hyperx::estimate

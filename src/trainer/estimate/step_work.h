@@ -1,0 +1,54 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "data/corpus_index.h"
+#include "trainer/estimate/exchange_choice.h"
+#include "trainer/estimate/model_sizes.h"
+
+namespace hyperx::estimate {
+
+// A step's mini-batches, of all ranks together; means over the mixture's draws.
+struct StepSizes {
+  double pairs = 1;                           // K
+  double sentences = 32;                      // of all pairs
+  double tokens = 0;                          // [CLS] and [SEP] included
+  double squares = 0;                         // Σ length² over sentences: what attention costs
+  double labelled = 0;                        // words of tagging tasks
+  double masked = 0;                          // masked tokens of mlm
+  std::map<std::string, double> task_shares;  // of the draws
+};
+
+// The share of a step that one of `ranks` computes: an equal part, but a sentence, or with `whole_pairs` a mini-batch,
+// is never cut.
+StepSizes share_of(const StepSizes& step, int ranks, bool whole_pairs);
+
+// What one rank computes in a step. Each kind of work has a rate of its own, which `hyperx bench step` measures.
+struct StepWork {
+  double product_operations = 0;    // of the encoder's, the adapters' and the heads' products, forward and backward
+  double weight_bytes = 0;          // that the products read, however few the tokens
+  double attention_operations = 0;  // 12 h Σ length² a layer
+  double element_bytes = 0;         // read and written by norms, activations, dropout and sums
+  double generator_bytes = 0;       // passes over W, its moments, theta and g
+  double generator_operations = 0;  // products of W with sources and gradients
+  double layer_passes = 0;          // layers times pairs: what calls cost whatever their size
+};
+
+struct WorkOptions {
+  double value_bytes = 4;      // of activations
+  double generator_share = 1;  // of the rows of W that this rank updates: 1/ranks where they are sharded
+  double update_passes = 6;    // over W in Adam, see Device
+  bool dense = false;          // the generators' dense gradient is formed
+};
+StepWork work_of(const StepSizes& share, const ModelSizes& model, const WorkOptions& options);
+
+// Sizes of a mean step, from the counts of a corpus's train splits and the draws of train.temperature. Not in the
+// index, so assumed: Σ length² = 1.4 times (mean length)², bounded by the longest.
+StepSizes step_of_corpus(const data::CorpusIndex& index, const std::vector<data::Pair>& pairs, const Config& config);
+// Without a corpus: 22 tokens and 16 words a sentence, as in English EWT, the tasks of train.pairs drawn alike.
+StepSizes step_by_default(const std::vector<data::TaskInfo>& tasks, const TrainConfig& config);
+
+}  // namespace hyperx::estimate
