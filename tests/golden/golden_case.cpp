@@ -325,9 +325,10 @@ void GoldenCase::check_adapters(const train::GeneratorGradient& generator) {
     const at::Tensor source_gradient =
         hypernetwork.has_layer_embedding()
             ? generator.source_gradient[row]
-            : model::source_gradient(
+            : model::factor_sums(
                   hypernetwork.generators()[static_cast<size_t>(layer)].weight,
-                  hypernetwork.group_gradient(model_->hyperx()->theta_gradient(), static_cast<size_t>(layer)));
+                  hypernetwork.group_gradient(model_->hyperx()->theta_gradient(), static_cast<size_t>(layer)))
+                  .source_gradient;
     compare("outputs", prefix + "source.grad", source_gradient, kGradients.wide, kGradients.narrow);
     for (const model::ThetaPart& part : hypernetwork.parts()) {
       std::string name = part.name;
@@ -374,7 +375,7 @@ void GoldenCase::check_steps() {
     loss.backward();
     rates[step] = train::learning_rate(train, step, steps);
     norms[step] =
-        optimizer.update(optimizer.factored_gradient(model.hyperx()->theta_gradient()), rates[step].item<double>())
+        optimizer.update(optimizer.factored_gradient(model_->hyperx()->theta_gradient()), rates[step].item<double>())
             .gradient_norm;
     losses[step] = loss.item<double>();
     for (size_t i = 0; i < trainable.size(); ++i) {
