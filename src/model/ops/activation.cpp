@@ -119,6 +119,7 @@ class BiasedActivation : public torch::autograd::Function<BiasedActivation> {
  public:
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x, const at::Tensor& bias,
                             int64_t kind) {
+    RECORD_FUNCTION("hyperx::elementwise", std::vector<c10::IValue>());
     const auto activation = static_cast<Activation>(kind);
     const at::Tensor input = x.contiguous();
     const at::Tensor y = run(input, bias, activation);

@@ -1,6 +1,7 @@
 #include "model/ops/dropout.h"
 
 #include <ATen/Parallel.h>
+#include <ATen/record_function.h>
 #include <torch/torch.h>
 
 #include <algorithm>
@@ -104,6 +105,7 @@ class KeyedDropout : public torch::autograd::Function<KeyedDropout> {
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x,
                             const std::optional<at::Tensor>& bias, const at::Tensor& slots, const at::Tensor& positions,
                             double probability, int64_t key) {
+    RECORD_FUNCTION("hyperx::elementwise", std::vector<c10::IValue>());
     context->save_for_backward({slots, positions});
     context->saved_data["probability"] = probability;
     context->saved_data["key"] = key;

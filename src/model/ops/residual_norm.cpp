@@ -1,5 +1,6 @@
 #include "model/ops/residual_norm.h"
 
+#include <ATen/record_function.h>
 #include <torch/torch.h>
 
 #include <cmath>
@@ -217,6 +218,7 @@ class ResidualNorm : public torch::autograd::Function<ResidualNorm> {
                             const at::Tensor& first, const std::optional<at::Tensor>& second, const at::Tensor& weight,
                             const at::Tensor& norm_bias, double epsilon, const at::Tensor& slots,
                             const at::Tensor& positions, double probability, int64_t key) {
+    RECORD_FUNCTION("hyperx::elementwise", std::vector<c10::IValue>());
     const Operands operands{x.contiguous(),
                             bias.contiguous(),
                             first.contiguous(),
