@@ -88,8 +88,7 @@ Hypernetwork::Hypernetwork(const ModelConfig& config, int64_t hidden, int64_t la
   for (int64_t group = 0; group < groups; ++group)
     generators_.push_back({torch::empty({theta_size_, projected_}, options), torch::zeros({theta_size_}, options)});
   for (const NamedView& view : named_views())
-    if (view.value.dim() == 2)
-      view.value.copy_(normal_tensor(view.value.sizes(), kGeneratorDeviation, seed, view.name, options));
+    if (view.value.dim() == 2) draw_normal(view.value, 0, kGeneratorDeviation, seed, view.name);
 }
 
 std::vector<Hypernetwork::NamedView> Hypernetwork::named_views() const { return named_views_of(generators_); }
