@@ -64,4 +64,14 @@ std::string sha256_of_file(const std::string& path) {
   return digest.hex();
 }
 
+FutureDigest known_digest(std::string digest) {
+  std::promise<std::string> promise;
+  promise.set_value(std::move(digest));
+  return promise.get_future().share();
+}
+
+FutureDigest future_sha256_of_file(const std::string& path, std::launch policy) {
+  return std::async(policy, [path] { return sha256_of_file(path); }).share();
+}
+
 }  // namespace hyperx

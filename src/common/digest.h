@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <future>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -26,5 +27,11 @@ class Sha256 {
 std::string sha256_hex(std::string_view text);
 // Throws UserError (66) when the file cannot be read.
 std::string sha256_of_file(const std::string& path);
+
+// A digest that may still be in the making: get() waits for it, and throws what its computation threw.
+using FutureDigest = std::shared_future<std::string>;
+FutureDigest known_digest(std::string digest);
+// std::launch::async: a thread computes it beside other work; deferred: the first get() does.
+FutureDigest future_sha256_of_file(const std::string& path, std::launch policy);
 
 }  // namespace hyperx

@@ -92,6 +92,11 @@ void sync_path(const std::string& path) {
   if (::fsync(file.get()) != 0) throw SystemError(path + ": fsync: " + errno_text());
 }
 
+void start_write_back(const std::string& path) {
+  const Descriptor file(path, O_WRONLY);
+  if (file.get() >= 0) ::sync_file_range(file.get(), 0, 0, SYNC_FILE_RANGE_WRITE);
+}
+
 void make_folders(const std::string& path) {
   std::error_code error;
   std::filesystem::create_directories(path, error);

@@ -16,6 +16,9 @@ void write_file_atomically(const std::string& path, std::string_view content);
 // Makes what was written to `path` (file or folder) survive a power cut. SystemError (74).
 void sync_path(const std::string& path);
 
+// Lets the disk begin with what was written to `path` so far, without waiting for it. A hint: never fails.
+void start_write_back(const std::string& path);
+
 // Folder and its parents. UserError (73) naming the first part that cannot be made.
 void make_folders(const std::string& path);
 

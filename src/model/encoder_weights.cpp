@@ -77,7 +77,8 @@ EncoderWeights draw_encoder(const std::string& folder, uint64_t seed) {
     return normal_tensor(shape, kInitialDeviation, seed, "encoder." + name, torch::kFloat32);
   };
   for (const auto& [name, shape] : encoder_tensor_shapes(weights.spec)) weights.tensors[name] = draw(name, shape);
-  weights.digest = sha256_hex("random " + read_file(folder + "/config.json") + " seed " + std::to_string(seed));
+  weights.digest =
+      known_digest(sha256_hex("random " + read_file(folder + "/config.json") + " seed " + std::to_string(seed)));
   return weights;
 }
 
@@ -150,7 +151,7 @@ EncoderWeights sort_encoder_tensors(const EncoderSpec& spec, const std::map<std:
   return weights;
 }
 
-EncoderWeights load_encoder(const std::string& source, uint64_t seed) {
+EncoderWeights load_encoder(const std::string& source, uint64_t seed, std::launch digest) {
   static const std::string kRandom = "random:";
   if (source.empty())
     throw UserError(ExitCode::kBadConfig,
@@ -171,7 +172,7 @@ EncoderWeights load_encoder(const std::string& source, uint64_t seed) {
       for (const std::string& name : file.names()) found[name] = file.tensor(name);
     }
     weights = sort_encoder_tensors(spec, found, is_pickle ? pickle : safetensors);
-    weights.digest = sha256_of_file(is_pickle ? pickle : safetensors);
+    weights.digest = future_sha256_of_file(is_pickle ? pickle : safetensors, digest);
   }
   weights.source = source;
   return weights;

@@ -100,10 +100,8 @@ void Hypernetwork::draw_generators(uint64_t seed, const at::TensorOptions& optio
       const int64_t begin = std::max(part.begin, own_begin()), end = std::min(part.begin + part.size(), own_end);
       if (begin >= end) continue;
       const std::string name = generator_prefix(static_cast<size_t>(group)) + generator_name(part.name) + ".weight";
-      const at::Tensor whole = normal_tensor({part.size(), projected_}, kGeneratorDeviation, seed, name, options);
-      generators_.back()
-          .weight.narrow(0, begin - own_begin(), end - begin)
-          .copy_(whole.narrow(0, begin - part.begin, end - begin));
+      draw_normal(generators_.back().weight.narrow(0, begin - own_begin(), end - begin),
+                  (begin - part.begin) * projected_, kGeneratorDeviation, seed, name);
     }
   }
 }

@@ -1,16 +1,21 @@
 #include "model/parameters.h"
 
+#include <ATen/Dispatch.h>
 #include <ATen/Parallel.h>
 #include <torch/torch.h>
 
-#include <cmath>
-#include <numbers>
 #include <set>
 
 #include "common/errors.h"
 #include "common/random.h"
+#include "model/ops/normal.h"
 
 namespace hyperx::model {
+namespace {
+
+constexpr int64_t kDrawnAtOnce = 1 << 15;  // values a thread takes at least
+
+}  // namespace
 
 Parameter& ParameterSet::add(const std::string& name, const std::string& group, const at::Tensor& initial) {
   HYPERX_CHECK(by_name_.count(name) == 0, "the parameter " + name + " is added twice");
@@ -79,23 +84,29 @@ int64_t ParameterSet::element_count() const {
   return count;
 }
 
+void draw_normal(at::Tensor out, int64_t first, double deviation, uint64_t seed, const std::string& name) {
+  const at::NoGradGuard no_gradient;
+  if (!out.is_cpu()) {
+    at::Tensor host = torch::empty(out.sizes(), out.options().device(at::kCPU));
+    draw_normal(host, first, deviation, seed, name);
+    out.copy_(host);
+    return;
+  }
+  HYPERX_CHECK(out.is_contiguous() && first >= 0, name + " is drawn into what is no range of its values");
+  const PhiloxKey key = philox_key(derive_key(seed, name));
+  AT_DISPATCH_FLOATING_TYPES(out.scalar_type(), "draw_normal", [&] {
+    scalar_t* const values = out.data_ptr<scalar_t>();
+    at::parallel_for(0, out.numel(), kDrawnAtOnce, [&](int64_t begin, int64_t end) {
+      normal_values(values + begin, first + begin, end - begin, deviation, key);
+    });
+  });
+}
+
 at::Tensor normal_tensor(at::IntArrayRef shape, double deviation, uint64_t seed, const std::string& name,
                          const at::TensorOptions& options) {
-  at::Tensor values = torch::empty(shape, torch::kFloat64);
-  double* const out = values.data_ptr<double>();
-  const int64_t count = values.numel();
-  const PhiloxKey key = philox_key(derive_key(seed, name));
-  at::parallel_for(0, (count + 1) / 2, 1 << 14, [&](int64_t begin, int64_t end) {
-    for (int64_t pair = begin; pair < end; ++pair) {  // Box-Muller: one block of four words gives two values
-      const PhiloxCounter words = philox({static_cast<uint32_t>(pair), static_cast<uint32_t>(pair >> 32), 0, 1}, key);
-      const double u1 = (static_cast<double>(words[0]) + static_cast<double>(words[1]) * 0x1p-32 + 0x1p-33) * 0x1p-32;
-      const double u2 = (static_cast<double>(words[2]) + static_cast<double>(words[3]) * 0x1p-32) * 0x1p-32;
-      const double radius = deviation * std::sqrt(-2.0 * std::log(u1));
-      out[2 * pair] = radius * std::cos(2.0 * std::numbers::pi * u2);
-      if (2 * pair + 1 < count) out[2 * pair + 1] = radius * std::sin(2.0 * std::numbers::pi * u2);
-    }
-  });
-  return values.to(options);
+  at::Tensor values = torch::empty(shape, options);
+  draw_normal(values, 0, deviation, seed, name);
+  return values;
 }
 
 }  // namespace hyperx::model

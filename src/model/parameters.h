@@ -42,6 +42,10 @@ class ParameterSet {
   std::map<std::string, at::Tensor> gradients_;
 };
 
+// Fills `out` (contiguous, fp32 or fp64, any device) with values [first, first + out.numel()) of the stream N(0,
+// deviation²) of (seed, name).
+void draw_normal(at::Tensor out, int64_t first, double deviation, uint64_t seed, const std::string& name);
+
 // Draws N(0, deviation²) from (seed, name) alone: adding a language or a task changes no other tensor.
 at::Tensor normal_tensor(at::IntArrayRef shape, double deviation, uint64_t seed, const std::string& name,
                          const at::TensorOptions& options);

@@ -43,7 +43,7 @@ json ModelInfo::to_json() const {
           {"tasks", task_list},
           {"languages", languages},
           {"pairs", names_of(trained_pairs)},
-          {"encoder", {{"source", encoder_source}, {"sha256", encoder_digest}}},
+          {"encoder", {{"source", encoder_source}, {"sha256", encoder_digest.get()}}},
           {"tokenizer_sha256", tokenizer_digest},
           {"corpus_sha256", corpus_digest}};
 }
@@ -57,7 +57,7 @@ ModelInfo ModelInfo::from_json(const json& object, const std::string& origin) {
     info.languages = object.at("languages").get<std::vector<std::string>>();
     for (const json& pair : object.at("pairs")) info.trained_pairs.push_back(data::parse_pair(pair.get<std::string>()));
     info.encoder_source = object.at("encoder").at("source");
-    info.encoder_digest = object.at("encoder").at("sha256");
+    info.encoder_digest = known_digest(object.at("encoder").at("sha256").get<std::string>());
     info.tokenizer_digest = object.at("tokenizer_sha256");
     info.corpus_digest = object.at("corpus_sha256");
   } catch (const json::exception& error) {
@@ -237,11 +237,6 @@ LoadedModel load_model(const std::string& run_or_checkpoint, const std::string& 
   loaded.info = ModelInfo::from_json(checkpoint.model_info(), loaded.checkpoint);
   const std::string source = encoder.empty() ? loaded.info.encoder_source : encoder;
   const model::EncoderWeights weights = model::load_encoder(source, loaded.info.config.train.seed);
-  if (weights.digest != loaded.info.encoder_digest)
-    throw UserError(ExitCode::kBadData, loaded.checkpoint + ": was trained on another encoder than " + source +
-                                            " (SHA-256 " + loaded.info.encoder_digest.substr(0, 12) + ", here " +
-                                            weights.digest.substr(0, 12) +
-                                            "). Name the right folder with --model.encoder");
   model::ModelOptions options{loaded.info.config.model,
                               loaded.info.tasks,
                               loaded.info.languages,
@@ -250,6 +245,11 @@ LoadedModel load_model(const std::string& run_or_checkpoint, const std::string& 
                               device,
                               {}};
   loaded.model = std::make_unique<model::Model>(weights, options);
+  const std::string &trained_on = loaded.info.encoder_digest.get(), &here = weights.digest.get();
+  if (here != trained_on)
+    throw UserError(ExitCode::kBadData, loaded.checkpoint + ": was trained on another encoder than " + source +
+                                            " (SHA-256 " + trained_on.substr(0, 12) + ", here " + here.substr(0, 12) +
+                                            "). Name the right folder with --model.encoder");
   load_tensors(loaded.model->named_tensors(), [&](const auto& targets) { checkpoint.load_model(targets); });
   return loaded;
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "common/config.h"
+#include "common/digest.h"
 #include "data/corpus.h"
 #include "model/model.h"
 #include "trainer/checkpoint/checkpoint.h"
@@ -22,7 +23,8 @@ struct ModelInfo {
   std::vector<data::TaskInfo> tasks;
   std::vector<std::string> languages;
   std::vector<data::Pair> trained_pairs;
-  std::string encoder_source, encoder_digest, tokenizer_digest, corpus_digest;
+  std::string encoder_source, tokenizer_digest, corpus_digest;
+  FutureDigest encoder_digest = known_digest("");
 
   nlohmann::json to_json() const;
   // UserError (65) naming `origin` where a field is missing.

@@ -36,7 +36,7 @@ std::vector<std::string> check_same_run(const ModelInfo& saved, const ModelInfo&
                         "; a run goes on with the settings that it began with. Take those, or name "
                         "another --run.dir (train.init_from starts from these weights)");
   };
-  if (saved.encoder_digest != now.encoder_digest)
+  if (saved.encoder_digest.get() != now.encoder_digest.get())
     refuse(fmt::format("was trained on another encoder ({}) than model.encoder = {}", saved.encoder_source,
                        now.encoder_source));
   std::vector<std::string> changes;

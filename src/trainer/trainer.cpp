@@ -41,8 +41,8 @@ Trainer::Trainer(TrainerParts parts)
   if (state_.step > 0) run_state.checkpoint = checkpoint_name(state_.step);
   log_ = std::make_unique<RunLog>(parts_.run, writes, state_.step, mixture_.total_steps(), run_state);
   if (writes)
-    writer_ = std::make_unique<CheckpointWriter>(
-        CheckpointWriterOptions{parts_.run.checkpoints(), config_.checkpoint.keep_last, config_.checkpoint.keep_best});
+    writer_ = std::make_unique<CheckpointWriter>(CheckpointWriterOptions{
+        parts_.run.checkpoints(), config_.checkpoint.keep_last, config_.checkpoint.keep_best, at::get_num_threads()});
   if (state_.step < mixture_.total_steps()) {
     data::BatchLoader::Options options;
     options.rank = parts_.communicator.rank();

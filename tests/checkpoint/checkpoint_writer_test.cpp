@@ -26,7 +26,7 @@ class Writer : public FolderTest {
 };
 
 TEST_F(Writer, TheCopyIsWhatIsWritten) {
-  CheckpointWriter writer({path("c"), 2, 1});
+  CheckpointWriter writer({path("c"), 2, 1, 3});  // copied by three threads, into which no tensor divides evenly
   Sample sample(3);
   const CheckpointPause pause = writer.submit(sample.content());
   for (SampleTensor& tensor : sample.model_) std::fill(tensor.values.begin(), tensor.values.end(), -1.0f);

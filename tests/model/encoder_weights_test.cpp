@@ -107,14 +107,21 @@ TEST_F(EncoderWeightsTest, NamesMissingExtraAndMisshapenTensors) {
   EXPECT_THAT(error(), HasSubstr("not of a BERT encoder: encoder.layer.1.output.dense.bias"));
 }
 
+TEST_F(EncoderWeightsTest, ItsDigestIsTheFilesWhoeverComputesIt) {
+  load();
+  const std::string expected = sha256_of_file(folder_ + "/model.safetensors");
+  EXPECT_EQ(load_encoder(folder_, 1, std::launch::async).digest.get(), expected);
+  EXPECT_EQ(load_encoder(folder_, 1, std::launch::deferred).digest.get(), expected);
+}
+
 TEST_F(EncoderWeightsTest, DrawsTheSameWeightsFromTheSameSeed) {
   const EncoderWeights first = load_encoder("random:" + folder_, 3), again = load_encoder("random:" + folder_, 3),
                        other = load_encoder("random:" + folder_, 4);
   const std::string name = "encoder.layer.0.intermediate.dense.weight";
   EXPECT_TRUE(torch::equal(first.tensors.at(name), again.tensors.at(name)));
   EXPECT_FALSE(torch::equal(first.tensors.at(name), other.tensors.at(name)));
-  EXPECT_EQ(first.digest, again.digest);
-  EXPECT_NE(first.digest, other.digest);
+  EXPECT_EQ(first.digest.get(), again.digest.get());
+  EXPECT_NE(first.digest.get(), other.digest.get());
   EXPECT_TRUE(torch::equal(first.tensors.at("embeddings.LayerNorm.weight"), torch::ones({8})));
 }
 

@@ -36,7 +36,7 @@ TEST(SameRunTest, WhatTheRunDependsOnIsRefused) {
   now.config.model.adapter_dim = 128;
   EXPECT_THAT(refusal(saved, now), HasSubstr("model.adapter_dim"));
   now = saved;
-  now.encoder_digest = "another";
+  now.encoder_digest = known_digest("another");
   EXPECT_THAT(refusal(saved, now), HasSubstr("model.encoder"));
 }
 

@@ -23,6 +23,20 @@ data::Corpus open_corpus(const std::string& folder, comm::Communicator& communic
       folder, comm::on_rank_zero(communicator, [&] { return data::Corpus::open(folder).index_text(); }));
 }
 
+model::EncoderWeights load_encoder_on_node(const Config& config, const comm::MpiSession& session) {
+  const bool first_of_node = session.info().local_rank == 0;
+  return model::load_encoder(config.model.encoder, config.train.seed,
+                             first_of_node ? std::launch::async : std::launch::deferred);
+}
+
+FutureDigest digest_of_node(const model::EncoderWeights& encoder, const comm::MpiSession& session) {
+  const comm::RankInfo& info = session.info();
+  const auto digests = session.gather_texts(info.local_rank == 0 ? encoder.digest.get() : "");
+  for (size_t rank = 0; rank < digests.size(); ++rank)
+    if (info.hosts[rank] == info.host() && !digests[rank].empty()) return known_digest(digests[rank]);
+  return encoder.digest;  // ranks that share no host's name with a first rank
+}
+
 void check_tokenizer(const data::Corpus& corpus, const Config& config, const model::EncoderSpec& spec) {
   const std::string folder = vocabulary_folder(config.model.encoder);
   const data::WordPiece tokenizer = data::WordPiece::load(folder);

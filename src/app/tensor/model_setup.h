@@ -6,6 +6,7 @@
 #include "data/corpus.h"
 #include "model/encoder_weights.h"
 #include "trainer/comm/communicator.h"
+#include "trainer/comm/mpi_session.h"
 #include "trainer/model_checkpoint.h"
 
 // What train and bench do before a model stands.
@@ -13,6 +14,11 @@ namespace hyperx {
 
 // One rank reads the index and sends it to all.
 data::Corpus open_corpus(const std::string& folder, comm::Communicator& communicator);
+
+// The encoder, with a digest that one rank of each node computes, beside what follows.
+model::EncoderWeights load_encoder_on_node(const Config& config, const comm::MpiSession& session);
+// Collective: the digest that the node's rank computed.
+FutureDigest digest_of_node(const model::EncoderWeights& encoder, const comm::MpiSession& session);
 
 // The corpus must have been tokenised with the encoder's vocabulary: ids of another mean nothing to it. UserError.
 void check_tokenizer(const data::Corpus& corpus, const Config& config, const model::EncoderSpec& spec);

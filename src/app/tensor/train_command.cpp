@@ -69,7 +69,7 @@ int train_in(const CommandLine& line, comm::MpiSession& session, comm::Communica
   const data::Corpus corpus = open_corpus(config.data.corpus, communicator);
   const std::vector<data::Pair> pairs =
       data::select_pairs(config.train.pairs, corpus.pairs_with("train"), "train.pairs");
-  const model::EncoderWeights encoder = model::load_encoder(config.model.encoder, config.train.seed);
+  const model::EncoderWeights encoder = load_encoder_on_node(config, session);
   comm::on_rank_zero(communicator, [&] {
     check_tokenizer(corpus, config, encoder.spec);
     return std::string();
@@ -79,6 +79,7 @@ int train_in(const CommandLine& line, comm::MpiSession& session, comm::Communica
       encoder, {config.model, info.tasks, info.languages, config.train.seed, train::compute_type(config.train, device),
                 device, train::generator_shard(config.parallel, communicator)});
   const std::optional<std::string> resume_from = find_resume_point(run, communicator);
+  if (resume_from) info.encoder_digest = digest_of_node(encoder, session);
   if (!resume_from && !config.train.init_from.empty()) take_initial_weights(config.train.init_from, model);
   train::Trainer trainer(
       {config, run, communicator, watchdog, stop, corpus, model, std::move(info), pairs, resume_from});

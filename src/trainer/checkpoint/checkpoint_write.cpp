@@ -22,13 +22,22 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr int64_t kWriteBackBytes = 32 << 20;
+
 void write_h5(const std::string& path, const CheckpointContent& content, const std::vector<TensorRef>& tensors,
               const char* text_name, const nlohmann::json& text) {
   h5::File file = h5::File::create(path, h5::Layout::kChecked);
   file.set_attribute("", "format_version", int64_t{kCheckpointFormat});
   file.set_attribute("", "step", content.step);
   file.write_text(text_name, text.dump(1));
-  for (const TensorRef& tensor : tensors) file.write("tensors/" + tensor.name, tensor.type, tensor.shape, tensor.data);
+  int64_t waiting = 0;
+  for (const TensorRef& tensor : tensors) {
+    file.write("tensors/" + tensor.name, tensor.type, tensor.shape, tensor.data);
+    waiting += tensor.byte_count();
+    if (waiting < kWriteBackBytes) continue;
+    start_write_back(path);  // the kernel alone would begin at the fsync
+    waiting = 0;
+  }
   file.close(false);  // synced while it is hashed, see below
 }
 
@@ -60,10 +69,11 @@ int64_t TensorRef::byte_count() const { return h5::DatasetInfo{name, type, shape
 
 std::map<std::string, FileEntry> write_checkpoint_files(const std::string& folder, const CheckpointContent& content) {
   const std::string model = folder + "/" + kModelFile, optimizer = folder + "/" + kOptimizerFile;
-  write_h5(model, content, content.model, "info", content.model_info);
-  std::future<std::string> model_digest = start_digest(model);
+  // The larger file first: its digest, which takes longest, is made beside all that follows.
   write_h5(optimizer, content, content.optimizer, "state", content.train_state);
   std::future<std::string> optimizer_digest = start_digest(optimizer);
+  write_h5(model, content, content.model, "info", content.model_info);
+  std::future<std::string> model_digest = start_digest(model);
   sync_path(model);
   sync_path(optimizer);
   std::map<std::string, FileEntry> files;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <condition_variable>
+#include <cstdlib>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -12,9 +13,10 @@
 namespace hyperx::train {
 
 struct CheckpointWriterOptions {
-  std::string folder;  // RUN/checkpoints
-  int keep_last = 2;   // newest ones that stay, at least 1
-  int keep_best = 1;   // best-scored ones that stay besides, without their optimizer
+  std::string folder;    // RUN/checkpoints
+  int keep_last = 2;     // newest ones that stay, at least 1
+  int keep_best = 1;     // best-scored ones that stay besides, without their optimizer
+  int copy_threads = 1;  // that copy the state while training waits
 };
 
 // What submit() cost the training loop.
@@ -59,7 +61,10 @@ class CheckpointWriter {
   int failures_ = 0;
   std::optional<int64_t> last_saved_;
   double last_write_seconds_ = 0;
-  std::unique_ptr<char[]> buffer_;  // the copy; kept, as the next one needs as much
+  struct Free {
+    void operator()(char* bytes) const { std::free(bytes); }
+  };
+  std::unique_ptr<char[], Free> buffer_;  // the copy; kept, as the next one needs as much
   int64_t buffer_bytes_ = 0;
   std::thread thread_;  // last: it uses all of the above
 };

@@ -7,6 +7,7 @@
 
 #include "common/config.h"
 #include "trainer/comm/communicator.h"
+#include "trainer/comm/mpi_session.h"
 
 // `hyperx bench`: what this machine does at each part of the work, beside the limit that products at the best measured
 // rate, or bytes at the measured bandwidth, would set. A part is a file here and a row in bench_command.cpp's table.
@@ -48,6 +49,8 @@ struct Bench {
   const CommandLine& line;
   const Config& config;
   comm::Communicator& communicator;
+  const comm::MpiSession& session;
+  double entered = 0;  // seconds from the process's start to the command's
   int threads = 1;
   int64_t repeats = 5;  // --repeat
   Machine machine;
@@ -62,6 +65,8 @@ Machine measure_machine(int64_t repeats);
 
 // Each adds its figures to the report, or says with skip() what it would need.
 void bench_machine(Bench& bench);
+void bench_start(Bench& bench);
+void bench_checkpoint(Bench& bench);
 void bench_generator(Bench& bench);
 void bench_step(Bench& bench);
 void bench_data(Bench& bench);

@@ -1,7 +1,10 @@
 #include <ATen/Parallel.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <ctime>
 #include <iostream>
+#include <sstream>
 
 #include "app/tensor/bench/bench.h"
 #include "app/tensor/tensor_commands.h"
@@ -19,9 +22,22 @@ struct Part {
 };
 
 constexpr Part kParts[] = {
-    {"machine", bench::bench_machine}, {"generator", bench::bench_generator},   {"step", bench::bench_step},
-    {"data", bench::bench_data},       {"evaluation", bench::bench_evaluation},
+    {"machine", bench::bench_machine},       {"start", bench::bench_start},
+    {"generator", bench::bench_generator},   {"step", bench::bench_step},
+    {"checkpoint", bench::bench_checkpoint}, {"data", bench::bench_data},
+    {"evaluation", bench::bench_evaluation},
 };
+
+double process_age_seconds() {
+  const std::string stat = read_file("/proc/self/stat");
+  std::istringstream fields(stat.substr(stat.rfind(')') + 1));  // the program's name may hold anything
+  std::string field;
+  for (int number = 3; number <= 22; ++number) fields >> field;  // 22: start, in ticks since the machine's own
+  timespec now{};
+  clock_gettime(CLOCK_BOOTTIME, &now);
+  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec) -
+         std::stod(field) / static_cast<double>(sysconf(_SC_CLK_TCK));
+}
 
 void check_names(const std::vector<std::string>& names) {
   std::vector<std::string> known;
@@ -34,12 +50,14 @@ void check_names(const std::vector<std::string>& names) {
 }  // namespace
 
 int run_bench(const CommandLine& line, comm::MpiSession& session, comm::RankProgress&) {
+  const double entered = process_age_seconds();
   check_names(line.objects);
   const Config& config = line.config;
   const at::Device device = comm::choose_device(config.device, session);
   const int threads = set_threads(config, session);
   const auto communicator = comm::make_communicator(config.parallel, device, session);
-  bench::Bench bench{line, config, *communicator, threads, std::stoll(line.flag("repeat", "5")), {}, {}};
+  bench::Bench bench{line, config, *communicator, session, entered, threads, std::stoll(line.flag("repeat", "5")),
+                     {},   {}};
   for (const Part& part : kParts) {
     const bool wanted =
         line.objects.empty() || std::find(line.objects.begin(), line.objects.end(), part.name) != line.objects.end();

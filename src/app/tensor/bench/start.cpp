@@ -1,0 +1,79 @@
+#include <chrono>
+
+#include "app/tensor/bench/bench.h"
+#include "app/tensor/model_setup.h"
+#include "trainer/training_step.h"
+
+namespace hyperx::bench {
+namespace {
+
+// Adds the time since the last stage.
+class Stages {
+ public:
+  explicit Stages(Bench& bench) : bench_(bench), total_(bench.entered) {
+    add("program, LibTorch, MPI", bench.entered, "10 ms exact");
+  }
+  void done(const char* stage) {
+    const Clock::time_point now = Clock::now();
+    const double seconds = std::chrono::duration<double>(now - last_).count();
+    last_ = now;
+    total_ += seconds;
+    add(stage, seconds, "");
+  }
+  double total() const { return total_; }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  void add(const char* stage, double seconds, const char* note) {
+    bench_.report.add({"start", stage, seconds, "s", {}, note});
+  }
+  Bench& bench_;
+  double total_;
+  Clock::time_point last_ = Clock::now();
+};
+
+}  // namespace
+
+void bench_start(Bench& bench) {
+  const Config& config = bench.config;
+  if (config.data.corpus.empty() || config.model.encoder.empty() || config.train.pairs.empty()) {
+    bench.report.skip("start", "it needs --data.corpus, --model.encoder and --train.pairs");
+    return;
+  }
+  Stages stages(bench);
+  const data::Corpus corpus = open_corpus(config.data.corpus, bench.communicator);
+  const auto pairs = data::select_pairs(config.train.pairs, corpus.pairs_with("train"), "train.pairs");
+  stages.done("corpus");
+  const model::EncoderWeights encoder = load_encoder_on_node(config, bench.session);
+  stages.done("encoder's weights");
+  check_tokenizer(corpus, config, encoder.spec);
+  stages.done("vocabulary");
+  const train::ModelInfo info = describe_model(config, corpus, pairs, encoder);
+  model::Model model(encoder, {config.model, info.tasks, info.languages, config.train.seed,
+                               train::compute_type(config.train, at::kCPU), at::kCPU});
+  stages.done("model");
+  train::Optimizer optimizer(model, train::optimizer_options(config.train));
+  train::GradientExchange exchange(bench.communicator, model, optimizer,
+                                   train::exchange_kind(config, model, bench.communicator.size()), false);
+  train::TrainingStep step(config, bench.communicator, model, optimizer, exchange);
+  stages.done("optimizer");
+  data::Mixture mixture = train::make_mixture(corpus, pairs, config.train);
+  const data::BatchMaker maker(corpus, pairs, "train", config.data.max_subwords, config.train.seed);
+  data::BatchLoader::Options options;
+  options.rank = bench.communicator.rank();
+  options.ranks = bench.communicator.size();
+  options.mode = exchange.share_mode();
+  options.micro_batch_tokens = config.train.micro_batch_tokens;
+  data::BatchLoader loader(maker, mixture, options);
+  const data::StepBatch batch = loader.next(0);
+  stages.done("first batch");
+  bench.report.add({"start", "to the first step", stages.total(), "s", {}, "the stages above"});
+  std::vector<data::Pair> step_pairs;
+  for (const data::DrawSummary& draw : batch.draws) step_pairs.push_back(pairs[static_cast<size_t>(draw.pair)]);
+  step.run(batch, step_pairs, 1e-4);
+  stages.done("first step");
+  encoder.digest.wait();
+  stages.done("encoder's digest, after the step");
+}
+
+}  // namespace hyperx::bench
