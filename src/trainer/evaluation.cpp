@@ -192,20 +192,25 @@ void Evaluator::evaluate_group(const std::vector<data::Pair>& pairs, const std::
 }
 
 void Evaluator::compute(const data::BatchMaker& maker, Findings& findings) {
-  int current = -1;
-  for (const Stretch& stretch : own_stretches(maker, config_.eval, communicator_.rank(), communicator_.size())) {
-    const auto i = static_cast<size_t>(stretch.pair);
-    if (stretch.pair != current) {
+  const std::vector<Stretch> stretches = own_stretches(maker, config_.eval, communicator_.rank(), communicator_.size());
+  // Where the generators are sharded, making theta is a matter of all ranks, batches or not.
+  const bool all_take_part = model_.hyperx() != nullptr && model_.hyperx()->hypernetwork().shard().ranks > 1;
+  auto stretch = stretches.begin();
+  for (int pair = 0; pair < static_cast<int>(maker.pairs().size()); ++pair) {
+    const auto i = static_cast<size_t>(pair);
+    const auto is_own = [&] { return stretch != stretches.end() && stretch->pair == pair; };
+    if (is_own() || all_take_part) {
       RECORD_USER_SCOPE("hyperx::generator");
       model_.begin_step({maker.pairs()[i]}, false);
-      current = stretch.pair;
     }
-    const data::Batch batch = maker.make_evaluation(stretch.pair, stretch.sentences);
-    if (maker.masked(stretch.pair))
-      add_losses(batch, findings.losses(i), findings.counts(i));
-    else
-      tag(batch, maker.split(stretch.pair), findings.words.data() + findings.places[i]);
-    on_progress_();
+    for (; is_own(); ++stretch) {
+      const data::Batch batch = maker.make_evaluation(pair, stretch->sentences);
+      if (maker.masked(pair))
+        add_losses(batch, findings.losses(i), findings.counts(i));
+      else
+        tag(batch, maker.split(pair), findings.words.data() + findings.places[i]);
+      on_progress_();
+    }
   }
 }
 

@@ -164,6 +164,27 @@ TEST_F(ExchangeTest, ShardedRunsGoOnWithOtherRanks) {
   EXPECT_GT(moved.largest, kRate);
 }
 
+// More ranks than a pair has batches: those without one still take part in making theta.
+TEST_F(ExchangeTest, ShardedRunsEvaluateAlike) {
+  Options options{{"train.steps", "4"}, {"eval.every", "2"}, {"eval.limit", "5"}};
+  train(3, "whole", options);
+  options.insert(kSharded.begin(), kSharded.end());
+  train(3, "sharded", options);
+  const auto whole = history("whole"), sharded = history("sharded");
+  ASSERT_EQ(whole.size(), sharded.size());
+  int evaluations = 0;
+  for (size_t i = 0; i < whole.size(); ++i) {
+    if (whole[i].at("event") != "evaluation") continue;
+    ++evaluations;
+    EXPECT_EQ(whole[i].at("pair"), sharded[i].at("pair"));
+    const std::string metric = whole[i].at("main_metric");
+    EXPECT_NEAR(whole[i].at("metrics").at(metric).get<double>(), sharded[i].at("metrics").at(metric).get<double>(),
+                1e-5)
+        << whole[i];
+  }
+  EXPECT_GE(evaluations, 6);
+}
+
 TEST_F(ExchangeTest, OneRankSendsNothing) {
   train(0, "alone", {{"train.steps", "3"}});
   for (const auto& step : steps("alone")) EXPECT_EQ(step.at("bytes_sent"), 0);
