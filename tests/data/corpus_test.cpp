@@ -199,7 +199,8 @@ TEST_F(CorpusTest, RefusesAnIndexThatDoesNotFit) {
 TEST_F(CorpusTest, SentencesOutOfOrderAreRefusedWhereTheyAreUsed) {
   const std::string path = corpus_path("pos.aa.h5");
   const std::string whole = read_file(path);
-  const auto& datasets = Corpus::open(folder_.path("corpus")).entry({"pos", "aa"}).splits[0].datasets;
+  const Corpus undamaged = Corpus::open(folder_.path("corpus"));
+  const auto& datasets = undamaged.entry({"pos", "aa"}).splits[0].datasets;
   for (const size_t array : {1, 3}) {  // sentence_starts, word_starts
     for (const int64_t wrong : {int64_t{-1}, int64_t{1} << 40, int64_t{1}}) {
       std::string text = whole;
