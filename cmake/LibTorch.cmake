@@ -36,7 +36,8 @@ add_library(hyperx::torch ALIAS hyperx_torch)
 # After the system's own folders: the wheel brings an fmt of another version than the one that spdlog is linked to.
 target_compile_options(hyperx_torch INTERFACE "SHELL:-idirafter ${torch_root}/include"
                        "SHELL:-idirafter ${torch_root}/include/torch/csrc/api/include")
-target_link_libraries(hyperx_torch INTERFACE ${torch_root}/lib/libtorch_cpu.so ${torch_root}/lib/libc10.so)
+target_link_libraries(hyperx_torch INTERFACE ${torch_root}/lib/libtorch_cpu.so ${torch_root}/lib/libc10.so
+                      ${torch_root}/lib/libgomp.so.1)  # for our own OpenMP loops: the same runtime as LibTorch's
 foreach(dir ${nvidia_lib_dirs})
   target_link_options(hyperx_torch INTERFACE "LINKER:-rpath-link,${dir}")
 endforeach()

@@ -83,6 +83,8 @@ TEST_F(Writer, NothingButTheLastWhenNoBestIsKept) {
 TEST_F(Writer, SweepsWhatAKilledProcessLeft) {
   fs::create_directories(path("c/step-0000009.tmp"));
   write_file_atomically(path("c/step-0000009.tmp/model.h5"), "part");
+  write_file_atomically(path("c/latest.123.tmp"), "step-00");  // killed between its making and its renaming
+  write_file_atomically(path("c/best.123.tmp"), "step-00");
   fs::create_directories(path("c/notes.tmp"));  // not ours
   CheckpointWriter writer({path("c"), 2, 1});
   EXPECT_EQ(names_in(path("c")), "notes.tmp");

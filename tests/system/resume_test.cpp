@@ -14,7 +14,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kSteps = 60, kEvery = 5, kKills = 20;
+constexpr int kSteps = 120, kEvery = 5, kKills = 20;
 const Options kRun = {{"train.steps", std::to_string(kSteps)},
                       {"checkpoint.every", std::to_string(kEvery)},
                       {"eval.every", "20"},
@@ -86,7 +86,7 @@ TEST_F(ResumeTest, KilledAtTwentyMoments) {
     const bool may_go_on = resumed_at + 2 * kEvery < kSteps;
     const int moment = may_go_on ? kills % 4 : 0;
     bool alive = true;
-    if (moment == 0) std::this_thread::sleep_for(std::chrono::milliseconds(draw(2000)));
+    if (moment == 0) std::this_thread::sleep_for(std::chrono::milliseconds(draw(400)));
     if (moment == 1 || moment == 3)
       alive = wait_for_metrics(job, "killed", line_bytes * static_cast<unsigned>(draw(7)));
     if (moment == 2) alive = job.wait_until([&] { return half_written("killed") > 0; });

@@ -70,12 +70,14 @@ void check_space(const std::string& folder, int64_t needed) {
                                   1e-6 * static_cast<double>(available), 1e-6 * static_cast<double>(needed)));
 }
 
-// What a killed process left: folders that were never committed or half deleted.
+// What a killed process left: folders that were never committed or half deleted, names that were never renamed.
 void sweep(const std::string& folder) {
   for (const auto& entry : fs::directory_iterator(folder)) {
     const fs::path& path = entry.path();
-    if (path.extension() != ".tmp" || path.filename().string().rfind("step-", 0) != 0) continue;
-    log::info("removed {}: an unfinished checkpoint of an earlier process", path.filename().string());
+    const std::string name = path.filename().string();
+    const bool ours = name.rfind("step-", 0) == 0 || name.rfind("latest.", 0) == 0 || name.rfind("best.", 0) == 0;
+    if (path.extension() != ".tmp" || !ours) continue;
+    log::info("removed {}: left unfinished by an earlier process", name);
     fs::remove_all(path);
   }
 }
