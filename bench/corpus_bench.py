@@ -10,30 +10,26 @@ Usage: corpus_bench.py --hyperx build/release/bin/hyperx --data DIR --encoder DI
 The sentences are the beginning of one real sentence and the end of another, with their tags. The languages share their files of
 a few real sentences, as what is measured is their number. Figures are those of `hyperx bench data`.
 """
-import argparse
 import json
 import os
 import pathlib
 import random
-import subprocess
 import sys
 import tempfile
 import time
 
-HEAD = "task\tlanguage\tsplit\tformat\tpath\toptions\n"
+import common
+
 CHUNK = 100_000  # sentences written at a time
 LANGUAGE_SENTENCES = 20
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name in ("hyperx", "data", "encoder"):
-        parser.add_argument("--" + name, required=True)
+    parser = common.parser(__doc__, "hyperx", "data", "encoder")
     parser.add_argument("--folder")
     parser.add_argument("--sentences", type=int, default=10_000_000)
     parser.add_argument("--languages", type=int, default=7000)
     parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--json")
     return parser.parse_args()
 
 
@@ -60,20 +56,13 @@ def write_tagged(path, sentences, count):
             out.write("".join(a[0] + b[1] for a, b in zip(draw.choices(halves, k=size), draw.choices(halves, k=size))))
 
 
-def run(command):
-    done = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    if done.returncode != 0:
-        sys.exit(f"corpus_bench: {command[0]} {command[1]} ended with {done.returncode}:\n{done.stderr[-2000:]}")
-    return done.stdout
-
-
-def measure(options, name, folder, manifest):
+def measure(options, name, folder, rows):
     begin = time.perf_counter()
-    run([options.hyperx, "prepare", manifest, "--data.corpus", folder / name, "--model.encoder", options.encoder])
+    common.prepare(options.hyperx, options.encoder, rows, folder / name)
     print(f"# {name}: prepared in {time.perf_counter() - begin:.0f} s, "
           f"{sum(f.stat().st_size for f in (folder / name).iterdir()) / 1e9:.2f} GB", file=sys.stderr)
     result = folder / (name + ".json")
-    text = run([options.hyperx, "bench", "data", "--data.corpus", folder / name, "--repeat", options.repeat, "--json", result])
+    text = common.run([options.hyperx, "bench", "data", "--data.corpus", folder / name, "--repeat", options.repeat, "--json", result])
     print(f"{name}, {os.cpu_count()} processors\n{text}", flush=True)
     return json.loads(result.read_text())
 
@@ -87,25 +76,20 @@ def main():
         if options.sentences:
             large = folder / "large.tsv"
             write_tagged(large, sentences, options.sentences)
-            manifest = folder / "large_manifest.tsv"
-            manifest.write_text(HEAD + f"pos\ten\ttrain\ttagged\t{large}\t\n")
-            found["sentences"] = measure(options, "sentences", folder, manifest)
+            found["sentences"] = measure(options, "sentences", folder, [("pos", "en", "train", "tagged", large)])
             large.unlink()
         if options.languages:
             (folder / "text").write_text("".join(" ".join(w for w, _ in s) + "\n" for s in sentences[:LANGUAGE_SENTENCES]))
             write_tagged(folder / "pos", sentences, LANGUAGE_SENTENCES)
             (folder / "ner").write_text("".join(line.split("\t")[0] + "\tO\n" if "\t" in line else "\n"
                                                 for line in (folder / "pos").read_text().splitlines()))
-            rows = [HEAD]
+            rows = []
             for number in range(options.languages):
-                rows.append(f"mlm\tl{number:04}\ttrain\ttext\t{folder / 'text'}\t\n")
-                for task in ("pos", "ner"):
-                    rows += [f"{task}\tl{number:04}\t{split}\ttagged\t{folder / task}\t\n" for split in ("train", "dev", "test")]
-            manifest = folder / "languages_manifest.tsv"
-            manifest.write_text("".join(rows))
-            found["languages"] = measure(options, "languages", folder, manifest)
-    if options.json:
-        pathlib.Path(options.json).write_text(json.dumps(found, indent=1) + "\n")
+                language = f"l{number:04}"
+                rows.append(("mlm", language, "train", "text", folder / "text"))
+                rows += [(task, language, split, "tagged", folder / task) for task in ("pos", "ner") for split in ("train", "dev", "test")]
+            found["languages"] = measure(options, "languages", folder, rows)
+    common.write_json(options.json, found)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ included; the peer in a loop over batches under inference_mode with fused attent
 file, padded to the longest; `sorted` is the careful way: batches of 64 of like lengths, theta made once. Sub-words are ready made on
 both sides. Of the repeats the best is taken: other programs on the machine can only slow a run down.
 """
-import argparse
+import argparse  # for what --help leaves out
 import json
 import os
 import pathlib
@@ -22,19 +22,18 @@ import sys
 import tempfile
 import time
 
+import common
+
 TREEBANK = "ud/en_ewt/en_ewt-ud-{}.conllu"
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name in ("hyperx", "peer", "data", "encoder"):
-        parser.add_argument("--" + name, required=True)
+    parser = common.parser(__doc__, "hyperx", "peer", "data", "encoder")
     parser.add_argument("--python", default=sys.executable)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
     parser.add_argument("--sentences", type=int, default=256)
     parser.add_argument("--repeat", type=int, default=2)
-    parser.add_argument("--json")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)  # the child that has torch
     return parser.parse_args()
 
@@ -112,24 +111,16 @@ class Peer:
         self.process.wait()
 
 
-def run(command):
-    done = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    if done.returncode != 0:
-        sys.exit(f"evaluation_bench: {command[0]} ended with {done.returncode}:\n{done.stderr[-2000:]}")
-
-
 def prepare(options, folder):
-    rows = [f"pos\ten\t{split}\tconllu\t{pathlib.Path(options.data, TREEBANK.format(split)).resolve()}\t\n" for split in ("train", "dev")]
-    manifest = folder / "manifest.tsv"
-    manifest.write_text("task\tlanguage\tsplit\tformat\tpath\toptions\n" + "".join(rows))
-    run([options.hyperx, "prepare", manifest, "--data.corpus", folder / "corpus", "--model.encoder", options.encoder])
+    rows = [("pos", "en", split, "conllu", pathlib.Path(options.data, TREEBANK.format(split)).resolve()) for split in ("train", "dev")]
+    common.prepare(options.hyperx, options.encoder, rows, folder / "corpus")
 
 
 def ours(options, folder):
     result = folder / "ours.json"
-    run([options.hyperx, "bench", "evaluation", "--data.corpus", folder / "corpus", "--model.encoder", "random:" + options.encoder,
-         "--train.pairs", "pos:en", "--train.precision", options.precision, "--eval.limit", options.sentences, "--threads",
-         options.threads, "--repeat", 1, "--json", result])
+    common.run([options.hyperx, "bench", "evaluation", "--data.corpus", folder / "corpus", "--model.encoder", "random:" + options.encoder,
+                "--train.pairs", "pos:en", "--train.precision", options.precision, "--eval.limit", options.sentences, "--threads",
+                options.threads, "--repeat", 1, "--json", result])
     rows = {(row["part"], row["what"].split(",")[0]): row for row in json.loads(result.read_text())["measures"]}
     seconds = rows["evaluation", "seconds of all pairs"]
     return {"seconds": seconds["value"], "limit_seconds": seconds["limit"],
@@ -163,9 +154,8 @@ def main():
         print(f"{row:24} {found['seconds']:8.2f} {sentences / found['seconds']:12.1f} {tokens / found['seconds']:9.0f} "
               f"{found['computed_tokens']:9} {found['seconds'] / best['hyperx']['seconds']:9.2f}x")
     print(f"limit of the products    {best['hyperx']['limit_seconds']:8.2f}")
-    if options.json:
-        pathlib.Path(options.json).write_text(json.dumps({"precision": options.precision, "threads": options.threads, "tokens": tokens,
-                                                          "sentences": sentences, "rows": best}, indent=1) + "\n")
+    common.write_json(options.json, {"precision": options.precision, "threads": options.threads, "tokens": tokens,
+                                     "sentences": sentences, "rows": best})
 
 
 if __name__ == "__main__":

@@ -18,7 +18,6 @@ English EWT are on average), so that every step has as many tokens. Encoders hav
 largest rank, with the checkpoint that every run ends with. The law is fitted to the measured points, `off` is what they depart from it.
 `hyperx estimate` gets its rates from `hyperx bench machine step` of the same encoder and threads at 32 sentences, run here too.
 """
-import argparse
 import json
 import os
 import pathlib
@@ -28,20 +27,19 @@ import sys
 import tempfile
 import time
 
+import common
+
 UNCOUNTED = 2
 WORDS, TOKENS = 20, 22  # of a sentence
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--hyperx", required=True)
-    parser.add_argument("--small", required=True)
+    parser = common.parser(__doc__, "hyperx", "small")
     parser.add_argument("--large")
     parser.add_argument("--questions", default="batch,languages,pairs,ranks,model")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--steps", type=int, default=6)
     parser.add_argument("--folder")
-    parser.add_argument("--json")
     parser.add_argument("--measured")
     return parser.parse_args()
 
@@ -104,10 +102,6 @@ def watched(command, metrics):
     return time.monotonic() - begin, usage.ru_maxrss * 1024, times
 
 
-def run(command):
-    watched(command, pathlib.Path("/nowhere"))
-
-
 def plain_words(encoder):
     lines = pathlib.Path(encoder, "vocab.txt").read_text(encoding="utf-8").splitlines()
     return [word for word in lines if len(word) > 2 and word.isascii() and word.isalpha() and word.islower()][:500]
@@ -125,10 +119,8 @@ def corpus(options, folder, languages, sentences):
             lines.append(f"{place + 1}\t{words[(number * 7 + place * 3) % len(words)]}\t_\tNOUN" + "\t_" * 6)
         lines.append("")
     (folder / "source.conllu").write_text("\n".join(lines) + "\n")
-    rows = [f"pos\tl{number:04}\ttrain\tconllu\tsource.conllu\t" for number in range(languages)]
-    manifest = folder / "manifest.tsv"
-    manifest.write_text("task\tlanguage\tsplit\tformat\tpath\toptions\n" + "\n".join(rows) + "\n")
-    run([options.hyperx, "prepare", manifest, "--data.corpus", where, "--model.encoder", options.small])
+    rows = [("pos", f"l{number:04}", "train", "conllu", "source.conllu") for number in range(languages)]
+    common.prepare(options.hyperx, options.small, rows, where)
     return where
 
 
@@ -168,15 +160,15 @@ def machine_file(options, each, folder):
     path = folder / f"machine-{each['size']}-{threads}.json"
     if not path.exists():
         probe = case("", each["size"], 0, sentences=2048)
-        run([options.hyperx, "bench", "machine", "step", "--threads", threads, "--repeat", 2, "--json", path]
-            + settings(options, probe, folder)[:-4])
+        common.run([options.hyperx, "bench", "machine", "step", "--threads", threads, "--repeat", 2, "--json", path]
+                   + settings(options, probe, folder)[:-4])
     return path
 
 
 def predict(options, each, folder):
     path = folder / "estimate.json"
-    run([options.hyperx, "estimate", "--machine", machine_file(options, each, folder), "--ranks", each["ranks"], "--threads",
-         each["threads"] or options.threads, "--json", path] + settings(options, each, folder))
+    common.run([options.hyperx, "estimate", "--machine", machine_file(options, each, folder), "--ranks", each["ranks"], "--threads",
+                each["threads"] or options.threads, "--json", path] + settings(options, each, folder))
     row = json.loads(path.read_text())["rows"][0]
     return {"seconds": row["step_seconds"], "bytes": row["bytes_sent"], "peak": row["peak_bytes"],
             "checkpoint": row["checkpoint_bytes"]}
@@ -236,9 +228,8 @@ def main():
             rows = cases(options)
             for each in rows:
                 each["found"] = measure(options, each, folder)
-                if options.json:  # each time: a long run that is stopped keeps what it has
-                    done = [row for row in rows if "found" in row]
-                    pathlib.Path(options.json).write_text(json.dumps(done, indent=1) + "\n")
+                # each time: a long run that is stopped keeps what it has
+                common.write_json(options.json, [row for row in rows if "found" in row])
                 print(f"# {each['question']} {each['size']} {each['value']}: {each['found']}", file=sys.stderr, flush=True)
         for each in rows:
             each["guess"] = predict(options, each, folder)

@@ -3,11 +3,13 @@
 
 Usage: tokenizer_bench.py --hyperx build/release/bin/hyperx --encoder DIR [--threads 1,2] [--repeat 5] [--json FILE] FILE...
 
+--encoder a folder with vocab.txt, tokenizer_config.json and tokenizer.json
+
 The peer is called as its users call it: encode_batch_fast over the lines of the file, in memory already, without making lists of the
 ids. Ours is the whole program: reading, tokenising, printing every id; its start (loading the vocabulary) is measured on an empty
 file and taken off for the second ratio. Times are the best of the repeats, taken in turns.
 """
-import argparse
+import argparse  # for what --help leaves out
 import json
 import os
 import pathlib
@@ -16,14 +18,13 @@ import subprocess
 import sys
 import time
 
+import common
+
 
 def arguments():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--hyperx", required=True)
-    parser.add_argument("--encoder", required=True, help="folder with vocab.txt, tokenizer_config.json and tokenizer.json")
+    parser = common.parser(__doc__, "hyperx", "encoder")
     parser.add_argument("--threads", default="1,2")
     parser.add_argument("--repeat", type=int, default=5)
-    parser.add_argument("--json")
     parser.add_argument("--peer", type=int, help=argparse.SUPPRESS)  # the child that RAYON_NUM_THREADS holds for
     parser.add_argument("files", nargs="+")
     return parser.parse_args()
@@ -97,9 +98,8 @@ def main():
             print(f"{row['file']:24} {threads:7} {row['bytes'] / 1e6:6.2f} {theirs:8.3f} {ours:8.3f} {start:8.3f} {row['ratio']:6.1f}x "
                   f"{row['ratio_without_start']:12.1f}x", flush=True)
         peer.close()
-    if options.json:
-        machine = {"processor": platform.processor() or platform.machine(), "cpus": os.cpu_count(), "tokenizers": peer.version}
-        pathlib.Path(options.json).write_text(json.dumps({"machine": machine, "rows": rows}, indent=1) + "\n")
+    machine = {"processor": platform.processor() or platform.machine(), "cpus": os.cpu_count(), "tokenizers": peer.version}
+    common.write_json(options.json, {"machine": machine, "rows": rows})
 
 
 if __name__ == "__main__":

@@ -36,21 +36,6 @@ std::vector<int> ranks_of(const CommandLine& line) {
   return ranks;
 }
 
-double number_flag(const CommandLine& line, const std::string& name, double fallback) {
-  if (!line.has_flag(name)) return fallback;
-  const std::string text = line.flag(name);
-  double value = 0;
-  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || stop != text.data() + text.size() || !(value > 0))
-    throw UserError(ExitCode::kUsage, "--" + name + " '" + text + "': a number above 0");
-  return value;
-}
-
-std::string encoder_folder(const std::string& source) {
-  static const std::string kRandom = "random:";
-  return source.starts_with(kRandom) ? source.substr(kRandom.size()) : source;
-}
-
 // Sub-words of one evaluation of all pairs that have the split.
 double evaluation_tokens(const data::CorpusIndex& index, const EvalConfig& config) {
   double tokens = 0;
@@ -89,7 +74,7 @@ void take_defaults(const CommandLine& line, Setup& setup) {
     if (line.config.train.pairs.empty() || line.config.train.pairs.find(std::string(task) + ":") != std::string::npos)
       setup.model.tasks.push_back(data::task_info(task));
   if (setup.model.tasks.empty()) setup.model.tasks.push_back(data::task_info("pos"));
-  setup.model.languages = static_cast<int64_t>(number_flag(line, "languages", 1));
+  setup.model.languages = static_cast<int64_t>(line.number_flag("languages", 1));
   setup.step = estimate::step_by_default(setup.model.tasks, line.config.train);
 }
 
@@ -106,12 +91,12 @@ void take_machine(const CommandLine& line, Setup& setup) {
   const std::string usual = gpu ? estimate::usual_link(line.flag("gpu")) : "shared-memory";
   setup.link = estimate::link_preset(line.flag("link", usual));
   setup.network = estimate::link_preset(line.flag("network", gpu ? "ib-hdr200" : "eth-10"));
-  setup.ranks_per_node = static_cast<int>(number_flag(line, "gpus-per-node", 8));
+  setup.ranks_per_node = static_cast<int>(line.number_flag("gpus-per-node", 8));
   if (gpu)
     setup.memory_limit = setup.device->memory_bytes;
   else
     setup.memory_limit = static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGE_SIZE));
-  if (line.has_flag("memory")) setup.memory_limit = 1e9 * number_flag(line, "memory", 0);
+  if (line.has_flag("memory")) setup.memory_limit = 1e9 * line.number_flag("memory", 0);
 }
 
 Setup setup_of(const CommandLine& line) {
@@ -122,7 +107,7 @@ Setup setup_of(const CommandLine& line) {
         "--model.encoder FOLDER is missing: the encoder whose config.json tells the sizes (weights are not read)");
   Setup setup;
   setup.config = config;
-  setup.model.encoder = model::read_encoder_spec(encoder_folder(config.model.encoder));
+  setup.model.encoder = model::read_encoder_spec(model::encoder_folder(config.model.encoder));
   setup.model.config = config.model;
   setup.steps = static_cast<double>(config.train.steps);
   if (config.data.corpus.empty())
@@ -266,12 +251,6 @@ int run_estimate(const CommandLine& line) {
   return 0;
 }
 
-std::string joined(const std::vector<std::string>& names) {
-  std::string text;
-  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
-  return text;
-}
-
 }  // namespace
 
 Command estimate_command() {
@@ -293,7 +272,7 @@ Command estimate_command() {
       "With --data.corpus, sentence lengths and pairs are those of the corpus; without, sentences of 22 tokens are "
       "assumed.\n"
       "GPUs: " +
-      joined(estimate::gpu_names()) + "\nlinks: " + joined(estimate::link_names()) +
+      fmt::format("{}\nlinks: {}", fmt::join(estimate::gpu_names(), ", "), fmt::join(estimate::link_names(), ", ")) +
       "; ib-ndr400x8: eight of them a node\n\n"
       "Example:\n"
       "  hyperx estimate --config configs/models/base.conf --model.encoder mbert --gpu h100 --network ib-ndr400x4";

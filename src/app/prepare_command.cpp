@@ -5,6 +5,7 @@
 #include "common/log.h"
 #include "data/prepare.h"
 #include "data/prepare_summary.h"
+#include "model/encoder_spec.h"
 
 namespace hyperx {
 
@@ -20,9 +21,7 @@ int run_prepare(const CommandLine& line) {
   options.manifest = line.objects[0];
   options.root = line.config.data.root;
   options.corpus = line.config.data.corpus;
-  options.tokenizer = line.config.model.encoder;
-  const std::string random = "random:";
-  if (options.tokenizer.starts_with(random)) options.tokenizer.erase(0, random.size());
+  options.tokenizer = model::encoder_folder(line.config.model.encoder);
   if (options.corpus.empty()) throw UserError(ExitCode::kUsage, "--data.corpus FOLDER is missing: where to write");
   if (options.tokenizer.empty()) {
     throw UserError(ExitCode::kUsage, "--model.encoder FOLDER is missing: the encoder whose vocab.txt cuts words up");

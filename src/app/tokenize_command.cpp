@@ -16,6 +16,7 @@
 #include "data/sentence_reader.h"
 #include "data/utf8.h"
 #include "data/word_piece.h"
+#include "model/encoder_spec.h"
 
 namespace hyperx {
 namespace {
@@ -187,9 +188,7 @@ class Tokenizer {
 };
 
 int run_tokenize(const CommandLine& line) {
-  std::string folder = line.config.model.encoder;
-  const std::string random = "random:";
-  if (folder.starts_with(random)) folder.erase(0, random.size());
+  const std::string folder = model::encoder_folder(line.config.model.encoder);
   if (folder.empty())
     throw UserError(ExitCode::kUsage, "--model.encoder FOLDER is missing: the encoder whose vocab.txt cuts words up");
   const auto word_piece = data::WordPiece::load(folder);

@@ -120,6 +120,7 @@ struct CommandLine {
 
   bool has_flag(const std::string& name) const;
   std::string flag(const std::string& name, const std::string& fallback = "") const;
+  double number_flag(const std::string& name, double fallback) const;  // UserError (64): not a number above 0
   bool given(const std::string& key) const;  // by the command line or a file, whatever the value
 };
 

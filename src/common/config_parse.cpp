@@ -2,6 +2,8 @@
 #include <boost/program_options/errors.hpp>
 #include <boost/program_options/options_description.hpp>
 #include <boost/program_options/parsers.hpp>
+#include <charconv>
+#include <cmath>
 #include <map>
 #include <set>
 #include <sstream>
@@ -269,6 +271,16 @@ bool CommandLine::has_flag(const std::string& name) const {
 std::string CommandLine::flag(const std::string& name, const std::string& fallback) const {
   const auto found = std::find_if(flags.begin(), flags.end(), [&](const auto& flag) { return flag.first == name; });
   return found == flags.end() ? fallback : found->second;
+}
+
+double CommandLine::number_flag(const std::string& name, double fallback) const {
+  if (!has_flag(name)) return fallback;
+  const std::string text = flag(name);
+  double value = 0;
+  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || stop != text.data() + text.size() || !(value > 0) || !std::isfinite(value))
+    throw UserError(ExitCode::kUsage, "--" + name + " '" + text + "': a number above 0");
+  return value;
 }
 
 bool CommandLine::given(const std::string& key) const {

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <exception>
 #include <filesystem>
 #include <functional>
@@ -10,6 +9,7 @@
 #include <mutex>
 #include <thread>
 
+#include "common/clock.h"
 #include "common/errors.h"
 #include "common/files.h"
 #include "common/log.h"
@@ -71,18 +71,18 @@ class Progress {
     const std::lock_guard<std::mutex> lock(mutex_);
     ++splits_;
     subwords_ += subwords;
-    const auto now = std::chrono::steady_clock::now();
+    const auto now = Clock::now();
     if (now - shown_ < kProgressPause) return;
     shown_ = now;
     log::info("prepare {}/{} splits | {:.1f} M sub-words | {:.0f} s", splits_, total_,
-              static_cast<double>(subwords_) / 1e6, std::chrono::duration<double>(now - start_).count());
+              static_cast<double>(subwords_) / 1e6, seconds_since(start_));
   }
 
  private:
   std::mutex mutex_;
   size_t total_, splits_ = 0;
   int64_t subwords_ = 0;
-  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now(), shown_ = start_;
+  Clock::time_point start_ = Clock::now(), shown_ = start_;
 };
 
 class Preparation {

@@ -14,30 +14,21 @@ TermDropout dropout_at(int64_t site, const EncoderInput& input, double probabili
   return {input.row_keys, probability, dropout.key(site)};
 }
 
-// The layer's end where the adapter stands before it, pair by pair: norm(A(z) + middle).
-at::Tensor adapted_norm(const at::Tensor& z, const at::Tensor& middle, const NormParameters& norm, int64_t layer,
-                        const EncoderInput& input, Method& method) {
+// The adapter of each pair on the pair's rows of z, finished with finish(output, z's rows, rows_of), where rows_of
+// takes the same rows of another tensor. A single pair's tensors are used whole: a slice's gradient would be a copy.
+template <class Finish>
+at::Tensor adapt_by_pair(const at::Tensor& z, int64_t layer, const EncoderInput& input, Method& method,
+                         const Finish& finish) {
+  const bool one = input.pairs.size() == 1;
   std::vector<at::Tensor> parts;
   for (const PairRows& rows : input.pairs) {
-    const bool all = input.pairs.size() == 1;
-    const int64_t count = rows.token_end - rows.token_begin;
-    const at::Tensor own = all ? z : z.narrow(0, rows.token_begin, count);
-    const Method::AdapterOutput output = method.adapter(layer, rows.pair, own);
-    parts.push_back(residual_norm(output.change, output.bias, {}, own,
-                                  all ? middle : middle.narrow(0, rows.token_begin, count), norm));
+    const auto rows_of = [&](const at::Tensor& x) {
+      return one ? x : x.narrow(0, rows.token_begin, rows.token_end - rows.token_begin);
+    };
+    const at::Tensor own = rows_of(z);
+    parts.push_back(finish(method.adapter(layer, rows.pair, own), own, rows_of));
   }
-  return parts.size() == 1 ? parts[0] : torch::cat(parts);
-}
-
-// The adapter after the layer, pair by pair: A(z).
-at::Tensor adapted(const at::Tensor& z, int64_t layer, const EncoderInput& input, Method& method) {
-  std::vector<at::Tensor> parts;
-  for (const PairRows& rows : input.pairs) {
-    const at::Tensor own = z.narrow(0, rows.token_begin, rows.token_end - rows.token_begin);
-    const Method::AdapterOutput output = method.adapter(layer, rows.pair, own);
-    parts.push_back((output.bias.defined() ? output.change + output.bias : output.change) + own);
-  }
-  return parts.size() == 1 ? parts[0] : torch::cat(parts);
+  return one ? parts[0] : torch::cat(parts);
 }
 
 }  // namespace
@@ -124,11 +115,16 @@ at::Tensor Encoder::layer_forward(const Layer& layer, int64_t index, const at::T
     const at::Tensor z = drop.probability > 0 ? keyed_dropout(layer.down.product(inner), layer.down.bias(), drop.rows,
                                                               drop.probability, drop.key)
                                               : layer.down(inner);
-    return adapted_norm(z, middle, layer.output_norm, index, input, method);
+    return adapt_by_pair(z, index, input, method, [&](const auto& adapter, const auto& own, const auto& rows_of) {
+      return residual_norm(adapter.change, adapter.bias, {}, own, rows_of(middle), layer.output_norm);
+    });
   }
   const at::Tensor out =
       residual_norm(layer.down.product(inner), layer.down.bias(), drop, middle, {}, layer.output_norm);
-  return method.has_adapter() ? adapted(out, index, input, method) : out;
+  if (!method.has_adapter()) return out;
+  return adapt_by_pair(out, index, input, method, [](const auto& adapter, const auto& own, const auto&) {
+    return (adapter.bias.defined() ? adapter.change + adapter.bias : adapter.change) + own;
+  });
 }
 
 at::Tensor Encoder::forward(const EncoderInput& input, Method& method, const DropoutRates& rates,

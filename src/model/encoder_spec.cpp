@@ -10,6 +10,8 @@ namespace {
 
 using nlohmann::json;
 
+constexpr std::string_view kRandom = "random:";
+
 int64_t size_at(const json& config, const std::string& key, const std::string& path) {
   const auto it = config.find(key);
   if (it == config.end()) throw UserError(ExitCode::kBadData, path + ": the key '" + key + "' is missing");
@@ -19,6 +21,12 @@ int64_t size_at(const json& config, const std::string& key, const std::string& p
 }
 
 }  // namespace
+
+bool has_random_weights(const std::string& encoder) { return encoder.starts_with(kRandom); }
+
+std::string encoder_folder(const std::string& encoder) {
+  return has_random_weights(encoder) ? encoder.substr(kRandom.size()) : encoder;
+}
 
 EncoderSpec read_encoder_spec(const std::string& folder) {
   const std::string path = folder + "/config.json";

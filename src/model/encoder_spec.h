@@ -19,6 +19,10 @@ struct EncoderSpec {
   int64_t head_dim() const { return hidden / heads; }
 };
 
+// model.encoder is a folder, or random:FOLDER: the sizes and the vocabulary of the folder, weights drawn.
+bool has_random_weights(const std::string& encoder);
+std::string encoder_folder(const std::string& encoder);
+
 // Reads FOLDER/config.json. UserError (66, 65): missing file or key, a size that does not fit, an activation other than
 // GELU's erf form, relative positions: names file, key and value.
 EncoderSpec read_encoder_spec(const std::string& folder);

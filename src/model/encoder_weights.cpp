@@ -152,14 +152,13 @@ EncoderWeights sort_encoder_tensors(const EncoderSpec& spec, const std::map<std:
 }
 
 EncoderWeights load_encoder(const std::string& source, uint64_t seed, std::launch digest) {
-  static const std::string kRandom = "random:";
   if (source.empty())
     throw UserError(ExitCode::kBadConfig,
                     "model.encoder is not set: name a folder with config.json, vocab.txt and "
                     "model.safetensors, or random:FOLDER for drawn weights");
   EncoderWeights weights;
-  if (source.rfind(kRandom, 0) == 0) {
-    weights = draw_encoder(source.substr(kRandom.size()), seed);
+  if (has_random_weights(source)) {
+    weights = draw_encoder(encoder_folder(source), seed);
   } else {
     const EncoderSpec spec = read_encoder_spec(source);
     const std::string safetensors = source + "/model.safetensors", pickle = source + "/pytorch_model.bin";

@@ -56,11 +56,13 @@ class Hypernetwork {
   // The rows of g [pairs, layers, own rows] that belong to a group's sources.
   at::Tensor group_gradient(const at::Tensor& g, size_t group) const;  // [rows, own rows]
 
-  // Rows of theta that this rank holds, and the equal share that messages are laid out by.
-  int64_t own_begin() const { return std::min(shard_.rank * share(), theta_size_); }
-  int64_t own_rows() const { return std::min(share(), theta_size_ - own_begin()); }
+  // Rows of theta that a rank holds, and the equal share that messages are laid out by.
+  bool is_sharded() const { return shard_.ranks > 1; }
   int64_t share() const { return (theta_size_ + shard_.ranks - 1) / shard_.ranks; }
-  const GeneratorShard& shard() const { return shard_; }
+  int64_t row_begin(int64_t rank) const { return std::min(rank * share(), theta_size_); }
+  int64_t row_count(int64_t rank) const { return std::min(share(), theta_size_ - row_begin(rank)); }
+  int64_t own_begin() const { return row_begin(shard_.rank); }
+  int64_t own_rows() const { return row_count(shard_.rank); }
 
   // W and c of all rows as named views, one pair a generator: "hypernetwork.weight_down.weight", ... (with the layer's
   // number after "hypernetwork." where each layer has its own).

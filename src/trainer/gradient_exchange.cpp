@@ -67,12 +67,12 @@ void GradientExchange::gather_factors(const std::vector<int>& owners) {
 at::Tensor GradientExchange::scatter_factors() {
   const model::Hypernetwork& hypernetwork = model_.hyperx()->hypernetwork();
   const at::Tensor& g = model_.hyperx()->theta_gradient();
-  const int64_t share = hypernetwork.share(), theta = hypernetwork.theta_size(), rows = g.size(0) * g.size(1);
-  const at::Tensor flat = g.view({rows, theta});
+  const int64_t share = hypernetwork.share(), rows = g.size(0) * g.size(1);
+  const at::Tensor flat = g.view({rows, hypernetwork.theta_size()});
   at::Tensor message = torch::zeros({communicator_.size(), rows, share}, g.options());
   for (int64_t rank = 0; rank < communicator_.size(); ++rank) {
-    const int64_t begin = std::min(rank * share, theta), count = std::min(share, theta - begin);
-    message[rank].narrow(1, 0, count).copy_(flat.narrow(1, begin, count));
+    const int64_t count = hypernetwork.row_count(rank);
+    message[rank].narrow(1, 0, count).copy_(flat.narrow(1, hypernetwork.row_begin(rank), count));
   }
   at::Tensor own = torch::empty({g.size(0), g.size(1), share}, g.options());
   communicator_.reduce_scatter(message, own);
@@ -92,7 +92,7 @@ GeneratorGradient GradientExchange::exchange(std::vector<double>& losses, const 
   const bool alone = communicator_.size() == 1, generates = model_.hyperx() != nullptr;
   if (generates && kind_ == ExchangeKind::kDense) return exchange_dense(losses);
   at::Tensor factors = generates ? model_.hyperx()->theta_gradient() : at::Tensor();
-  const bool sharded = generates && model_.hyperx()->hypernetwork().shard().ranks > 1;
+  const bool sharded = generates && model_.hyperx()->hypernetwork().is_sharded();
   if (!alone) {
     RECORD_USER_SCOPE("hyperx::exchange");
     sum_small(losses);

@@ -105,7 +105,7 @@ void append(NamedViews& views, const std::string& prefix, const NamedViews& more
 
 // Null where every rank holds all rows.
 const Hypernetwork* sharded(const model::Model& model) {
-  const bool is_sharded = model.hyperx() != nullptr && model.hyperx()->hypernetwork().shard().ranks > 1;
+  const bool is_sharded = model.hyperx() != nullptr && model.hyperx()->hypernetwork().is_sharded();
   return is_sharded ? &model.hyperx()->hypernetwork() : nullptr;
 }
 
@@ -127,17 +127,20 @@ Generators blank_generators(const Hypernetwork& hypernetwork, const Generators& 
 // Brings the rows of all ranks into `into` [theta, width], block by block; undefined: this rank only sends.
 void gather_rows(const Hypernetwork& hypernetwork, comm::Communicator& communicator, const at::Tensor& own,
                  const at::Tensor& into) {
-  const int64_t share = hypernetwork.share(), theta = hypernetwork.theta_size();
+  const int64_t share = hypernetwork.share();
   for (int64_t begin = 0; begin < share; begin += kRowsAtOnce) {
     const int64_t count = std::min(kRowsAtOnce, share - begin);
-    const int64_t held = std::clamp<int64_t>(own.size(0) - begin, 0, count);
+    const auto held_by = [&](int64_t rank) {
+      return std::clamp<int64_t>(hypernetwork.row_count(rank) - begin, 0, count);
+    };
+    const int64_t held = held_by(communicator.rank());
     at::Tensor message = at::zeros({count, own.size(1)}, own.options());
     if (held > 0) message.narrow(0, 0, held).copy_(own.narrow(0, begin, held));
     at::Tensor gathered = at::empty({communicator.size(), count, own.size(1)}, own.options());
     communicator.all_gather(message, gathered);
     for (int64_t rank = 0; into.defined() && rank < communicator.size(); ++rank) {
-      const int64_t first = rank * share + begin, last = std::min(first + count, theta);
-      if (last > first) into.narrow(0, first, last - first).copy_(gathered[rank].narrow(0, 0, last - first));
+      const int64_t rows = held_by(rank);
+      if (rows > 0) into.narrow(0, rank * share + begin, rows).copy_(gathered[rank].narrow(0, 0, rows));
     }
   }
 }

@@ -1,9 +1,9 @@
 #pragma once
 
-#include <chrono>
 #include <memory>
 #include <string>
 
+#include "common/clock.h"
 #include "data/result_file.h"
 #include "trainer/checkpoint/metrics_file.h"
 #include "trainer/checkpoint/run_dir.h"
@@ -36,7 +36,6 @@ class RunLog {
   RunState& state() { return state_; }
 
  private:
-  using Clock = std::chrono::steady_clock;
   void progress_line(const StepRecord& record);
 
   RunDir run_;

@@ -2,23 +2,16 @@
 
 #include <torch/torch.h>
 
-#include <chrono>
 #include <cmath>
 #include <set>
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/progress.h"
 #include "trainer/same_run.h"
 #include "trainer/schedule.h"
 
 namespace hyperx::train {
-namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
-
-}  // namespace
 
 Trainer::Trainer(TrainerParts parts)
     : parts_(std::move(parts)),
@@ -44,13 +37,8 @@ Trainer::Trainer(TrainerParts parts)
     writer_ = std::make_unique<CheckpointWriter>(CheckpointWriterOptions{
         parts_.run.checkpoints(), config_.checkpoint.keep_last, config_.checkpoint.keep_best, at::get_num_threads()});
   if (state_.step < mixture_.total_steps()) {
-    data::BatchLoader::Options options;
-    options.rank = parts_.communicator.rank();
-    options.ranks = parts_.communicator.size();
-    options.mode = exchange_.share_mode();
-    options.micro_batch_tokens = config_.train.micro_batch_tokens;
-    options.first_step = state_.step;
-    loader_ = std::make_unique<data::BatchLoader>(maker_, mixture_, options);
+    loader_ = std::make_unique<data::BatchLoader>(
+        maker_, mixture_, loader_options(config_.train, parts_.communicator, exchange_, state_.step));
   }
 }
 

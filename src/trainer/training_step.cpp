@@ -32,6 +32,17 @@ ExchangeKind exchange_kind(const Config& config, const model::Model& model, int 
   return choose_exchange(config, sizes, ranks);
 }
 
+data::BatchLoader::Options loader_options(const TrainConfig& config, const comm::Communicator& communicator,
+                                          const GradientExchange& exchange, int64_t first_step) {
+  data::BatchLoader::Options options;
+  options.rank = communicator.rank();
+  options.ranks = communicator.size();
+  options.mode = exchange.share_mode();
+  options.micro_batch_tokens = config.micro_batch_tokens;
+  options.first_step = first_step;
+  return options;
+}
+
 TrainingStep::Result TrainingStep::run(const data::StepBatch& batch, const std::vector<data::Pair>& pairs,
                                        double rate) {
   {

@@ -16,6 +16,8 @@ namespace hyperx::train {
 data::Mixture make_mixture(const data::Corpus& corpus, const std::vector<data::Pair>& pairs, const TrainConfig& config);
 OptimizerOptions optimizer_options(const TrainConfig& config);
 ExchangeKind exchange_kind(const Config& config, const model::Model& model, int ranks);
+data::BatchLoader::Options loader_options(const TrainConfig& config, const comm::Communicator& communicator,
+                                          const GradientExchange& exchange, int64_t first_step);
 
 // One step from its batch to the update (SPEC.md section 2): theta, forward, backward, exchange, Adam. All it works
 // with outlives it. The profile of `hyperx bench` knows the stages by the names under which they are recorded here.

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 namespace hyperx::golden {
 
@@ -8,5 +10,7 @@ namespace hyperx::golden {
 // "hypernetwork.weight_down.bias". Names of the encoder's own tensors get "encoder." in front where the case has
 // "bert.". Empty where we hold nothing of that name.
 std::string our_name(const std::string& original);
+
+inline std::vector<std::string> strings(const nlohmann::json& list) { return list.get<std::vector<std::string>>(); }
 
 }  // namespace hyperx::golden

@@ -12,6 +12,14 @@
 
 namespace hyperx::golden {
 
+struct Tolerance {  // what is asked of float64 code against float64 arrays, and of all else
+  double wide, narrow;
+};
+constexpr Tolerance kLoss{1e-10, 3e-6};
+constexpr Tolerance kOutputs{1e-9, 2e-5};
+constexpr Tolerance kGradients{1e-8, 5e-5};
+constexpr Tolerance kParameters{1e-9, 1e-5};  // absolute, after some updates
+
 // One line of a check: how far one array of ours is from the reference.
 struct Deviation {
   std::string name;

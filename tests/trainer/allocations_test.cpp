@@ -1,26 +1,17 @@
 // How often a step asks for memory: it does not depend on the machine, and every request of a large block costs time.
-#include <c10/core/Allocator.h>
-#include <c10/util/ThreadLocalDebugInfo.h>
 #include <gtest/gtest.h>
 #include <torch/torch.h>
 
-#include <memory>
-
 #include "model/encoder_weights.h"
 #include "trainer/comm/local_communicator.h"
+#include "trainer/op_profile.h"
 #include "trainer/training_step.h"
 
 namespace hyperx::train {
 namespace {
 
-struct Counter final : c10::MemoryReportingInfoBase {
+struct Counts {
   int64_t allocations = 0, bytes = 0;
-  void reportMemoryUsage(void*, int64_t size, size_t, size_t, c10::Device) override {
-    if (size <= 0) return;
-    ++allocations;
-    bytes += size;
-  }
-  bool memoryProfilingEnabled() const override { return true; }
 };
 
 constexpr int64_t kHidden = 32, kInner = 64;
@@ -48,7 +39,7 @@ data::StepBatch batch_of(int64_t tokens) {
 }
 
 // Of one step after two that are not counted.
-Counter step_of(int64_t layers, int64_t tokens) {
+Counts step_of(int64_t layers, int64_t tokens) {
   model::EncoderWeights encoder;
   encoder.spec = {kHidden, layers, 2, kInner, 40, 128, 2, 0, 1e-12};
   for (const auto& [name, shape] : model::encoder_tensor_shapes(encoder.spec))
@@ -63,13 +54,9 @@ Counter step_of(int64_t layers, int64_t tokens) {
   const data::StepBatch batch = batch_of(tokens);
   const std::vector<data::Pair> pairs{{"pos", "en"}};
   for (int i = 0; i < 2; ++i) step.run(batch, pairs, 1e-4);
-  const auto counter = std::make_shared<Counter>();
-  const c10::DebugInfoGuard guard(c10::DebugInfoKind::PROFILER_STATE, counter);
+  const OpProfile profile;
   step.run(batch, pairs, 1e-4);
-  Counter result;
-  result.allocations = counter->allocations;
-  result.bytes = counter->bytes;
-  return result;
+  return {profile.allocations(), profile.allocated_bytes()};
 }
 
 TEST(Allocations, GrowWithLayersAndNotWithTokens) {

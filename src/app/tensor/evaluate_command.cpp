@@ -1,11 +1,11 @@
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <filesystem>
 
 #include "app/tensor/tensor_commands.h"
+#include "common/clock.h"
 #include "common/errors.h"
 #include "common/files.h"
 #include "common/log.h"
@@ -100,10 +100,10 @@ int run_evaluate(const CommandLine& line, comm::MpiSession& session, comm::RankP
   const auto score = [&] {
     std::vector<data::Pair> members;
     for (const size_t place : group) members.push_back(pairs[place]);
-    const auto start = std::chrono::steady_clock::now();
+    const Clock::time_point start = Clock::now();
     std::vector<train::SplitPredictions> predictions;
     auto found = evaluator.evaluate(members, split, &predictions);
-    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    const double seconds = seconds_since(start);
     int64_t sentences = 0;
     for (const data::EvaluationResult& result : found) sentences += result.sentences;
     for (size_t i = 0; i < group.size(); ++i) {

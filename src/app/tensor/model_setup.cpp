@@ -5,18 +5,9 @@
 #include "common/errors.h"
 #include "data/word_piece.h"
 #include "trainer/comm/rank_zero.h"
+#include "trainer/gradient_exchange.h"
 
 namespace hyperx {
-
-namespace {
-
-// The folder whose vocab.txt belongs to model.encoder.
-std::string vocabulary_folder(const std::string& encoder) {
-  static const std::string kRandom = "random:";
-  return encoder.rfind(kRandom, 0) == 0 ? encoder.substr(kRandom.size()) : encoder;
-}
-
-}  // namespace
 
 data::Corpus open_corpus(const std::string& folder, comm::Communicator& communicator) {
   return data::Corpus::from_index(
@@ -38,7 +29,7 @@ FutureDigest digest_of_node(const model::EncoderWeights& encoder, const comm::Mp
 }
 
 void check_tokenizer(const data::Corpus& corpus, const Config& config, const model::EncoderSpec& spec) {
-  const std::string folder = vocabulary_folder(config.model.encoder);
+  const std::string folder = model::encoder_folder(config.model.encoder);
   const data::WordPiece tokenizer = data::WordPiece::load(folder);
   if (tokenizer.digest() != corpus.index().tokenizer_digest)
     throw UserError(ExitCode::kBadConfig, config.data.corpus + ": was prepared with another vocabulary than " + folder +
@@ -70,6 +61,17 @@ train::ModelInfo describe_model(const Config& config, const data::Corpus& corpus
   info.tokenizer_digest = corpus.index().tokenizer_digest;
   info.corpus_digest = corpus.digest();
   return info;
+}
+
+model::ModelOptions model_options(const train::ModelInfo& info, at::Device device, comm::Communicator& communicator) {
+  const Config& config = info.config;
+  return {config.model,
+          info.tasks,
+          info.languages,
+          config.train.seed,
+          train::compute_type(config.train, device),
+          device,
+          train::generator_shard(config.parallel, communicator)};
 }
 
 }  // namespace hyperx

@@ -26,5 +26,7 @@ void check_tokenizer(const data::Corpus& corpus, const Config& config, const mod
 // A fresh model of the pairs' tasks and languages.
 train::ModelInfo describe_model(const Config& config, const data::Corpus& corpus, const std::vector<data::Pair>& pairs,
                                 const model::EncoderWeights& encoder);
+// Of a model that is trained: with this rank's share of the generators where they are sharded.
+model::ModelOptions model_options(const train::ModelInfo& info, at::Device device, comm::Communicator& communicator);
 
 }  // namespace hyperx

@@ -11,6 +11,7 @@
 #include "common/progress.h"
 #include "data/prediction_file.h"
 #include "data/word_piece.h"
+#include "model/encoder_spec.h"
 #include "trainer/comm/mpi_session.h"
 #include "trainer/evaluation.h"
 #include "trainer/model_checkpoint.h"
@@ -31,7 +32,7 @@ class Tagger {
  public:
   Tagger(train::LoadedModel loaded, const data::Pair& pair, int max_subwords, int batch_tokens)
       : loaded_(std::move(loaded)),
-        tokenizer_(data::WordPiece::load(encoder_folder(loaded_.info.encoder_source))),
+        tokenizer_(data::WordPiece::load(model::encoder_folder(loaded_.info.encoder_source))),
         max_subwords_(max_subwords),
         batch_tokens_(batch_tokens) {
     for (const data::TaskInfo& task : loaded_.info.tasks)
@@ -61,10 +62,6 @@ class Tagger {
   int64_t words = 0, truncated = 0, unlabelled = 0;
 
  private:
-  static std::string encoder_folder(const std::string& source) {
-    return source.rfind("random:", 0) == 0 ? source.substr(7) : source;
-  }
-
   static PackedChunk empty_chunk() {
     PackedChunk chunk;
     chunk.batch.sentence_starts.push_back(0);

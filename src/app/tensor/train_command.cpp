@@ -75,9 +75,7 @@ int train_in(const CommandLine& line, comm::MpiSession& session, comm::Communica
     return std::string();
   });
   train::ModelInfo info = describe_model(config, corpus, pairs, encoder);
-  model::Model model(
-      encoder, {config.model, info.tasks, info.languages, config.train.seed, train::compute_type(config.train, device),
-                device, train::generator_shard(config.parallel, communicator)});
+  model::Model model(encoder, model_options(info, device, communicator));
   const std::optional<std::string> resume_from = find_resume_point(run, communicator);
   if (resume_from) info.encoder_digest = digest_of_node(encoder, session);
   if (!resume_from && !config.train.init_from.empty()) take_initial_weights(config.train.init_from, model);

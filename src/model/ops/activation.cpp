@@ -1,5 +1,7 @@
 #include "model/ops/activation.h"
 
+#include <ATen/Dispatch.h>
+#include <ATen/OpMathType.h>
 #include <ATen/record_function.h>
 #include <torch/torch.h>
 
@@ -134,21 +136,16 @@ class BiasedActivation : public torch::autograd::Function<BiasedActivation> {
     const auto activation = static_cast<Activation>(context->saved_data["kind"].toInt());
     const at::Tensor dy = gradients[0].contiguous();
     const bool wants_bias = context->needs_input_grad(1);
-    std::pair<at::Tensor, at::Tensor> result;
-    if (dy.scalar_type() == at::kDouble) {
-      result = backward_cpu<double, double>(saved[0], saved[1], dy, activation, wants_bias);
-    } else if (dy.scalar_type() == at::kBFloat16) {
-      result = backward_cpu<c10::BFloat16, float>(saved[0], saved[1], dy, activation, wants_bias);
-    } else {
-      result = backward_cpu<float, float>(saved[0], saved[1], dy, activation, wants_bias);
-    }
-    return {result.first, result.second, {}};
+    const auto [dx, dbias] =
+        AT_DISPATCH_FLOATING_TYPES_AND(at::kBFloat16, dy.scalar_type(), "activation backward", [&] {
+          return backward_cpu<scalar_t, at::opmath_type<scalar_t>>(saved[0], saved[1], dy, activation, wants_bias);
+        });
+    return {dx, dbias, {}};
   }
 
   static at::Tensor run(const at::Tensor& x, const at::Tensor& bias, Activation activation) {
-    if (x.scalar_type() == at::kDouble) return forward_cpu<double>(x, bias, activation);
-    if (x.scalar_type() == at::kBFloat16) return forward_cpu<c10::BFloat16>(x, bias, activation);
-    return forward_cpu<float>(x, bias, activation);
+    return AT_DISPATCH_FLOATING_TYPES_AND(at::kBFloat16, x.scalar_type(), "activation",
+                                          [&] { return forward_cpu<scalar_t>(x, bias, activation); });
   }
 };
 

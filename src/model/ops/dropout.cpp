@@ -1,5 +1,6 @@
 #include "model/ops/dropout.h"
 
+#include <ATen/Dispatch.h>
 #include <ATen/Parallel.h>
 #include <ATen/record_function.h>
 #include <torch/torch.h>
@@ -84,19 +85,8 @@ at::Tensor apply_mask(const at::Tensor& x, const at::Tensor& bias, const RowKeys
   const at::Tensor input = x.contiguous();
   const at::Tensor added = bias.defined() ? bias.contiguous() : bias;
   at::Tensor out = at::empty_like(input);
-  switch (x.scalar_type()) {
-    case at::kFloat:
-      dropout_cpu<float>(input, added, rows, probability, key, out);
-      break;
-    case at::kDouble:
-      dropout_cpu<double>(input, added, rows, probability, key, out);
-      break;
-    case at::kBFloat16:
-      dropout_cpu<c10::BFloat16>(input, added, rows, probability, key, out);
-      break;
-    default:
-      HYPERX_CHECK(false, "dropout of a type that no encoder computes in");
-  }
+  AT_DISPATCH_FLOATING_TYPES_AND(at::kBFloat16, x.scalar_type(), "dropout",
+                                 [&] { dropout_cpu<scalar_t>(input, added, rows, probability, key, out); });
   return out;
 }
 

@@ -1,5 +1,7 @@
 #include "model/ops/residual_norm.h"
 
+#include <ATen/Dispatch.h>
+#include <ATen/OpMathType.h>
 #include <ATen/record_function.h>
 #include <torch/torch.h>
 
@@ -29,7 +31,7 @@ struct Pass {
   C keep_scale;
   // backward
   const T* dy;
-  T *dx, *dsum;  // dx is null where it equals dsum: without dropout
+  T *dx, *dsum;  // the same tensor without dropout
 };
 
 // The mask of one row times `values`, in place.
@@ -207,9 +209,8 @@ Backward backward_cpu(const Operands& o, const Forward& saved, const at::Tensor&
 }
 
 Forward forward_of(const Operands& o, bool keeps_sum) {
-  if (o.x.scalar_type() == at::kDouble) return forward_cpu<double, double>(o, keeps_sum);
-  if (o.x.scalar_type() == at::kBFloat16) return forward_cpu<c10::BFloat16, float>(o, keeps_sum);
-  return forward_cpu<float, float>(o, keeps_sum);
+  return AT_DISPATCH_FLOATING_TYPES_AND(at::kBFloat16, o.x.scalar_type(), "norm of a sum",
+                                        [&] { return forward_cpu<scalar_t, at::opmath_type<scalar_t>>(o, keeps_sum); });
 }
 
 class ResidualNorm : public torch::autograd::Function<ResidualNorm> {
@@ -251,9 +252,9 @@ class ResidualNorm : public torch::autograd::Function<ResidualNorm> {
                              philox_key(static_cast<uint64_t>(context->saved_data["key"].toInt()))}};
     const Forward kept{{}, saved[0], saved[1], saved[2]};
     const at::Tensor dy = gradients[0].contiguous();
-    const Backward result = dy.scalar_type() == at::kDouble     ? backward_cpu<double, double>(operands, kept, dy)
-                            : dy.scalar_type() == at::kBFloat16 ? backward_cpu<c10::BFloat16, float>(operands, kept, dy)
-                                                                : backward_cpu<float, float>(operands, kept, dy);
+    const Backward result = AT_DISPATCH_FLOATING_TYPES_AND(
+        at::kBFloat16, dy.scalar_type(), "norm of a sum, backward",
+        [&] { return backward_cpu<scalar_t, at::opmath_type<scalar_t>>(operands, kept, dy); });
     const bool has_second = context->saved_data["second"].toBool();
     return {result.dx,
             result.dbias,

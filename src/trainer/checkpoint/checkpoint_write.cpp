@@ -7,7 +7,6 @@
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
-#include <future>
 
 #include "common/digest.h"
 #include "common/errors.h"
@@ -41,12 +40,6 @@ void write_h5(const std::string& path, const CheckpointContent& content, const s
   file.close(false);  // synced while it is hashed, see below
 }
 
-// HDF5 writes out of order (headers last), so that a digest cannot be made on the way; it is made from the page cache
-// while the disk is still writing, and costs next to nothing besides.
-std::future<std::string> start_digest(const std::string& path) {
-  return std::async(std::launch::async, [path] { return sha256_of_file(path); });
-}
-
 int64_t file_size(const std::string& path) {
   struct stat status {};
   if (::stat(path.c_str(), &status) != 0) throw SystemError(path + ": " + errno_text());
@@ -69,11 +62,13 @@ int64_t TensorRef::byte_count() const { return h5::DatasetInfo{name, type, shape
 
 std::map<std::string, FileEntry> write_checkpoint_files(const std::string& folder, const CheckpointContent& content) {
   const std::string model = folder + "/" + kModelFile, optimizer = folder + "/" + kOptimizerFile;
-  // The larger file first: its digest, which takes longest, is made beside all that follows.
+  // HDF5 writes out of order (headers last), so that a digest cannot be made on the way; it is made from the page cache
+  // while the disk is still writing. The larger file first: its digest takes longest, and is made beside all that
+  // follows.
   write_h5(optimizer, content, content.optimizer, "state", content.train_state);
-  std::future<std::string> optimizer_digest = start_digest(optimizer);
+  const FutureDigest optimizer_digest = future_sha256_of_file(optimizer, std::launch::async);
   write_h5(model, content, content.model, "info", content.model_info);
-  std::future<std::string> model_digest = start_digest(model);
+  const FutureDigest model_digest = future_sha256_of_file(model, std::launch::async);
   sync_path(model);
   sync_path(optimizer);
   std::map<std::string, FileEntry> files;

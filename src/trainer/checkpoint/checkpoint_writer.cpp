@@ -1,14 +1,13 @@
 #include "trainer/checkpoint/checkpoint_writer.h"
 
-#include <sys/mman.h>
 #include <sys/statvfs.h>
 
-#include <chrono>
 #include <cmath>
 #include <csignal>
 #include <cstring>
 #include <filesystem>
 
+#include "common/clock.h"
 #include "common/errors.h"
 #include "common/files.h"
 #include "common/log.h"
@@ -18,27 +17,14 @@ namespace hyperx::train {
 namespace {
 
 namespace fs = std::filesystem;
-using Clock = std::chrono::steady_clock;
 
-constexpr int64_t kHugePageBytes = 2 << 20;
 constexpr int64_t kSpareBytes = 1 << 20;  // headers, info, manifest
-
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 int64_t bytes_of(const CheckpointContent& content) {
   int64_t bytes = 0;
   for (const TensorRef& tensor : content.model) bytes += tensor.byte_count();
   for (const TensorRef& tensor : content.optimizer) bytes += tensor.byte_count();
   return bytes;
-}
-
-// A first touch of small pages would take longer than the copy itself. Where there are no huge ones, nothing is lost.
-char* allocate_in_huge_pages(int64_t bytes) {
-  const auto whole = static_cast<size_t>((bytes + kHugePageBytes - 1) / kHugePageBytes * kHugePageBytes);
-  void* const memory = std::aligned_alloc(kHugePageBytes, whole);
-  if (memory == nullptr) throw std::bad_alloc();
-  ::madvise(memory, whole, MADV_HUGEPAGE);
-  return static_cast<char*>(memory);
 }
 
 struct Copy {
@@ -133,7 +119,7 @@ CheckpointPause CheckpointWriter::submit(const CheckpointContent& content) {
   pause.bytes = bytes_of(content);
   if (pause.bytes > buffer_bytes_) {
     buffer_.reset();
-    buffer_.reset(allocate_in_huge_pages(pause.bytes));
+    buffer_ = std::make_unique_for_overwrite<char[]>(static_cast<size_t>(pause.bytes));
     buffer_bytes_ = pause.bytes;
   }
   auto job = std::make_unique<Job>(Job{content});

@@ -61,10 +61,7 @@ class CheckpointWriter {
   int failures_ = 0;
   std::optional<int64_t> last_saved_;
   double last_write_seconds_ = 0;
-  struct Free {
-    void operator()(char* bytes) const { std::free(bytes); }
-  };
-  std::unique_ptr<char[], Free> buffer_;  // the copy; kept, as the next one needs as much
+  std::unique_ptr<char[]> buffer_;  // the copy; kept, as the next one needs as much
   int64_t buffer_bytes_ = 0;
   std::thread thread_;  // last: it uses all of the above
 };

@@ -1,5 +1,6 @@
 #include "trainer/estimate/devices.h"
 
+#include <spdlog/fmt/fmt.h>
 #include <unistd.h>
 
 #include <charconv>
@@ -59,11 +60,9 @@ const Row& find_row(const Row (&rows)[count], const std::string& name, const std
     if (name == row.name) return row;
   const std::vector<std::string> names = names_of(rows);
   const std::string nearest = nearest_word(name, names);
-  std::string known;
-  for (const std::string& each : names) known += (known.empty() ? "" : ", ") + each;
-  throw UserError(ExitCode::kUsage, "unknown " + kind + " '" + name + "'" +
-                                        (nearest.empty() ? "" : "; did you mean '" + nearest + "'?") + "; there are " +
-                                        known);
+  throw UserError(ExitCode::kUsage,
+                  fmt::format("unknown {} '{}'{}; there are {}", kind, name,
+                              nearest.empty() ? "" : "; did you mean '" + nearest + "'?", fmt::join(names, ", ")));
 }
 
 }  // namespace

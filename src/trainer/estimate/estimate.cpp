@@ -96,7 +96,7 @@ Row estimate_row(const Setup& setup, int ranks) {
   options.generator_share = sharded ? 1.0 / ranks : 1;
   options.dense = setup.config.train.generator_gradient == "dense" || (!sharded && kind == train::ExchangeKind::kDense);
   if (setup.device) options.update_passes = setup.device->update_passes;
-  MemoryOptions memory{gpu, bf16, setup.config.model.encoder.starts_with("random:"), options.generator_share,
+  MemoryOptions memory{gpu, bf16, model::has_random_weights(setup.config.model.encoder), options.generator_share,
                        options.dense};
 
   Row row;

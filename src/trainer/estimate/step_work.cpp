@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 #include "data/mlm_masks.h"
 #include "data/sampling_epoch.h"
@@ -72,12 +73,12 @@ StepSizes step_of_corpus(const data::CorpusIndex& index, const std::vector<data:
   step.sentences = 0;
   std::vector<int64_t> batches;
   std::vector<const data::SplitCounts*> counts;
-  for (const data::Pair& pair : pairs)
-    for (const data::PairEntry& entry : index.pairs) {
-      if (entry.pair != pair || entry.find_split("train") == nullptr) continue;
-      counts.push_back(&entry.find_split("train")->counts);
-      batches.push_back((counts.back()->sentences + config.train.batch_sentences - 1) / config.train.batch_sentences);
-    }
+  std::map<data::Pair, const data::SplitEntry*> splits;
+  for (const data::PairEntry& entry : index.pairs) splits[entry.pair] = entry.find_split("train");
+  for (const data::Pair& pair : pairs) {
+    counts.push_back(&splits.at(pair)->counts);
+    batches.push_back((counts.back()->sentences + config.train.batch_sentences - 1) / config.train.batch_sentences);
+  }
   const std::vector<double> shares = data::draw_probabilities(batches, config.train.temperature);
   for (size_t i = 0; i < counts.size(); ++i) {
     const double lines = static_cast<double>(std::max<int64_t>(1, counts[i]->sentences));

@@ -8,6 +8,7 @@
 #include "common/config.h"
 #include "trainer/comm/communicator.h"
 #include "trainer/comm/mpi_session.h"
+#include "trainer/op_profile.h"
 
 // `hyperx bench`: what this machine does at each part of the work, beside the limit that products at the best measured
 // rate, or bytes at the measured bandwidth, would set. A part is a file here and a row in bench_command.cpp's table.
@@ -29,7 +30,6 @@ class Report {
  public:
   void add(Measure measure);
   void skip(const std::string& part, const std::string& reason);
-  const std::vector<Measure>& measures() const { return measures_; }
   std::string table() const;
   std::string json(const std::vector<std::pair<std::string, std::string>>& facts) const;
 
@@ -62,6 +62,17 @@ struct Bench {
 // Best time in seconds of `repeats` calls, after one that is not counted.
 double best_seconds(int64_t repeats, const std::function<void()>& work);
 Machine measure_machine(int64_t repeats);
+
+// Whether --data.corpus, --model.encoder and --train.pairs are given; says in the report what is missing for `part`.
+bool has_training_data(Bench& bench, const std::string& part);
+
+// Rows "PART by part": where the seconds of `passes` passes went, for one of them; what neither an operation nor
+// `waited` (for data) accounts for is between operations. With --operations each operation that takes 0.2 % and more.
+struct ProfiledTime {
+  double seconds = 0, waited = 0, passes = 1;
+  double product_limit = 0;  // seconds of one pass's products at the best rate
+};
+void report_profile(Bench& bench, const std::string& part, const train::OpProfile& profile, const ProfiledTime& time);
 
 // Each adds its figures to the report, or says with skip() what it would need.
 void bench_machine(Bench& bench);

@@ -1,16 +1,17 @@
 #include <ATen/Parallel.h>
+#include <spdlog/fmt/fmt.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <ctime>
 #include <iostream>
-#include <sstream>
 
 #include "app/tensor/bench/bench.h"
 #include "app/tensor/tensor_commands.h"
 #include "common/errors.h"
 #include "common/files.h"
 #include "common/version.h"
+#include "trainer/checkpoint/run_dir.h"
 #include "trainer/comm/make_communicator.h"
 
 namespace hyperx {
@@ -29,14 +30,10 @@ constexpr Part kParts[] = {
 };
 
 double process_age_seconds() {
-  const std::string stat = read_file("/proc/self/stat");
-  std::istringstream fields(stat.substr(stat.rfind(')') + 1));  // the program's name may hold anything
-  std::string field;
-  for (int number = 3; number <= 22; ++number) fields >> field;  // 22: start, in ticks since the machine's own
   timespec now{};
   clock_gettime(CLOCK_BOOTTIME, &now);
   return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec) -
-         std::stod(field) / static_cast<double>(sysconf(_SC_CLK_TCK));
+         static_cast<double>(train::ProcessId::self().start_ticks) / static_cast<double>(sysconf(_SC_CLK_TCK));
 }
 
 void check_names(const std::vector<std::string>& names) {
@@ -44,7 +41,8 @@ void check_names(const std::vector<std::string>& names) {
   for (const Part& part : kParts) known.emplace_back(part.name);
   for (const std::string& name : names)
     if (std::find(known.begin(), known.end(), name) == known.end())
-      throw UserError(ExitCode::kUsage, "bench has no part '" + name + "'; `hyperx bench --help` lists them");
+      throw UserError(ExitCode::kUsage,
+                      fmt::format("bench has no part '{}'; there are {}", name, fmt::join(known, ", ")));
 }
 
 }  // namespace
@@ -56,8 +54,9 @@ int run_bench(const CommandLine& line, comm::MpiSession& session, comm::RankProg
   const at::Device device = comm::choose_device(config.device, session);
   const int threads = set_threads(config, session);
   const auto communicator = comm::make_communicator(config.parallel, device, session);
-  bench::Bench bench{line, config, *communicator, session, entered, threads, std::stoll(line.flag("repeat", "5")),
-                     {},   {}};
+  bench::Bench bench{
+      line, config, *communicator, session, entered, threads, static_cast<int64_t>(line.number_flag("repeat", 5)),
+      {},   {}};
   for (const Part& part : kParts) {
     const bool wanted =
         line.objects.empty() || std::find(line.objects.begin(), line.objects.end(), part.name) != line.objects.end();

@@ -6,10 +6,10 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <filesystem>
 
 #include "app/tensor/bench/bench.h"
+#include "common/clock.h"
 #include "common/errors.h"
 #include "common/files.h"
 #include "model/parameters.h"
@@ -38,7 +38,7 @@ struct Folder {
 
 // What `dd bs=4M conv=fsync` does. Seconds.
 double plain_write_seconds(const std::string& path, const at::Tensor& bytes) {
-  const auto begin = std::chrono::steady_clock::now();
+  const Clock::time_point begin = Clock::now();
   const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
   if (file < 0) throw SystemError(path + ": cannot be created: " + errno_text(), ExitCode::kCannotCreate);
   const char* const data = static_cast<const char*>(bytes.const_data_ptr());
@@ -52,7 +52,7 @@ double plain_write_seconds(const std::string& path, const at::Tensor& bytes) {
   good = good && ::fsync(file) == 0;
   const std::string reason = good ? "" : errno_text();
   ::close(file);
-  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  const double seconds = seconds_since(begin);
   ::unlink(path.c_str());
   if (!good) throw SystemError(path + ": cannot be written: " + reason);
   return seconds;

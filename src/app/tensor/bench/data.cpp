@@ -1,10 +1,10 @@
 #include <malloc.h>
 #include <spdlog/fmt/fmt.h>
 
-#include <chrono>
 #include <fstream>
 
 #include "app/tensor/bench/bench.h"
+#include "common/clock.h"
 #include "common/errors.h"
 #include "data/batch_loader.h"
 #include "trainer/training_step.h"
@@ -12,16 +12,12 @@
 namespace hyperx::bench {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 constexpr int kLanguages = 7000;  // each with every task below: a mixture of the size that is asked for
 constexpr const char* kTasks[] = {"mlm", "pos", "ner"};
 constexpr int64_t kDraws = 100'000;
 constexpr int64_t kBatches = 2000;
 // What docs/performance.md asks for.
 constexpr double kDrawMicroseconds = 10, kOpenMilliseconds = 100, kOpenMegabytes = 50;
-
-double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
 
 // Memory of this process alone, in MB; pages of mapped files, which the ranks of a node share, do not count.
 double private_megabytes() {

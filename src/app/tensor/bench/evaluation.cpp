@@ -3,11 +3,9 @@
 #include <ATen/core/grad_mode.h>
 #include <spdlog/fmt/fmt.h>
 
-#include <chrono>
-
 #include "app/tensor/bench/bench.h"
-#include "app/tensor/bench/op_profile.h"
 #include "app/tensor/model_setup.h"
+#include "common/clock.h"
 #include "trainer/training_step.h"
 
 namespace hyperx::bench {
@@ -38,18 +36,15 @@ Work work_of(const data::Corpus& corpus, const std::vector<data::Pair>& pairs, c
 
 void bench_evaluation(Bench& bench) {
   const Config& config = bench.config;
-  if (config.data.corpus.empty() || config.model.encoder.empty() || config.train.pairs.empty()) {
-    bench.report.skip("evaluation", "it needs --data.corpus, --model.encoder and --train.pairs");
-    return;
-  }
+  if (!has_training_data(bench, "evaluation")) return;
   const at::NoGradGuard no_gradient;
   const data::Corpus corpus = open_corpus(config.data.corpus, bench.communicator);
   const auto trained = data::select_pairs(config.train.pairs, corpus.pairs_with("train"), "train.pairs");
   const model::EncoderWeights encoder = model::load_encoder(config.model.encoder, config.train.seed);
   check_tokenizer(corpus, config, encoder.spec);
   const train::ModelInfo info = describe_model(config, corpus, trained, encoder);
-  const at::ScalarType type = train::compute_type(config.train, at::kCPU);
-  model::Model model(encoder, {config.model, info.tasks, info.languages, config.train.seed, type, at::kCPU});
+  model::Model model(encoder, model_options(info, at::kCPU, bench.communicator));
+  const at::ScalarType type = model.options().compute;
   const auto pairs = train::scorable_pairs(corpus, config.eval.pairs, config.eval.split, model.options(), "eval.pairs");
   if (pairs.empty()) {
     bench.report.skip("evaluation", config.data.corpus + " has no pair of the model with a " + config.eval.split +
@@ -70,22 +65,10 @@ void bench_evaluation(Bench& bench) {
   bench.report.add({"evaluation", "tokens/s", work.tokens / seconds, "tokens/s", {}, ""});
   bench.report.add({"evaluation", "sentences/s", work.sentences / seconds, "sentences/s", {}, ""});
 
-  const OpProfile profile;
-  const auto begin = std::chrono::steady_clock::now();
+  const train::OpProfile profile;
+  const Clock::time_point begin = Clock::now();
   evaluate();
-  const double whole = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-  double known = 0;
-  for (const auto& [category, spent] : profile.seconds()) {
-    known += spent;
-    std::optional<double> limit;
-    if (category == "products") limit = 1e3 * work.operations / rate / ranks;
-    bench.report.add(
-        {"evaluation by part", category, 1e3 * spent, "ms", limit, fmt::format("{:.1f} %", 100 * spent / whole)});
-  }
-  bench.report.add({"evaluation by part", "between operations", 1e3 * (whole - known), "ms", {}, ""});
-  if (!bench.line.has_flag("operations")) return;
-  for (const auto& [name, spent] : profile.operations())
-    if (spent > 0.002 * whole) bench.report.add({"operation", name, 1e3 * spent, "ms", {}, ""});
+  report_profile(bench, "evaluation", profile, {seconds_since(begin), 0, 1, work.operations / rate / ranks});
 }
 
 }  // namespace hyperx::bench

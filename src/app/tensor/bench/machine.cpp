@@ -2,10 +2,10 @@
 #include <torch/torch.h>
 
 #include <algorithm>
-#include <chrono>
 #include <limits>
 
 #include "app/tensor/bench/bench.h"
+#include "common/clock.h"
 #include "model/ops/linear.h"
 #include "model/ops/multiversion.h"
 
@@ -44,9 +44,9 @@ double product_rate(at::ScalarType type, int64_t repeats) {
 double best_seconds(int64_t repeats, const std::function<void()>& work) {
   double best = std::numeric_limits<double>::infinity();
   for (int64_t i = 0; i <= repeats; ++i) {
-    const auto begin = std::chrono::steady_clock::now();
+    const Clock::time_point begin = Clock::now();
     work();
-    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    const double seconds = seconds_since(begin);
     if (i > 0) best = std::min(best, seconds);
   }
   return best;

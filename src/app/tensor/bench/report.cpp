@@ -1,3 +1,5 @@
+#include <spdlog/fmt/fmt.h>
+
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -45,6 +47,31 @@ std::string Report::json(const std::vector<std::pair<std::string, std::string>>&
   for (const auto& [part, reason] : skipped_) skipped[part] = reason;
   for (const auto& [name, value] : facts) machine[name] = value;
   return nlohmann::json{{"machine", machine}, {"measures", rows}, {"not_measured", skipped}}.dump(1) + "\n";
+}
+
+bool has_training_data(Bench& bench, const std::string& part) {
+  const Config& config = bench.config;
+  const bool has = !config.data.corpus.empty() && !config.model.encoder.empty() && !config.train.pairs.empty();
+  if (!has) bench.report.skip(part, "it needs --data.corpus, --model.encoder and --train.pairs");
+  return has;
+}
+
+void report_profile(Bench& bench, const std::string& part, const train::OpProfile& profile, const ProfiledTime& time) {
+  const std::string by_part = part + " by part";
+  double known = time.waited;
+  if (time.waited > 0)
+    bench.report.add({by_part, "data: waiting for the batch", 1e3 * time.waited / time.passes, "ms", {}, ""});
+  for (const auto& [category, spent] : profile.seconds()) {
+    known += spent;
+    std::optional<double> limit;
+    if (category == "products") limit = 1e3 * time.product_limit;
+    bench.report.add({by_part, category, 1e3 * spent / time.passes, "ms", limit,
+                      fmt::format("{:.1f} %", 100 * spent / time.seconds)});
+  }
+  bench.report.add({by_part, "between operations", 1e3 * (time.seconds - known) / time.passes, "ms", {}, ""});
+  if (!bench.line.has_flag("operations")) return;
+  for (const auto& [name, spent] : profile.operations())
+    if (spent > 0.002 * time.seconds) bench.report.add({"operation", name, 1e3 * spent / time.passes, "ms", {}, ""});
 }
 
 }  // namespace hyperx::bench

@@ -1,7 +1,6 @@
-#include <chrono>
-
 #include "app/tensor/bench/bench.h"
 #include "app/tensor/model_setup.h"
+#include "common/clock.h"
 #include "trainer/training_step.h"
 
 namespace hyperx::bench {
@@ -14,16 +13,14 @@ class Stages {
     add("program, LibTorch, MPI", bench.entered, "10 ms exact");
   }
   void done(const char* stage) {
-    const Clock::time_point now = Clock::now();
-    const double seconds = std::chrono::duration<double>(now - last_).count();
-    last_ = now;
+    const double seconds = seconds_since(last_);
+    last_ = Clock::now();
     total_ += seconds;
     add(stage, seconds, "");
   }
   double total() const { return total_; }
 
  private:
-  using Clock = std::chrono::steady_clock;
   void add(const char* stage, double seconds, const char* note) {
     bench_.report.add({"start", stage, seconds, "s", {}, note});
   }
@@ -36,10 +33,7 @@ class Stages {
 
 void bench_start(Bench& bench) {
   const Config& config = bench.config;
-  if (config.data.corpus.empty() || config.model.encoder.empty() || config.train.pairs.empty()) {
-    bench.report.skip("start", "it needs --data.corpus, --model.encoder and --train.pairs");
-    return;
-  }
+  if (!has_training_data(bench, "start")) return;
   Stages stages(bench);
   const data::Corpus corpus = open_corpus(config.data.corpus, bench.communicator);
   const auto pairs = data::select_pairs(config.train.pairs, corpus.pairs_with("train"), "train.pairs");
@@ -49,8 +43,7 @@ void bench_start(Bench& bench) {
   check_tokenizer(corpus, config, encoder.spec);
   stages.done("vocabulary");
   const train::ModelInfo info = describe_model(config, corpus, pairs, encoder);
-  model::Model model(encoder, {config.model, info.tasks, info.languages, config.train.seed,
-                               train::compute_type(config.train, at::kCPU), at::kCPU});
+  model::Model model(encoder, model_options(info, at::kCPU, bench.communicator));
   stages.done("model");
   train::Optimizer optimizer(model, train::optimizer_options(config.train));
   train::GradientExchange exchange(bench.communicator, model, optimizer,
@@ -59,12 +52,7 @@ void bench_start(Bench& bench) {
   stages.done("optimizer");
   data::Mixture mixture = train::make_mixture(corpus, pairs, config.train);
   const data::BatchMaker maker(corpus, pairs, "train", config.data.max_subwords, config.train.seed);
-  data::BatchLoader::Options options;
-  options.rank = bench.communicator.rank();
-  options.ranks = bench.communicator.size();
-  options.mode = exchange.share_mode();
-  options.micro_batch_tokens = config.train.micro_batch_tokens;
-  data::BatchLoader loader(maker, mixture, options);
+  data::BatchLoader loader(maker, mixture, train::loader_options(config.train, bench.communicator, exchange, 0));
   const data::StepBatch batch = loader.next(0);
   stages.done("first batch");
   bench.report.add({"start", "to the first step", stages.total(), "s", {}, "the stages above"});

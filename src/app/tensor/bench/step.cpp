@@ -1,10 +1,8 @@
 #include <spdlog/fmt/fmt.h>
 
-#include <chrono>
-
 #include "app/tensor/bench/bench.h"
-#include "app/tensor/bench/op_profile.h"
 #include "app/tensor/model_setup.h"
+#include "common/clock.h"
 #include "trainer/estimate/devices.h"
 #include "trainer/estimate/step_work.h"
 #include "trainer/schedule.h"
@@ -13,11 +11,7 @@
 namespace hyperx::bench {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 constexpr int64_t kUncounted = 2;
-
-double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
 
 // What one step computes, as `hyperx estimate` counts it.
 estimate::StepWork work_of(const data::StepBatch& batch, const std::vector<data::Pair>& pairs,
@@ -44,30 +38,21 @@ estimate::StepWork work_of(const data::StepBatch& batch, const std::vector<data:
 
 void bench_step(Bench& bench) {
   const Config& config = bench.config;
-  if (config.data.corpus.empty() || config.model.encoder.empty() || config.train.pairs.empty()) {
-    bench.report.skip("step", "it needs --data.corpus, --model.encoder and --train.pairs");
-    return;
-  }
+  if (!has_training_data(bench, "step")) return;
   const data::Corpus corpus = open_corpus(config.data.corpus, bench.communicator);
   const auto pairs = data::select_pairs(config.train.pairs, corpus.pairs_with("train"), "train.pairs");
   const model::EncoderWeights encoder = model::load_encoder(config.model.encoder, config.train.seed);
   check_tokenizer(corpus, config, encoder.spec);
   const train::ModelInfo info = describe_model(config, corpus, pairs, encoder);
-  const at::ScalarType type = train::compute_type(config.train, at::kCPU);
-  model::Model model(encoder, {config.model, info.tasks, info.languages, config.train.seed, type, at::kCPU,
-                               train::generator_shard(config.parallel, bench.communicator)});
+  model::Model model(encoder, model_options(info, at::kCPU, bench.communicator));
+  const at::ScalarType type = model.options().compute;
   train::Optimizer optimizer(model, train::optimizer_options(config.train));
   train::GradientExchange exchange(bench.communicator, model, optimizer,
                                    train::exchange_kind(config, model, bench.communicator.size()), false);
   train::TrainingStep step(config, bench.communicator, model, optimizer, exchange);
   data::Mixture mixture = train::make_mixture(corpus, pairs, config.train);
   const data::BatchMaker maker(corpus, pairs, "train", config.data.max_subwords, config.train.seed);
-  data::BatchLoader::Options options;
-  options.rank = bench.communicator.rank();
-  options.ranks = bench.communicator.size();
-  options.mode = exchange.share_mode();
-  options.micro_batch_tokens = config.train.micro_batch_tokens;
-  data::BatchLoader loader(maker, mixture, options);
+  data::BatchLoader loader(maker, mixture, train::loader_options(config.train, bench.communicator, exchange, 0));
 
   const estimate::ModelSizes sizes{encoder.spec, config.model, info.tasks, static_cast<int64_t>(info.languages.size())};
   const int64_t counted = 2 * bench.repeats;
@@ -114,10 +99,10 @@ void bench_step(Bench& bench) {
 
   std::map<std::string, double> best;  // rates, a kind of work each
   for (int64_t i = 0; i < bench.repeats && model.hyperx() != nullptr; ++i) {
-    const OpProfile one(thread_seconds);
-    const double begin = thread_seconds();
+    const train::OpProfile one(train::thread_seconds);
+    const double begin = train::thread_seconds();
     run(1);
-    double rest = thread_seconds() - begin;
+    double rest = train::thread_seconds() - begin;
     const std::map<std::string, double> spent = one.seconds();
     const auto measure = [&](const std::string& kind, double amount) {
       const auto found = spent.find(kind);
@@ -148,18 +133,10 @@ void bench_step(Bench& bench) {
                       "what `hyperx estimate` counts"});
   }
 
-  const OpProfile profile;
+  const train::OpProfile profile;
   run(counted);
-  double known = data_seconds;
-  bench.report.add({"step by part", "data: waiting for the batch", 1e3 * data_seconds / count, "ms", {}, ""});
-  for (const auto& [category, spent] : profile.seconds()) {
-    known += spent;
-    std::optional<double> part_limit;
-    if (category == "products") part_limit = 1e3 * operations / count / bench.rates().product(precision);
-    bench.report.add({"step by part", category, 1e3 * spent / count, "ms", part_limit,
-                      fmt::format("{:.1f} %", 100 * spent / seconds)});
-  }
-  bench.report.add({"step by part", "between operations", 1e3 * (seconds - known) / count, "ms", {}, ""});
+  report_profile(bench, "step", profile,
+                 {seconds, data_seconds, count, operations / count / bench.rates().product(precision)});
   bench.report.add({"step",
                     "allocations",
                     static_cast<double>(profile.allocations()) / count,
@@ -167,9 +144,6 @@ void bench_step(Bench& bench) {
                     {},
                     fmt::format("{:.0f} MB", static_cast<double>(profile.allocated_bytes()) / count / 1e6)});
   bench.report.add({"step", "activations at the peak", static_cast<double>(profile.peak_bytes()) / 1e6, "MB", {}, ""});
-  if (!bench.line.has_flag("operations")) return;
-  for (const auto& [name, spent] : profile.operations())
-    if (spent > 0.002 * seconds) bench.report.add({"operation", name, 1e3 * spent / count, "ms", {}, ""});
 }
 
 }  // namespace hyperx::bench

@@ -1,4 +1,4 @@
-#include "app/tensor/bench/op_profile.h"
+#include "trainer/op_profile.h"
 
 #include <ATen/record_function.h>
 #include <c10/core/Allocator.h>
@@ -12,7 +12,7 @@
 
 #include "common/errors.h"
 
-namespace hyperx::bench {
+namespace hyperx::train {
 namespace {
 
 struct Frame {
@@ -106,4 +106,4 @@ int64_t OpProfile::allocations() const { return state->memory->allocations; }
 int64_t OpProfile::allocated_bytes() const { return state->memory->allocated; }
 int64_t OpProfile::peak_bytes() const { return state->memory->peak; }
 
-}  // namespace hyperx::bench
+}  // namespace hyperx::train

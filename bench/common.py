@@ -1,0 +1,38 @@
+"""What the benchmarks of this folder share."""
+import argparse
+import json
+import pathlib
+import subprocess
+import sys
+
+MANIFEST_HEAD = "task\tlanguage\tsplit\tformat\tpath\toptions\n"
+
+
+def parser(doc, *required):
+    """A parser with these options, which must be given, and --json."""
+    made = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name in required:
+        made.add_argument("--" + name, required=True)
+    made.add_argument("--json", metavar="FILE", help="the figures for programs")
+    return made
+
+
+def run(command):
+    """Standard output of a command; where it fails, so does the benchmark, with the command's own words."""
+    words = [str(word) for word in command]
+    done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    if done.returncode != 0:
+        sys.exit(f"{pathlib.Path(sys.argv[0]).stem}: {' '.join(words)}\nended with {done.returncode}:\n{done.stderr[-2000:]}")
+    return done.stdout
+
+
+def prepare(hyperx, encoder, rows, corpus):
+    """`hyperx prepare` of manifest rows (task, language, split, format, path)."""
+    manifest = pathlib.Path(str(corpus) + ".tsv")
+    manifest.write_text(MANIFEST_HEAD + "".join("\t".join(map(str, row)) + "\t\n" for row in rows))
+    run([hyperx, "prepare", manifest, "--data.corpus", corpus, "--model.encoder", encoder])
+
+
+def write_json(path, figures):
+    if path:
+        pathlib.Path(path).write_text(json.dumps(figures, indent=1) + "\n")
