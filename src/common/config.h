@@ -53,6 +53,7 @@ struct TrainConfig {
   double clip_norm = 1.0;           // 0: off
   double weight_decay = 0;
   double temperature = 5;         // 0: uniform
+  int length_bucket = 0;          // > 0: so many mini-batches of a pair are filled by length together
   std::string sampling = "draw";  // draw: a draw a step; epoch: whole epochs laid out as the release does
   uint64_t seed = 1;
   std::string precision = "auto";               // auto | fp32 | bf16 | fp64 (tests)

@@ -12,6 +12,14 @@
 #include "trainer/schedule.h"
 
 namespace hyperx::train {
+namespace {
+
+// What a save copies: the trained values and their two moments.
+int64_t state_bytes(const model::Model& model) {
+  return 3 * model.trained_element_count() * (model.options().compute == at::kDouble ? 8 : 4);
+}
+
+}  // namespace
 
 Trainer::Trainer(TrainerParts parts)
     : parts_(std::move(parts)),
@@ -34,8 +42,9 @@ Trainer::Trainer(TrainerParts parts)
   if (state_.step > 0) run_state.checkpoint = checkpoint_name(state_.step);
   log_ = std::make_unique<RunLog>(parts_.run, writes, state_.step, mixture_.total_steps(), run_state);
   if (writes)
-    writer_ = std::make_unique<CheckpointWriter>(CheckpointWriterOptions{
-        parts_.run.checkpoints(), config_.checkpoint.keep_last, config_.checkpoint.keep_best, at::get_num_threads()});
+    writer_ = std::make_unique<CheckpointWriter>(
+        CheckpointWriterOptions{parts_.run.checkpoints(), config_.checkpoint.keep_last, config_.checkpoint.keep_best,
+                                at::get_num_threads(), state_bytes(parts_.model)});
   if (state_.step < mixture_.total_steps()) {
     loader_ = std::make_unique<data::BatchLoader>(
         maker_, mixture_, loader_options(config_.train, parts_.communicator, exchange_, state_.step));

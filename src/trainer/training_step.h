@@ -12,7 +12,7 @@
 
 namespace hyperx::train {
 
-// What a configuration says of the parts of a step.
+// What a configuration says of the parts of a step. The corpus must outlive the mixture.
 data::Mixture make_mixture(const data::Corpus& corpus, const std::vector<data::Pair>& pairs, const TrainConfig& config);
 OptimizerOptions optimizer_options(const TrainConfig& config);
 ExchangeKind exchange_kind(const Config& config, const model::Model& model, int ranks);

@@ -42,6 +42,16 @@ TEST_F(Writer, TheCopyIsWhatIsWritten) {
   EXPECT_FALSE(fs::exists(path("c/best")));
 }
 
+TEST_F(Writer, MemoryReservedMayBeTooLittleOrTooMuch) {
+  for (const int64_t reserved : {1, 5 << 20}) {
+    CheckpointWriter writer({path("c"), 2, 1, 1, reserved});
+    submit(writer, reserved, std::nullopt);
+    writer.wait();
+    EXPECT_EQ(writer.failure(), std::nullopt);
+    Sample::expect_whole(path("c/" + checkpoint_name(reserved)));
+  }
+}
+
 TEST_F(Writer, KeepsTheLastAndTheBest) {
   CheckpointWriter writer({path("c"), 2, 1});
   const double nan = std::nan("");

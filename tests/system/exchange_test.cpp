@@ -59,7 +59,7 @@ class ExchangeTest : public SystemTest {
 
 TEST_F(ExchangeTest, OnePairAStepClipped) {
   expect_same({{"train.clip_norm", "0.1"}},
-              {{2, kDense}, {0, kDenseUpdate}, {3, kFactors}, {2, kSharded}, {3, kSharded}});
+              {{2, kDense}, {0, kDenseUpdate}, {3, kFactors}, {2, kSharded}, {3, kSharded}, {4, kSharded}});
   EXPECT_TRUE(every_norm_above(0.1)) << "the clip was not active";
 }
 

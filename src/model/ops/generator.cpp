@@ -139,7 +139,11 @@ HYPERX_INLINE void sum_rows(const SumsTask<T>& t, int64_t begin, int64_t end, do
   for (int64_t tile = begin; tile < end; tile += kTileRows) {
     const int64_t depth = std::min(kTileRows, end - tile);
     pack(t.w + tile * t.projected, depth, t.projected, t.projected, packed);  // in the order of memory: it streams
-    small_gemm(t.rows, t.projected, depth, t.g + tile, t.g_stride, int64_t{1}, packed, width, product, t.projected);
+    const T* const next = t.w + (tile + depth) * t.projected;
+    ReadAhead next_tile{reinterpret_cast<const char*>(next),
+                        reinterpret_cast<const char*>(next + std::min(kTileRows, end - tile - depth) * t.projected)};
+    small_gemm(t.rows, t.projected, depth, t.g + tile, t.g_stride, int64_t{1}, packed, width, product, t.projected,
+               next_tile);
     for (int64_t i = 0; i < t.rows * t.projected; ++i) sums[i] += static_cast<double>(product[i]);
     for (int64_t r = 0; r < t.rows; ++r)
       for (int64_t k = 0; k < depth; ++k) wide[r * kTileRows + k] = static_cast<double>(t.g[r * t.g_stride + tile + k]);

@@ -18,6 +18,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr size_t kPageBytes = 4096;
 constexpr int64_t kSpareBytes = 1 << 20;  // headers, info, manifest
 
 int64_t bytes_of(const CheckpointContent& content) {
@@ -95,10 +96,14 @@ CheckpointWriter::CheckpointWriter(CheckpointWriterOptions options) : options_(s
   make_folders(options_.folder);
   sweep(options_.folder);
   // Signals are for the main thread, which acts on them at its step boundary.
+  reserving_ = options_.reserved_bytes > 0;
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
-  thread_ = std::thread([this] { run(); });
+  thread_ = std::thread([this] {
+    reserve();
+    run();
+  });
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
@@ -143,7 +148,7 @@ CheckpointPause CheckpointWriter::submit(const CheckpointContent& content) {
 
 void CheckpointWriter::wait() {
   std::unique_lock<std::mutex> lock(mutex_);
-  changed_.wait(lock, [this] { return job_ == nullptr; });
+  changed_.wait(lock, [this] { return job_ == nullptr && !reserving_; });
 }
 
 std::optional<std::string> CheckpointWriter::failure() const {
@@ -164,6 +169,20 @@ std::optional<int64_t> CheckpointWriter::last_saved() const {
 double CheckpointWriter::last_write_seconds() const {
   const std::lock_guard<std::mutex> lock(mutex_);
   return last_write_seconds_;
+}
+
+void CheckpointWriter::reserve() {
+  if (options_.reserved_bytes == 0) return;
+  const auto bytes = static_cast<size_t>(options_.reserved_bytes);
+  std::unique_ptr<char[]> buffer(new (std::nothrow) char[bytes]);  // none: the first save will say so
+  for (size_t at = 0; buffer && at < bytes; at += kPageBytes) buffer[at] = 0;
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (buffer) {
+    buffer_ = std::move(buffer);
+    buffer_bytes_ = options_.reserved_bytes;
+  }
+  reserving_ = false;
+  changed_.notify_all();
 }
 
 void CheckpointWriter::run() {

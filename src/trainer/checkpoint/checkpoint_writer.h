@@ -17,6 +17,9 @@ struct CheckpointWriterOptions {
   int keep_last = 2;     // newest ones that stay, at least 1
   int keep_best = 1;     // best-scored ones that stay besides, without their optimizer
   int copy_threads = 1;  // that copy the state while training waits
+  // Memory for the copy that the thread gets while training begins, as its first touch takes several times the copy's
+  // time; what is larger is got when it is submitted.
+  int64_t reserved_bytes = 0;
 };
 
 // What submit() cost the training loop.
@@ -49,6 +52,7 @@ class CheckpointWriter {
 
  private:
   struct Job;
+  void reserve();
   void run();
   void save(const Job& job);
 
@@ -56,7 +60,7 @@ class CheckpointWriter {
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::unique_ptr<Job> job_;  // submitted or being written
-  bool stopping_ = false;
+  bool stopping_ = false, reserving_ = false;
   std::optional<std::string> failure_;
   int failures_ = 0;
   std::optional<int64_t> last_saved_;

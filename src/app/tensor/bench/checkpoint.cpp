@@ -81,7 +81,7 @@ void bench_checkpoint(Bench& bench) {
   copy.reset();
 
   const Folder folder(bench.config.run.dir);
-  train::CheckpointWriter writer({folder.path, 1, 0, bench.threads});
+  train::CheckpointWriter writer({folder.path, 1, 0, bench.threads, static_cast<int64_t>(state.nbytes())});
   double first_pause = 0, pause = 0, write_seconds = 0, plain_seconds = 0;
   for (int64_t save = 0; save <= bench.repeats; ++save) {  // beside a plain write each, as disks change their minds
     content.step = save;
