@@ -82,6 +82,7 @@ void bench_checkpoint(Bench& bench) {
 
   const Folder folder(bench.config.run.dir);
   train::CheckpointWriter writer({folder.path, 1, 0, bench.threads, static_cast<int64_t>(state.nbytes())});
+  writer.wait();  // for its memory, which training's first steps give it the time to get
   double first_pause = 0, pause = 0, write_seconds = 0, plain_seconds = 0;
   for (int64_t save = 0; save <= bench.repeats; ++save) {  // beside a plain write each, as disks change their minds
     content.step = save;
