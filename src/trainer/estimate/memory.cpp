@@ -9,7 +9,7 @@ namespace {
 constexpr double kProgramBytes = 440e6;
 constexpr double kGpuProgramBytes = 1.5e9;  // CUDA's context, its libraries' workspaces, NCCL's buffers; not measured
 // What the heap holds of activations beside the live ones: freed blocks that no later request fits into.
-constexpr double kHeapShare = 1.6;
+constexpr double kHeapShare = 1.1;
 constexpr double kTensorBytes = 11e3;  // a named parameter beside its values, in all tables that know it; measured
 constexpr double kFileShare = 1.02;    // of a checkpoint's values: headers and chunks
 
