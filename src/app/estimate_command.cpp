@@ -74,7 +74,7 @@ void take_defaults(const CommandLine& line, Setup& setup) {
     if (line.config.train.pairs.empty() || line.config.train.pairs.find(std::string(task) + ":") != std::string::npos)
       setup.model.tasks.push_back(data::task_info(task));
   if (setup.model.tasks.empty()) setup.model.tasks.push_back(data::task_info("pos"));
-  setup.model.languages = static_cast<int64_t>(line.number_flag("languages", 1));
+  setup.model.languages = line.count_flag("languages", 1);
   setup.step = estimate::step_by_default(setup.model.tasks, line.config.train);
 }
 
@@ -91,7 +91,7 @@ void take_machine(const CommandLine& line, Setup& setup) {
   const std::string usual = gpu ? estimate::usual_link(line.flag("gpu")) : "shared-memory";
   setup.link = estimate::link_preset(line.flag("link", usual));
   setup.network = estimate::link_preset(line.flag("network", gpu ? "ib-hdr200" : "eth-10"));
-  setup.ranks_per_node = static_cast<int>(line.number_flag("gpus-per-node", 8));
+  setup.ranks_per_node = static_cast<int>(line.count_flag("gpus-per-node", 8));
   if (gpu)
     setup.memory_limit = setup.device->memory_bytes;
   else

@@ -121,7 +121,8 @@ struct CommandLine {
 
   bool has_flag(const std::string& name) const;
   std::string flag(const std::string& name, const std::string& fallback = "") const;
-  double number_flag(const std::string& name, double fallback) const;  // UserError (64): not a number above 0
+  double number_flag(const std::string& name, double fallback) const;   // UserError (64): not a number above 0
+  int64_t count_flag(const std::string& name, int64_t fallback) const;  // UserError (64): not a whole number above 0
   bool given(const std::string& key) const;  // by the command line or a file, whatever the value
 };
 

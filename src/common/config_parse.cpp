@@ -273,14 +273,26 @@ std::string CommandLine::flag(const std::string& name, const std::string& fallba
   return found == flags.end() ? fallback : found->second;
 }
 
-double CommandLine::number_flag(const std::string& name, double fallback) const {
-  if (!has_flag(name)) return fallback;
-  const std::string text = flag(name);
-  double value = 0;
+namespace {
+
+template <class Number>
+Number positive(const std::string& name, const std::string& text, const char* expected) {
+  Number value = 0;
   const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || stop != text.data() + text.size() || !(value > 0) || !std::isfinite(value))
-    throw UserError(ExitCode::kUsage, "--" + name + " '" + text + "': a number above 0");
+  if (error != std::errc() || stop != text.data() + text.size() || !(value > 0) ||
+      !std::isfinite(static_cast<double>(value)))
+    throw UserError(ExitCode::kUsage, "--" + name + " '" + text + "': expected " + expected + " above 0");
   return value;
+}
+
+}  // namespace
+
+double CommandLine::number_flag(const std::string& name, double fallback) const {
+  return has_flag(name) ? positive<double>(name, flag(name), "a number") : fallback;
+}
+
+int64_t CommandLine::count_flag(const std::string& name, int64_t fallback) const {
+  return has_flag(name) ? positive<int64_t>(name, flag(name), "a whole number") : fallback;
 }
 
 bool CommandLine::given(const std::string& key) const {

@@ -90,6 +90,21 @@ TEST_F(ConfigTest, CommandLineGoesBeforeLaterFileBeforeEarlierFileBeforeDefault)
   EXPECT_FALSE(line.given("model.task_dim"));
 }
 
+TEST_F(ConfigTest, NumbersOfFlagsAreChecked) {
+  CommandSpec spec = train_spec();
+  spec.flags = {{"repeat", "N", ""}};
+  const auto line = [&](const std::string& value) { return parse_command_line(spec, {"--repeat", value}); };
+  EXPECT_EQ(line("12").count_flag("repeat", 5), 12);
+  EXPECT_EQ(line("2.5").number_flag("repeat", 5), 2.5);
+  EXPECT_EQ(parse_command_line(spec, {}).count_flag("repeat", 5), 5);
+  for (const char* const wrong : {"0", "-1", "abc", "", "3x", "nan", "inf"}) {
+    EXPECT_THROW(line(wrong).count_flag("repeat", 5), UserError) << wrong;
+    EXPECT_THROW(line(wrong).number_flag("repeat", 5), UserError) << wrong;
+  }
+  for (const char* const wrong : {"2.5", "99999999999999999999"})
+    EXPECT_THROW(line(wrong).count_flag("repeat", 5), UserError) << wrong;
+}
+
 TEST_F(ConfigTest, AcceptsEveryWayToWriteAValue) {
   const CommandLine line = parse_command_line(
       train_spec(), {"runs/a", "--train.clip_norm=0.5", "--train.deterministic", "--data.train_on_test", "no",
