@@ -279,3 +279,28 @@ bool is_boolean_word(std::string_view text) {
 }
 
 }  // namespace hyperx::config
+
+namespace hyperx {
+namespace {
+
+template <class T>
+T positive_flag(const CommandLine& line, const std::string& name, T fallback, const char* expected) {
+  if (!line.has_flag(name)) return fallback;
+  T value{};
+  if (config::read_value(line.flag(name), value) != config::Reading::kGood ||
+      !config::satisfies(config::above(0), value))
+    throw UserError(ExitCode::kUsage, "--" + name + " '" + line.flag(name) + "': expected " + expected + " above 0");
+  return value;
+}
+
+}  // namespace
+
+double CommandLine::number_flag(const std::string& name, double fallback) const {
+  return positive_flag(*this, name, fallback, "a number");
+}
+
+int64_t CommandLine::count_flag(const std::string& name, int64_t fallback) const {
+  return positive_flag(*this, name, fallback, "a whole number");
+}
+
+}  // namespace hyperx

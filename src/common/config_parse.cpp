@@ -2,8 +2,6 @@
 #include <boost/program_options/errors.hpp>
 #include <boost/program_options/options_description.hpp>
 #include <boost/program_options/parsers.hpp>
-#include <charconv>
-#include <cmath>
 #include <map>
 #include <set>
 #include <sstream>
@@ -271,28 +269,6 @@ bool CommandLine::has_flag(const std::string& name) const {
 std::string CommandLine::flag(const std::string& name, const std::string& fallback) const {
   const auto found = std::find_if(flags.begin(), flags.end(), [&](const auto& flag) { return flag.first == name; });
   return found == flags.end() ? fallback : found->second;
-}
-
-namespace {
-
-template <class Number>
-Number positive(const std::string& name, const std::string& text, const char* expected) {
-  Number value = 0;
-  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || stop != text.data() + text.size() || !(value > 0) ||
-      !std::isfinite(static_cast<double>(value)))
-    throw UserError(ExitCode::kUsage, "--" + name + " '" + text + "': expected " + expected + " above 0");
-  return value;
-}
-
-}  // namespace
-
-double CommandLine::number_flag(const std::string& name, double fallback) const {
-  return has_flag(name) ? positive<double>(name, flag(name), "a number") : fallback;
-}
-
-int64_t CommandLine::count_flag(const std::string& name, int64_t fallback) const {
-  return has_flag(name) ? positive<int64_t>(name, flag(name), "a whole number") : fallback;
 }
 
 bool CommandLine::given(const std::string& key) const {

@@ -3,10 +3,10 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <iostream>
 
+#include "common/clock.h"
 #include "common/log.h"
 
 namespace hyperx {
@@ -15,10 +15,6 @@ namespace {
 constexpr double kFirstLineSeconds = 2;
 constexpr double kTerminalSeconds = 2;
 constexpr double kFileSeconds = 10;
-
-double steady_seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 // Three digits that count and the power of 1000 that leaves at most three before the point.
 std::string scaled(double value, const char* const (&suffixes)[6]) {
@@ -62,7 +58,7 @@ Progress::Progress(std::string what, int64_t total, std::string unit, Options op
     options_.output = &std::cerr;
     options_.terminal = isatty(STDERR_FILENO) == 1;
   }
-  if (!options_.now) options_.now = steady_seconds;
+  if (!options_.now) options_.now = [] { return clock_seconds(CLOCK_MONOTONIC); };
   start_ = last_shown_ = options_.now();
 }
 

@@ -127,7 +127,7 @@ std::vector<int64_t> Mixture::sentences_of(int pair, int64_t pass, int64_t batch
   std::vector<int64_t> sentences = stretch(first, length_bucket_);
   std::stable_sort(sentences.begin(), sentences.end(),
                    [&](int64_t a, int64_t b) { return length_(pair, a) < length_(pair, b); });
-  const int64_t batches = (std::ssize(sentences) + batch_sentences_ - 1) / batch_sentences_;
+  const int64_t batches = std::min(length_bucket_, batch_counts_[static_cast<size_t>(pair)] - first);
   const KeyedPermutation deal(static_cast<uint64_t>(batches),
                               derive_key(pass_key("bucket:"), "deal", static_cast<uint64_t>(bucket)));
   const auto slice = static_cast<int64_t>(deal(static_cast<uint64_t>(batch - first))) * batch_sentences_;

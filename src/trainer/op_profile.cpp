@@ -5,11 +5,10 @@
 #include <c10/util/ThreadLocalDebugInfo.h>
 
 #include <algorithm>
-#include <chrono>
-#include <ctime>
 #include <memory>
 #include <vector>
 
+#include "common/clock.h"
 #include "common/errors.h"
 
 namespace hyperx::train {
@@ -76,15 +75,8 @@ void on_end(const at::RecordFunction&, at::ObserverContext*) {
 
 }  // namespace
 
-double wall_seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-double thread_seconds() {
-  timespec time{};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
-}
+double wall_seconds() { return clock_seconds(CLOCK_MONOTONIC); }
+double thread_seconds() { return clock_seconds(CLOCK_THREAD_CPUTIME_ID); }
 
 OpProfile::OpProfile(double (*now)()) {
   HYPERX_CHECK(!state, "one profile at a time");

@@ -14,7 +14,6 @@ data::Mixture make_mixture(const data::Corpus& corpus, const std::vector<data::P
     const data::SplitEntry* const split = corpus.entry(pair).find_split("train");
     sized.push_back({pair, split->counts.sentences});
   }
-  if (config.length_bucket == 0) return data::Mixture(std::move(sized), config);
   return data::Mixture(std::move(sized), config, [&corpus, pairs](int pair, int64_t sentence) {
     return corpus.split(pairs[static_cast<size_t>(pair)], "train").length(sentence);
   });

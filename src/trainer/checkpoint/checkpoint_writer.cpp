@@ -95,8 +95,8 @@ struct CheckpointWriter::Job {
 CheckpointWriter::CheckpointWriter(CheckpointWriterOptions options) : options_(std::move(options)) {
   make_folders(options_.folder);
   sweep(options_.folder);
-  // Signals are for the main thread, which acts on them at its step boundary.
   reserving_ = options_.reserved_bytes > 0;
+  // Signals are for the main thread, which acts on them at its step boundary.
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);

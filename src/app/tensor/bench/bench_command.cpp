@@ -3,11 +3,11 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <ctime>
 #include <iostream>
 
 #include "app/tensor/bench/bench.h"
 #include "app/tensor/tensor_commands.h"
+#include "common/clock.h"
 #include "common/errors.h"
 #include "common/files.h"
 #include "common/version.h"
@@ -30,9 +30,7 @@ constexpr Part kParts[] = {
 };
 
 double process_age_seconds() {
-  timespec now{};
-  clock_gettime(CLOCK_BOOTTIME, &now);
-  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec) -
+  return clock_seconds(CLOCK_BOOTTIME) -
          static_cast<double>(train::ProcessId::self().start_ticks) / static_cast<double>(sysconf(_SC_CLK_TCK));
 }
 

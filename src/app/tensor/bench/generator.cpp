@@ -2,21 +2,13 @@
 
 #include <torch/torch.h>
 
-#include <ctime>
-
 #include "app/tensor/bench/bench.h"
+#include "common/clock.h"
 
 namespace hyperx::bench {
 namespace {
 
 constexpr int64_t kHidden = 768, kLayers = 12;  // of BERT's size, whatever encoder is named
-
-// Of all threads of this process: ranks that share the cores do not add to it.
-double processor_seconds() {
-  timespec time{};
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
-  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
-}
 
 }  // namespace
 
@@ -36,9 +28,9 @@ void bench_generator(Bench& bench) {
   double total = 0, total_bytes = 0, processor_total = 0;
   const auto measure = [&](const char* what, double bytes, double bandwidth, const std::function<void()>& work) {
     const double seconds = best_seconds(bench.repeats, work);
-    const double begin = processor_seconds();
+    const double begin = clock_seconds(CLOCK_PROCESS_CPUTIME_ID);  // ranks that share the cores do not add to it
     work();
-    processor_total += processor_seconds() - begin;
+    processor_total += clock_seconds(CLOCK_PROCESS_CPUTIME_ID) - begin;
     total += seconds;
     total_bytes += bytes;
     bench.report.add({"generator", what, bytes / seconds / 1e9, "GB/s", bandwidth / 1e9,
