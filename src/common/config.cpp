@@ -197,6 +197,8 @@ std::vector<Option> make_table() {
           "checkpoint or run whose weights to start from, with a fresh optimizer", any_text()),
       opt(&C::train, &T::deterministic, "train.deterministic",
           "same bits in every run on CUDA too, at some cost in speed"),
+      opt(&C::train, &T::cuda_graphs, "train.cuda_graphs",
+          "on a GPU in bf16: replay forward and backward as CUDA graphs; not run on a GPU yet"),
       opt(&C::train, &T::nonfinite_limit, "train.nonfinite_limit",
           "skipped steps in a row, for a gradient with inf or nan, that end the run [steps]", at_least(1)),
 

@@ -60,6 +60,7 @@ struct TrainConfig {
   std::string generator_gradient = "factored";  // factored | dense
   std::string init_from;                        // checkpoint whose weights to start from
   bool deterministic = false;
+  bool cuda_graphs = false;  // forward and backward as CUDA graphs
   int nonfinite_limit = 10;  // so many non-finite steps in a row end the run
 };
 

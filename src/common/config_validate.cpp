@@ -36,6 +36,11 @@ void check_parallel(const Config& config) {
           "parallel.exchange = '{}' sends low-rank factors, which train.generator_gradient = 'dense' does not keep: "
           "take exchange 'auto' or 'dense', or the gradient 'factored'",
           config.parallel.exchange);
+  require(!config.train.cuda_graphs || config.device != "cpu",
+          "train.cuda_graphs = 1 wants a GPU, but device = 'cpu': leave it out");
+  require(!config.train.cuda_graphs || config.train.precision == "auto" || config.train.precision == "bf16",
+          "train.cuda_graphs = 1 wants train.precision 'bf16' or 'auto', not '{}': only there attention is one kernel",
+          config.train.precision);
   require(config.parallel.backend != "nccl" || config.device != "cpu",
           "parallel.backend = 'nccl' wants GPUs, but device = 'cpu': take backend 'mpi'");
 }

@@ -15,6 +15,8 @@ struct Segment {
   int draw = 0;             // which of the step's mini-batches; evaluation: 0
 };
 
+constexpr int64_t kNoLabel = -100;  // in Batch::labels: counts for nothing
+
 // Sentences packed end to end, without padding: plain arrays that `model` turns into tensors.
 struct Batch {
   std::vector<int64_t> input_ids;        // [tokens], [CLS] and [SEP] included; masked already for mlm

@@ -14,6 +14,13 @@
 
 namespace hyperx::data {
 
+// How a step's sentences come to a rank.
+struct StepShare {
+  int rank = 0, ranks = 1;
+  ShareMode mode = ShareMode::kSplit;
+  int64_t micro_batch_tokens = 0;  // 0: one piece
+};
+
 // What one rank computes in one step.
 struct StepBatch {
   int64_t step = 0;
@@ -22,14 +29,18 @@ struct StepBatch {
   std::vector<Batch> pieces;  // this rank's sentences, cut by micro_batch_tokens; empty: the rank has none this step
 };
 
+StepBatch make_step(const BatchMaker& maker, const StepPlan& plan, const StepShare& share);
+
+// The steps that need most memory, one of a tagged pair and one of a masked: in all its draws, the pair whose
+// `batch_sentences` longest sentences have most tokens, with these. Reads every sentence's length.
+std::vector<StepPlan> largest_steps(const BatchMaker& maker, int64_t draws, int64_t batch_sentences);
+
 // Makes a rank's batches ahead in a thread of its own. A second one compares a pair's arrays with their digests when
 // the pair is first drawn; batches do not wait for it, as a large pair takes seconds, but the last one does.
 class BatchLoader {
  public:
   struct Options {
-    int rank = 0, ranks = 1;
-    ShareMode mode = ShareMode::kSplit;
-    int64_t micro_batch_tokens = 0;  // 0: one piece
+    StepShare share{};
     int64_t first_step = 0;
     bool verify = true;
     size_t ahead = 3;  // batches made before they are asked for

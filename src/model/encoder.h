@@ -6,6 +6,7 @@
 
 #include "model/encoder_weights.h"
 #include "model/methods/method.h"
+#include "model/ops/attention.h"
 #include "model/ops/dropout.h"
 #include "model/ops/linear.h"
 #include "model/ops/residual_norm.h"
@@ -20,9 +21,9 @@ struct PairRows {
 };
 
 struct EncoderInput {
-  at::Tensor input_ids;         // [tokens] int64
-  at::Tensor positions;         // [tokens] int64, from 0 in each sentence
-  at::Tensor sentence_starts;   // [sentences + 1] int32, CPU
+  at::Tensor input_ids;  // [tokens] int64
+  at::Tensor positions;  // [tokens] int64, from 0 in each sentence
+  SentenceStarts sentence_starts;
   RowKeys row_keys;             // dropout keys of the rows
   std::vector<PairRows> pairs;  // in order, covering all rows
 };

@@ -2,17 +2,11 @@
 
 #include <torch/torch.h>
 
+#include <algorithm>
+
 #include "common/errors.h"
 
 namespace hyperx::model {
-namespace {
-
-at::Tensor as_tensor(const std::vector<int64_t>& values, at::Device device) {
-  return torch::tensor(at::ArrayRef<int64_t>(values), torch::kLong).to(device);
-}
-
-}  // namespace
-
 Model::Model(const EncoderWeights& encoder, ModelOptions options) : options_(std::move(options)) {
   const at::ScalarType master = options_.compute == at::kDouble ? at::kDouble : at::kFloat;
   const ModelConfig& config = options_.config;
@@ -32,28 +26,69 @@ Model::Model(const EncoderWeights& encoder, ModelOptions options) : options_(std
   }
   heads_ = std::make_unique<Heads>(options_.tasks, encoder, config.mlm_decoder == "trained", options_.seed, master,
                                    options_.device, parameters_);
-  parameters_.bind_gradients();
+  parameters_.bind();
 }
 
-PackedBatch Model::pack(const data::Batch& batch) const {
-  PackedBatch packed;
-  const at::Device device = options_.device;
-  packed.input.input_ids = as_tensor(batch.input_ids, device);
-  packed.input.positions = as_tensor(batch.positions, device);
-  packed.input.sentence_starts = torch::tensor(at::ArrayRef<int32_t>(batch.sentence_starts), torch::kInt);
-  std::vector<int64_t> slots;
-  slots.reserve(batch.input_ids.size());
-  for (size_t s = 0; s < batch.sentence_slots.size(); ++s)
-    slots.insert(slots.end(), static_cast<size_t>(batch.sentence_starts[s + 1] - batch.sentence_starts[s]),
-                 batch.sentence_slots[s]);
-  packed.input.row_keys = {as_tensor(slots, device), packed.input.positions};
-  packed.label_positions = as_tensor(batch.label_positions, device);
-  packed.labels = as_tensor(batch.labels, device);
+FlatBatch Model::flatten(const data::Batch& batch, const DropoutStream& dropout) const {
+  FlatBatch flat;
+  flat.tokens = batch.tokens();
+  flat.sentences = batch.sentences();
+  flat.labels = std::ssize(batch.labels);
+  std::vector<int64_t> counts, keys;
   for (const data::Segment& segment : batch.segments) {
-    packed.input.pairs.push_back({segment.draw, segment.token_begin, segment.token_end});
-    packed.parts.push_back({segment.draw, segment.label_begin, segment.label_end, segment.label_count});
+    flat.pairs.push_back({segment.draw, segment.token_begin, segment.token_end});
+    flat.parts.push_back({segment.draw, segment.label_begin, segment.label_end});
+    counts.push_back(segment.label_count);
   }
+  const bool on_gpu = !options_.device.is_cpu();
+  if (on_gpu && dropout.active) keys = dropout.key_table(encoder_->spec().layers);
+  flat.keys = std::ssize(keys);
+  const int64_t size = 3 * flat.tokens + flat.sentences + 1 + 2 * flat.labels + std::ssize(counts) + std::ssize(keys);
+  flat.values = torch::empty({size}, at::TensorOptions().dtype(torch::kLong).pinned_memory(on_gpu));
+  int64_t* out = flat.values.data_ptr<int64_t>();
+  const auto append = [&](const auto& numbers) { out = std::copy(numbers.begin(), numbers.end(), out); };
+  append(batch.input_ids);
+  append(batch.positions);
+  for (size_t s = 0; s < batch.sentence_slots.size(); ++s) {
+    const int64_t length = batch.sentence_starts[s + 1] - batch.sentence_starts[s];
+    flat.longest = std::max(flat.longest, length);
+    out = std::fill_n(out, length, batch.sentence_slots[s]);
+  }
+  append(batch.sentence_starts);
+  append(batch.label_positions);
+  append(batch.labels);
+  append(counts);
+  append(keys);
+  return flat;
+}
+
+PackedBatch Model::views_of(const FlatBatch& flat, const at::Tensor& values, const at::Tensor& host_starts) const {
+  PackedBatch packed;
+  int64_t begin = 0;
+  const auto next = [&](int64_t count) {
+    begin += count;
+    return values.narrow(0, begin - count, count);
+  };
+  packed.input.input_ids = next(flat.tokens);
+  packed.input.positions = next(flat.tokens);
+  packed.input.row_keys = {next(flat.tokens), packed.input.positions};
+  const at::Tensor starts = next(flat.sentences + 1);
+  packed.input.sentence_starts.host = host_starts;
+  packed.input.sentence_starts.longest = flat.longest;
+  if (!values.is_cpu()) packed.input.sentence_starts.on_device = starts.to(torch::kInt);
+  packed.label_positions = next(flat.labels);
+  packed.labels = next(flat.labels);
+  packed.label_counts = next(std::ssize(flat.parts));
+  if (flat.keys > 0) packed.dropout_keys = next(flat.keys);
+  packed.input.pairs = flat.pairs;
+  packed.parts = flat.parts;
   return packed;
+}
+
+PackedBatch Model::pack(const data::Batch& batch, const DropoutStream& dropout) const {
+  const FlatBatch flat = flatten(batch, dropout);
+  return views_of(flat, flat.values.to(options_.device, torch::kLong, true),
+                  torch::tensor(at::ArrayRef<int32_t>(batch.sentence_starts), torch::kInt));
 }
 
 void Model::begin_step(const std::vector<data::Pair>& pairs, bool training) {
@@ -80,12 +115,15 @@ at::Tensor Model::part_logits(const PackedBatch& batch, const PackedBatch::Part&
   return heads_->logits(task, rows, keys, options_.config.dropout, dropout, decoder_);
 }
 
-at::Tensor Model::loss(const PackedBatch& batch, const DropoutStream& dropout, std::vector<at::Tensor>* part_losses,
+at::Tensor Model::loss(const PackedBatch& batch, const DropoutStream& given, std::vector<at::Tensor>* part_losses,
                        std::vector<at::Tensor>* hidden_states) {
+  DropoutStream dropout = given;
+  if (dropout.active) dropout.table = batch.dropout_keys;
   const DropoutRates rates{options_.config.dropout, options_.config.attention_dropout};
   const at::Tensor hidden = encoder_->forward(batch.input, *method_, rates, dropout, hidden_states);
   at::Tensor total;
-  for (const PackedBatch::Part& part : batch.parts) {
+  for (size_t i = 0; i < batch.parts.size(); ++i) {
+    const PackedBatch::Part& part = batch.parts[i];
     const int64_t count = part.label_end - part.label_begin;
     if (count == 0) {
       if (part_losses != nullptr)
@@ -93,13 +131,13 @@ at::Tensor Model::loss(const PackedBatch& batch, const DropoutStream& dropout, s
       continue;
     }
     const at::Tensor labels = batch.labels.narrow(0, part.label_begin, count);
-    const at::Tensor sum =
-        torch::nn::functional::cross_entropy(part_logits(batch, part, hidden, dropout), labels,
-                                             torch::nn::functional::CrossEntropyFuncOptions().reduction(torch::kSum));
-    const at::Tensor term = sum / static_cast<double>(part.label_count * static_cast<int64_t>(step_pairs_.size()));
+    const at::Tensor sum = torch::nn::functional::cross_entropy(
+        part_logits(batch, part, hidden, dropout), labels,
+        torch::nn::functional::CrossEntropyFuncOptions().reduction(torch::kSum).ignore_index(data::kNoLabel));
+    const at::Tensor label_count = batch.label_counts[static_cast<int64_t>(i)];
+    const at::Tensor term = sum / (label_count * std::ssize(step_pairs_));
     total = total.defined() ? total + term : term;
-    if (part_losses != nullptr)
-      part_losses->push_back(sum.detach().to(at::kDouble) / static_cast<double>(part.label_count));
+    if (part_losses != nullptr) part_losses->push_back(sum.detach().to(at::kDouble) / label_count);
   }
   return total;
 }

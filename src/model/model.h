@@ -20,13 +20,23 @@ namespace hyperx::model {
 struct PackedBatch {
   EncoderInput input;
   at::Tensor label_positions;  // [labels] int64
-  at::Tensor labels;           // [labels] int64
+  at::Tensor labels;           // [labels] int64; kNoLabel: counts for nothing
   struct Part {
     int64_t pair;  // of begin_step's list
     int64_t label_begin, label_end;
-    int64_t label_count;  // of the whole mini-batch of the pair, over all ranks
   };
   std::vector<Part> parts;
+  at::Tensor label_counts;  // [parts] int64, of the whole mini-batches of the pairs, over all ranks
+  at::Tensor dropout_keys;  // DropoutStream::table, on a GPU
+};
+
+// The numbers of a batch end to end, [values] int64, so that one copy brings it to a device.
+struct FlatBatch {
+  at::Tensor values;
+  // What pack() reads off beside the numbers.
+  int64_t tokens = 0, sentences = 0, labels = 0, keys = 0, longest = 0;
+  std::vector<PairRows> pairs;
+  std::vector<PackedBatch::Part> parts;
 };
 
 struct ModelOptions {
@@ -44,7 +54,10 @@ class Model {
  public:
   Model(const EncoderWeights& encoder, ModelOptions options);
 
-  PackedBatch pack(const data::Batch& batch) const;
+  PackedBatch pack(const data::Batch& batch, const DropoutStream& dropout = {}) const;
+  // The two steps of pack(): the numbers on the host (in pinned memory for a GPU), and their views where they then are.
+  FlatBatch flatten(const data::Batch& batch, const DropoutStream& dropout) const;
+  PackedBatch views_of(const FlatBatch& flat, const at::Tensor& values, const at::Tensor& host_starts) const;
   // The pairs of the next forward passes; with `training`, clears the gradients of all that they use.
   void begin_step(const std::vector<data::Pair>& pairs, bool training);
 

@@ -29,18 +29,24 @@ Parameter& ParameterSet::add(const std::string& name, const std::string& group, 
   return *parameters_.back();
 }
 
-void ParameterSet::bind_gradients() {
-  std::map<std::string, int64_t> sizes;
-  for (const auto& parameter : parameters_) sizes[parameter->group] += parameter->value.numel();
-  for (const auto& [group, size] : sizes)
-    gradients_[group] = torch::zeros({size}, parameters_.front()->value.options().requires_grad(false));
-  std::map<std::string, int64_t> offsets;
-  for (const auto& parameter : parameters_) {
-    const int64_t size = parameter->value.numel();
-    int64_t& offset = offsets[parameter->group];
-    parameter->gradient = gradients_[parameter->group].narrow(0, offset, size).view(parameter->value.sizes());
-    parameter->value.mutable_grad() = parameter->gradient;
-    offset += size;
+void ParameterSet::bind() {
+  HYPERX_CHECK(gradients_.empty() && !parameters_.empty(), "parameters are bound once");
+  for (const std::string& group : groups()) {
+    const std::vector<Parameter*> members = of_group(group);
+    std::vector<at::Tensor> flat;
+    for (const Parameter* parameter : members) flat.push_back(parameter->value.detach().reshape({-1}));
+    values_[group] = torch::cat(flat);
+    gradients_[group] = torch::zeros_like(values_[group]);
+    int64_t offset = 0;
+    for (Parameter* const parameter : members) {
+      const auto part_of = [&](const at::Tensor& whole) {
+        return whole.narrow(0, offset, parameter->value.numel()).view(parameter->value.sizes());
+      };
+      parameter->value.set_data(part_of(values_[group]));  // whoever holds the leaf goes on holding it
+      parameter->gradient = part_of(gradients_[group]);
+      parameter->value.mutable_grad() = parameter->gradient;
+      offset += parameter->value.numel();
+    }
   }
 }
 
@@ -53,6 +59,25 @@ Parameter& ParameterSet::at(const std::string& name) {
 const Parameter* ParameterSet::find(const std::string& name) const {
   const auto it = by_name_.find(name);
   return it == by_name_.end() ? nullptr : it->second;
+}
+
+std::vector<std::string> ParameterSet::groups() const {
+  std::set<std::string> names;
+  for (const auto& parameter : parameters_) names.insert(parameter->group);
+  return {names.begin(), names.end()};
+}
+
+std::vector<Parameter*> ParameterSet::of_group(const std::string& group) const {
+  std::vector<Parameter*> members;
+  for (const auto& parameter : parameters_)
+    if (parameter->group == group) members.push_back(parameter.get());
+  return members;
+}
+
+at::Tensor ParameterSet::group_values(const std::string& group) const {
+  const auto it = values_.find(group);
+  HYPERX_CHECK(it != values_.end(), "there is no parameter group " + group);
+  return it->second;
 }
 
 at::Tensor ParameterSet::group_gradient(const std::string& group) const {

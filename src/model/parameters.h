@@ -19,27 +19,30 @@ struct Parameter {
   bool used = false;    // has a part in this step (on any rank)
 };
 
-// The dense trained parameters, in the order in which they were added. The gradients of a group lie in one flat tensor,
-// so that a group is exchanged, cleared and summed up as one.
+// The dense trained parameters, in the order in which they were added. Values and gradients of a group lie in one flat
+// tensor each, so that a group is exchanged, cleared, summed up and updated as one.
 class ParameterSet {
  public:
   Parameter& add(const std::string& name, const std::string& group, const at::Tensor& initial);
-  // Allocates the gradients; afterwards nothing can be added.
-  void bind_gradients();
+  // Puts the values of each group end to end and makes its gradients; afterwards nothing can be added.
+  void bind();
 
   const std::vector<std::unique_ptr<Parameter>>& all() const { return parameters_; }
   Parameter& at(const std::string& name);
   const Parameter* find(const std::string& name) const;
-  at::Tensor group_gradient(const std::string& group) const;  // [elements of the group], flat
-  void begin_step();                                          // clears `used` and every gradient
-  void use_group(const std::string& group);                   // marks its parameters used
+  std::vector<std::string> groups() const;
+  std::vector<Parameter*> of_group(const std::string& group) const;  // in the order of the flat tensors
+  at::Tensor group_values(const std::string& group) const;           // [elements of the group], flat
+  at::Tensor group_gradient(const std::string& group) const;         // the same
+  void begin_step();                                                 // clears `used` and every gradient
+  void use_group(const std::string& group);                          // marks its parameters used
   std::vector<std::string> used_groups() const;
   int64_t element_count() const;
 
  private:
   std::vector<std::unique_ptr<Parameter>> parameters_;  // pointers stay valid while more are added
   std::map<std::string, Parameter*> by_name_;
-  std::map<std::string, at::Tensor> gradients_;
+  std::map<std::string, at::Tensor> values_, gradients_;
 };
 
 // Fills `out` (contiguous, fp32 or fp64, any device) with values [first, first + out.numel()) of the stream N(0,

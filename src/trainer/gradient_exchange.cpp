@@ -23,13 +23,11 @@ GradientExchange::GradientExchange(comm::Communicator& communicator, model::Mode
                                    ExchangeKind kind, bool dense_update)
     : communicator_(communicator), model_(model), optimizer_(optimizer), kind_(kind), dense_update_(dense_update) {}
 
-void GradientExchange::sum_small(std::vector<double>& losses) {
+void GradientExchange::sum_small(at::Tensor& losses) {
   std::vector<at::Tensor> parts;
   for (const std::string& group : model_.parameters().used_groups())
     if (group != "source") parts.push_back(model_.parameters().group_gradient(group));  // "source" follows from ds
-  const at::Tensor loss_values = torch::tensor(at::ArrayRef<double>(losses), torch::kFloat64)
-                                     .to(parts.front().device(), parts.front().scalar_type());
-  parts.push_back(loss_values);
+  parts.push_back(losses.to(parts.front().scalar_type()));
   at::Tensor bucket = torch::cat(parts);
   communicator_.all_reduce(bucket);
   int64_t offset = 0;
@@ -37,8 +35,7 @@ void GradientExchange::sum_small(std::vector<double>& losses) {
     part.copy_(bucket.narrow(0, offset, part.numel()));
     offset += part.numel();
   }
-  const at::Tensor summed = loss_values.to(torch::kCPU, torch::kFloat64);
-  for (size_t i = 0; i < losses.size(); ++i) losses[i] = summed[static_cast<int64_t>(i)].item<double>();
+  losses = parts.back().to(torch::kFloat64);
 }
 
 void GradientExchange::gather_factors(const std::vector<int>& owners) {
@@ -55,7 +52,7 @@ void GradientExchange::gather_factors(const std::vector<int>& owners) {
       if (rank == communicator_.rank()) own.push_back(static_cast<int64_t>(pair));
     }
   const auto index = [&](const std::vector<int64_t>& pairs) {
-    return torch::tensor(at::ArrayRef<int64_t>(pairs), torch::kLong).to(gradient.device());
+    return torch::tensor(at::ArrayRef<int64_t>(pairs), torch::kLong).to(gradient.device(), torch::kLong, true);
   };
   const at::Tensor input = by_pair.index_select(0, index(own));
   at::Tensor gathered = torch::empty_like(by_pair);
@@ -81,13 +78,13 @@ at::Tensor GradientExchange::scatter_factors() {
 
 void GradientExchange::sum_over_rows(GeneratorGradient& gradient) {
   const at::Tensor& ds = gradient.source_gradient;
-  at::Tensor message = torch::cat({ds.reshape({-1}), torch::full({1}, gradient.norm_squared, ds.options())});
+  at::Tensor message = torch::cat({ds.reshape({-1}), gradient.norm_squared.reshape({1})});
   communicator_.all_reduce(message);
   gradient.source_gradient = message.narrow(0, 0, ds.numel()).view(ds.sizes());
-  gradient.norm_squared = message[ds.numel()].item<double>();
+  gradient.norm_squared = message[ds.numel()];
 }
 
-GeneratorGradient GradientExchange::exchange(std::vector<double>& losses, const std::vector<int>& owners) {
+GeneratorGradient GradientExchange::exchange(at::Tensor& losses, const std::vector<int>& owners) {
   at::NoGradGuard no_gradient;
   const bool alone = communicator_.size() == 1, generates = model_.hyperx() != nullptr;
   if (generates && kind_ == ExchangeKind::kDense) return exchange_dense(losses);
@@ -116,7 +113,7 @@ GeneratorGradient GradientExchange::exchange(std::vector<double>& losses, const 
   return gradient;
 }
 
-GeneratorGradient GradientExchange::exchange_dense(std::vector<double>& losses) {
+GeneratorGradient GradientExchange::exchange_dense(at::Tensor& losses) {
   GeneratorGradient gradient;
   {
     RECORD_USER_SCOPE("hyperx::generator");

@@ -29,13 +29,13 @@ class GradientExchange {
     return kind_ == ExchangeKind::kGather ? data::ShareMode::kWhole : data::ShareMode::kSplit;
   }
 
-  // `losses` [pairs] fp64, this rank's terms in, the whole step's out. `owners` [pairs]: the rank that holds each pair
-  // whole (gather only).
-  GeneratorGradient exchange(std::vector<double>& losses, const std::vector<int>& owners);
+  // `losses` [pairs] fp64 on the model's device, this rank's terms in, the whole step's out. `owners` [pairs]: the rank
+  // that holds each pair whole (gather only). On a GPU all of it is only queued.
+  GeneratorGradient exchange(at::Tensor& losses, const std::vector<int>& owners);
 
  private:
-  void sum_small(std::vector<double>& losses);
-  GeneratorGradient exchange_dense(std::vector<double>& losses);
+  void sum_small(at::Tensor& losses);
+  GeneratorGradient exchange_dense(at::Tensor& losses);
   void gather_factors(const std::vector<int>& owners);
   at::Tensor scatter_factors();
   void sum_over_rows(GeneratorGradient& gradient);

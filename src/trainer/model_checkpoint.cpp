@@ -3,6 +3,7 @@
 #include <torch/torch.h>
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "common/errors.h"
 #include "common/log.h"
@@ -230,6 +231,12 @@ at::ScalarType compute_type(const TrainConfig& config, at::Device device) {
   return fast_bf16 ? at::kBFloat16 : at::kFloat;
 }
 
+void set_determinism(const TrainConfig& config, at::Device device) {
+  if (!config.deterministic || !device.is_cuda()) return;
+  ::setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", 0);  // cuBLAS reads it when it starts
+  at::globalContext().setDeterministicAlgorithms(true, false);
+}
+
 LoadedModel load_model(const std::string& run_or_checkpoint, const std::string& encoder, const TrainConfig& precision,
                        at::Device device) {
   LoadedModel loaded;
@@ -247,6 +254,7 @@ LoadedModel load_model(const std::string& run_or_checkpoint, const std::string& 
                               compute_type(precision, device),
                               device,
                               {}};
+  set_determinism(precision, device);
   loaded.model = std::make_unique<model::Model>(weights, options);
   const std::string &trained_on = loaded.info.encoder_digest.get(), &here = weights.digest.get();
   if (here != trained_on)

@@ -56,6 +56,8 @@ void load_whole_moments(model::Model& model, Optimizer& optimizer, const LoadTen
 
 // The type that products are computed in: train.precision, where auto is bf16 on devices that multiply it fast.
 at::ScalarType compute_type(const TrainConfig& config, at::Device device);
+// train.deterministic: on a GPU LibTorch then takes kernels that add in one order. Before anything is computed.
+void set_determinism(const TrainConfig& config, at::Device device);
 
 // A model as a checkpoint holds it.
 struct LoadedModel {

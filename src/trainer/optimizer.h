@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,19 +16,22 @@ namespace hyperx::train {
 // this rank's rows of W.
 struct GeneratorGradient {
   at::Tensor source_gradient;                         // ds [rows, projected] fp64, from W before its update
-  double norm_squared = 0;                            // of dW and dc
+  at::Tensor norm_squared;                            // of dW and dc; 0-dim fp64
   at::Tensor factors;                                 // g [pairs, layers, own rows]
   std::vector<model::Hypernetwork::Generator> dense;  // dW, dc a group; empty: by the factors and sources()
 };
 
 struct OptimizerOptions {
+  // The update as it is queued on a GPU, without waiting for the norm; by default only there.
+  std::optional<bool> queued;
   double clip_norm = 1.0;  // 0: off
   model::AdamOptions adam;
 };
 
 struct UpdateReport {
-  double gradient_norm = 0;  // of all trained tensors, before the clip
-  bool finite = true;        // false: nothing was changed
+  // Of all trained tensors, before the clip; where it is not finite, nothing was changed. 0-dim fp64 on the model's
+  // device: on a GPU, reading it at once is to wait for the step.
+  at::Tensor gradient_norm;
 };
 
 // Adam as the release applies it (SPEC.md section 1, DESIGN.md section 7.7): every tensor has its own update count; one
@@ -44,7 +48,7 @@ class Optimizer {
   // Of this rank's share of the batch alone.
   GeneratorGradient dense_gradient() const;
 
-  // One update. `generator` is ignored where the method generates nothing.
+  // One update, only queued on a GPU. `generator` is ignored where the method generates nothing.
   UpdateReport update(const GeneratorGradient& generator, double rate);
 
   // Moments of the dense parameters by name ("m/heads.pos.weight"), for checkpoints; views of the live tensors.
@@ -52,23 +56,28 @@ class Optimizer {
   // Those of W and c, laid out as Hypernetwork::generators() are.
   using Generators = std::vector<model::Hypernetwork::Generator>;
   Generators& generator_moments(bool second) { return second ? generator_v_ : generator_m_; }
-  // Update counts by parameter name, and "hypernetwork" for W and c.
+  // Update counts by parameter name, and "hypernetwork" for W and c. Waits for the device.
   std::vector<std::pair<std::string, int64_t>> counts() const;
   void set_count(const std::string& name, int64_t count);
 
  private:
+  // A group of parameters, end to end.
   struct State {
-    at::Tensor m, v;
-    int64_t count = 0;  // 0: had no gradient yet
+    std::vector<model::Parameter*> parameters;
+    at::Tensor values, gradient, m, v;  // [elements]
+    at::Tensor counts;                  // [parameters] int64; 0: had no gradient yet
+    at::Tensor owners;                  // [elements] int32, which parameter an element is of; where queued
   };
-  double norm_squared(const GeneratorGradient& generator) const;
-  void update_generators(const GeneratorGradient& generator, double rate, double scale);
+  bool is_queued() const { return options_.queued.value_or(!model_.options().device.is_cpu()); }
+  at::Tensor norm_squared(const GeneratorGradient& generator) const;
+  void update_now(const GeneratorGradient& generator, double rate, double norm);
+  void queue_update(const GeneratorGradient& generator, double rate, const at::Tensor& norm);
 
   model::Model& model_;
   OptimizerOptions options_;
-  std::vector<State> states_;  // as model.parameters().all()
+  std::vector<State> states_;  // a group each
   std::vector<model::Hypernetwork::Generator> generator_m_, generator_v_;
-  int64_t generator_count_ = 0;
+  at::Tensor generator_count_;  // [1] int64
 };
 
 }  // namespace hyperx::train

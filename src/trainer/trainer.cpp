@@ -2,6 +2,7 @@
 
 #include <torch/torch.h>
 
+#include <algorithm>
 #include <cmath>
 #include <set>
 
@@ -46,8 +47,18 @@ Trainer::Trainer(TrainerParts parts)
         CheckpointWriterOptions{parts_.run.checkpoints(), config_.checkpoint.keep_last, config_.checkpoint.keep_best,
                                 at::get_num_threads(), state_bytes(parts_.model)});
   if (state_.step < mixture_.total_steps()) {
+    if (parts_.model.options().device.is_cuda()) try_largest_batches();
     loader_ = std::make_unique<data::BatchLoader>(
         maker_, mixture_, loader_options(config_.train, parts_.communicator, exchange_, state_.step));
+  }
+}
+
+void Trainer::try_largest_batches() {
+  const data::StepShare share = loader_options(config_.train, parts_.communicator, exchange_, 0).share;
+  for (const data::StepPlan& plan :
+       data::largest_steps(maker_, config_.train.pairs_per_step, config_.train.batch_sentences)) {
+    const data::StepBatch batch = data::make_step(maker_, plan, share);
+    step_.try_out(batch, pairs_of(batch));
   }
 }
 
@@ -79,26 +90,26 @@ ExitCode Trainer::run() {
     const data::StepBatch batch = loader_->next(state_.step);
     StepRecord record;
     record.learning_rate = learning_rate(config_.train, state_.step, mixture_.total_steps());
-    const auto [losses, report] = step_.run(batch, pairs_of(batch), record.learning_rate);
+    const TrainingStep::Result result = step_.run(batch, pairs_of(batch), record.learning_rate);
     ++state_.step;
     record.step = state_.step;
     record.pair = pair_names(batch);
-    for (const double loss : losses) record.loss += loss / static_cast<double>(losses.size());
     for (const data::DrawSummary& draw : batch.draws) {
       record.sentences += draw.sentences;
       record.tokens += draw.tokens;
       record.labelled += draw.label_count;
     }
-    record.gradient_norm = report.gradient_norm;
     record.bytes_sent = parts_.communicator.bytes_sent() - sent_before;
-    record.skipped = !report.finite;
-    record.seconds = seconds_since(start);
-    log_->step(record);
-    check_finite(report, batch);
+    StepFigures figures(result);
+    finish_step();  // the one before, while a GPU works on this one
+    queued_.emplace(QueuedStep{std::move(record), start, std::move(figures)});
+    if (parts_.model.options().device.is_cpu()) finish_step();
     control = agree();  // all ranks as one
+    if (control.stop || control.evaluate || control.save) finish_step();
     if (control.evaluate) evaluate();
     if (control.save) save();
   }
+  finish_step();
   if (saved_step_ != state_.step) save();
   if (writer_) {
     const auto section = parts_.watchdog.enter("checkpoint", state_.step);
@@ -115,20 +126,34 @@ ExitCode Trainer::run() {
   return finished ? ExitCode::kDone : ExitCode::kSavedRunAgain;
 }
 
-void Trainer::check_finite(const UpdateReport& report, const data::StepBatch& batch) {
-  if (report.finite) {
+void Trainer::finish_step() {
+  if (!queued_) return;
+  StepRecord& record = queued_->record;
+  const std::vector<double> losses = queued_->figures.losses();
+  for (const double loss : losses) record.loss += loss / static_cast<double>(losses.size());
+  record.gradient_norm = queued_->figures.gradient_norm();
+  record.skipped = !std::isfinite(record.gradient_norm);
+  record.seconds = seconds_since(std::max(queued_->begin, last_finish_));
+  last_finish_ = Clock::now();
+  log_->step(record);
+  check_finite(record);
+  queued_.reset();
+}
+
+void Trainer::check_finite(const StepRecord& record) {
+  if (!record.skipped) {
     state_.skipped_in_a_row = 0;
     return;
   }
   ++state_.skipped_steps;
   ++state_.skipped_in_a_row;
   if (parts_.communicator.rank() == 0)
-    log::warning("step {} {}: the gradient's norm is not finite: update skipped on all ranks ({} so far)", state_.step,
-                 pair_names(batch), state_.skipped_steps);
+    log::warning("step {} {}: the gradient's norm is not finite: update skipped on all ranks ({} so far)", record.step,
+                 record.pair, state_.skipped_steps);
   if (state_.skipped_in_a_row >= config_.train.nonfinite_limit)
     throw UserError(ExitCode::kBadData, "the training diverged: the gradient was not finite " +
                                             std::to_string(state_.skipped_in_a_row) + " times in a row, last at step " +
-                                            std::to_string(state_.step) + " with " + pair_names(batch) +
+                                            std::to_string(record.step) + " with " + record.pair +
                                             ". Go on from the last checkpoint with a lower train.learning_rate");
 }
 

@@ -20,6 +20,7 @@
 #include "trainer/model_checkpoint.h"
 #include "trainer/optimizer.h"
 #include "trainer/run_log.h"
+#include "trainer/step_figures.h"
 #include "trainer/training_state.h"
 #include "trainer/training_step.h"
 
@@ -53,7 +54,15 @@ class Trainer {
     int signal = 0;
   };
   void resume(const std::string& checkpoint);
-  void check_finite(const UpdateReport& report, const data::StepBatch& batch);
+  void try_largest_batches();  // before hours are spent on steps that fit
+  // A step that is queued, and what will be known of it.
+  struct QueuedStep {
+    StepRecord record;
+    Clock::time_point begin;
+    StepFigures figures;
+  };
+  void finish_step();  // reads, records and checks queued_, if there is one
+  void check_finite(const StepRecord& record);
   Control agree();
   void evaluate();
   void save();
@@ -71,6 +80,8 @@ class Trainer {
   TrainingState state_;
   std::optional<double> step_score_;  // of the evaluation at this very step
   int64_t evaluated_step_ = -1, saved_step_ = -1;
+  std::optional<QueuedStep> queued_;
+  Clock::time_point last_finish_;
   std::unique_ptr<data::BatchLoader> loader_;
   std::unique_ptr<CheckpointWriter> writer_;  // rank 0
   std::unique_ptr<RunLog> log_;

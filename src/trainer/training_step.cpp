@@ -1,9 +1,15 @@
 #include "trainer/training_step.h"
 
 #include <ATen/record_function.h>
+#include <spdlog/fmt/fmt.h>
 #include <torch/torch.h>
 
+#include <algorithm>
+
+#include "common/errors.h"
+#include "common/log.h"
 #include "common/random.h"
+#include "trainer/step_figures.h"
 
 namespace hyperx::train {
 
@@ -37,12 +43,20 @@ ExchangeKind exchange_kind(const Config& config, const model::Model& model, int 
 data::BatchLoader::Options loader_options(const TrainConfig& config, const comm::Communicator& communicator,
                                           const GradientExchange& exchange, int64_t first_step) {
   data::BatchLoader::Options options;
-  options.rank = communicator.rank();
-  options.ranks = communicator.size();
-  options.mode = exchange.share_mode();
-  options.micro_batch_tokens = config.micro_batch_tokens;
+  options.share = {communicator.rank(), communicator.size(), exchange.share_mode(), config.micro_batch_tokens};
   options.first_step = first_step;
   return options;
+}
+
+TrainingStep::TrainingStep(const Config& config, comm::Communicator& communicator, model::Model& model,
+                           Optimizer& optimizer, GradientExchange& exchange)
+    : config_(config), communicator_(communicator), model_(model), optimizer_(optimizer), exchange_(exchange) {
+  if (!config.train.cuda_graphs) return;
+  const model::ModelOptions& options = model.options();
+  if (!options.device.is_cuda() || options.compute != at::kBFloat16)
+    throw UserError(ExitCode::kBadConfig, "train.cuda_graphs = 1 wants a GPU and bf16: leave it out");
+  log::warning("train.cuda_graphs = 1: these graphs have not run on a GPU yet; compare with a run without them");
+  graphs_ = std::make_unique<StepGraphs>(model);
 }
 
 TrainingStep::Result TrainingStep::run(const data::StepBatch& batch, const std::vector<data::Pair>& pairs,
@@ -59,22 +73,47 @@ TrainingStep::Result TrainingStep::run(const data::StepBatch& batch, const std::
   return result;
 }
 
-std::vector<double> TrainingStep::forward_backward(const data::StepBatch& batch) {
-  std::vector<double> losses(batch.draws.size(), 0.0);
+at::Tensor TrainingStep::forward_backward(const data::StepBatch& batch) {
+  at::Tensor losses = torch::zeros({std::ssize(batch.draws)}, losses_options());
   const model::DropoutStream dropout{config_.train.seed, batch.step, true};
   if (model_.options().device.is_cuda())  // flash attention's own dropout: anew each step, so that a resumed run goes
                                           // on alike
     torch::cuda::manual_seed(derive_key(
         config_.train.seed, "flash", static_cast<uint64_t>(batch.step * communicator_.size() + communicator_.rank())));
   for (const data::Batch& piece : batch.pieces) {
-    const model::PackedBatch packed = model_.pack(piece);
-    std::vector<at::Tensor> part_losses;
-    const at::Tensor loss = model_.loss(packed, dropout, &part_losses);
-    if (loss.defined()) loss.backward();  // not defined: no masked token in this piece
-    for (size_t i = 0; i < packed.parts.size(); ++i)
-      losses[static_cast<size_t>(packed.parts[i].pair)] += part_losses[i].item<double>();
+    if (graphs_)
+      graphs_->add_gradients(piece, dropout, losses);
+    else
+      add_gradients(model_, model_.pack(piece, dropout), dropout, losses);
   }
   return losses;
+}
+
+void TrainingStep::try_out(const data::StepBatch& batch, const std::vector<data::Pair>& pairs) {
+  model_.begin_step(pairs, true);
+  std::string problem;
+  try {
+    StepFigures figures({forward_backward(batch), {torch::zeros({}, losses_options())}});
+    figures.losses();  // waits
+  } catch (const c10::OutOfMemoryError& error) {
+    problem = error.what_without_backtrace();
+  }
+  model_.begin_step(pairs, true);  // clears the gradients
+  if (communicator_.all_reduce_max({problem.empty() ? 0 : 1})[0] == 0) return;
+  int64_t tokens = 0, sentences = 0, largest = 0;
+  for (const data::DrawSummary& draw : batch.draws) {
+    tokens += draw.tokens;
+    sentences += draw.sentences;
+  }
+  for (const data::Batch& piece : batch.pieces) largest = std::max(largest, piece.tokens());
+  throw UserError(
+      ExitCode::kBadConfig,
+      fmt::format(
+          "the largest batch that can come, {} sentences of {} tokens over {} ranks, does not fit into the memory "
+          "of every GPU{}. Set train.micro_batch_tokens below {} (it computes the same in pieces), or lower "
+          "train.batch_sentences = {} or data.max_subwords = {}; `hyperx estimate` shows what a step needs",
+          sentences, tokens, communicator_.size(), problem.empty() ? "" : ": " + problem, largest,
+          config_.train.batch_sentences, config_.data.max_subwords));
 }
 
 }  // namespace hyperx::train

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <vector>
 
 #include "common/config.h"
@@ -9,6 +10,7 @@
 #include "model/model.h"
 #include "trainer/gradient_exchange.h"
 #include "trainer/optimizer.h"
+#include "trainer/step_graphs.h"
 
 namespace hyperx::train {
 
@@ -24,24 +26,31 @@ data::BatchLoader::Options loader_options(const TrainConfig& config, const comm:
 class TrainingStep {
  public:
   TrainingStep(const Config& config, comm::Communicator& communicator, model::Model& model, Optimizer& optimizer,
-               GradientExchange& exchange)
-      : config_(config), communicator_(communicator), model_(model), optimizer_(optimizer), exchange_(exchange) {}
+               GradientExchange& exchange);
 
   struct Result {
-    std::vector<double> losses;  // [draws] of the whole step, over all ranks
+    at::Tensor losses;  // [draws] fp64 of the whole step, over all ranks; on the model's device
     UpdateReport update;
   };
-  // Step `batch.step`, counted from 0; `pairs` are those of its draws.
+  // Step `batch.step`, counted from 0; `pairs` are those of its draws. On a GPU the step is only queued: see
+  // StepFigures.
   Result run(const data::StepBatch& batch, const std::vector<data::Pair>& pairs, double rate);
+  // Forward and backward alone, to see whether the batch fits into memory: changes no trained value. UserError (78)
+  // with figures and the keys to change where a GPU of any rank has too little; collective.
+  void try_out(const data::StepBatch& batch, const std::vector<data::Pair>& pairs);
 
  private:
-  std::vector<double> forward_backward(const data::StepBatch& batch);
+  at::Tensor forward_backward(const data::StepBatch& batch);
+  at::TensorOptions losses_options() const {
+    return at::TensorOptions().dtype(at::kDouble).device(model_.options().device);
+  }
 
   const Config& config_;
   comm::Communicator& communicator_;
   model::Model& model_;
   Optimizer& optimizer_;
   GradientExchange& exchange_;
+  std::unique_ptr<StepGraphs> graphs_;  // train.cuda_graphs
 };
 
 }  // namespace hyperx::train

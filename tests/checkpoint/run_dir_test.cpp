@@ -197,14 +197,30 @@ TEST_F(RunFolder, StateComesBackAndLostIsTold) {
   EXPECT_THAT(got.failure->reason, HasSubstr("byte"));
 }
 
+TEST_F(RunFolder, CoresAreThoseOfTheMask) {
+  cpu_set_t before, one;
+  ASSERT_EQ(::sched_getaffinity(0, sizeof before, &before), 0);
+  CPU_ZERO(&one);
+  int first = 0;
+  while (!CPU_ISSET(first, &before)) ++first;
+  CPU_SET(first, &one);
+  ASSERT_EQ(::sched_setaffinity(0, sizeof one, &one), 0);
+  EXPECT_EQ(cores_of_process(), std::to_string(first));
+  ASSERT_EQ(::sched_setaffinity(0, sizeof before, &before), 0);
+  if (CPU_COUNT(&before) == 2 && CPU_ISSET(first + 1, &before)) {
+    EXPECT_EQ(cores_of_process(), std::to_string(first) + "-" + std::to_string(first + 1));
+  }
+}
+
 TEST_F(RunFolder, DescriptionHoldsEveryStart) {
   const RunDir run = open_run_dir(path("run"), false);
   ::setenv("NCCL_DEBUG", "WARN", 1);
   for (int start = 1; start <= 2; ++start)
     write_run_description(run, "train.steps = 5\n", describe_environment({"hyperx", "train"}),
-                          {{0, 0, "node1", "cuda:0", 42, 8}});
+                          {{0, 0, "node1", "cuda:0", 42, 8, "0-7"}});
   EXPECT_EQ(read_file(run.config()), "train.steps = 5\n");
-  EXPECT_EQ(read_file(run.hosts()), "rank\tlocal_rank\thost\tpid\tdevice\tthreads\n0\t0\tnode1\t42\tcuda:0\t8\n");
+  EXPECT_EQ(read_file(run.hosts()),
+            "rank\tlocal_rank\thost\tpid\tdevice\tthreads\tcores\n0\t0\tnode1\t42\tcuda:0\t8\t0-7\n");
   const nlohmann::json starts = nlohmann::json::parse(read_file(run.environment()));
   ASSERT_EQ(starts.size(), 2u);
   EXPECT_EQ(starts[1]["variables"]["NCCL_DEBUG"], "WARN");

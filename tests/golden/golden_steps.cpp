@@ -42,7 +42,7 @@ void GoldenCase::check_steps() {
     rates[step] = train::learning_rate(train, step, steps);
     norms[step] =
         optimizer.update(optimizer.factored_gradient(model_->hyperx()->theta_gradient()), rates[step].item<double>())
-            .gradient_norm;
+            .gradient_norm.item<double>();
     losses[step] = loss.item<double>();
     for (size_t i = 0; i < trainable.size(); ++i) {
       const std::string name = our_name(trainable[i]);

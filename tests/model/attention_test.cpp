@@ -33,7 +33,7 @@ class AttentionTest : public testing::TestWithParam<Case> {};
 TEST_P(AttentionTest, EqualsThePlainFormulaAndItsGradient) {
   const Case& c = GetParam();
   const RowKeys rows = keys_of(c.lengths);
-  const PhiloxKey key = DropoutStream{3, 4, true}.key(2);
+  const DropoutKey key = DropoutStream{3, 4, true}.key(2);
   for (const double probability : {0.0, 0.1}) {
     for (const at::ScalarType type : {at::kDouble, at::kFloat}) {
       torch::manual_seed(1);
@@ -42,7 +42,7 @@ TEST_P(AttentionTest, EqualsThePlainFormulaAndItsGradient) {
       const at::Tensor weight = torch::randn({tokens, c.heads * c.dim}, type);
       const at::Tensor expected = attention_by_operations(qkv, starts_of(c.lengths), c.heads, rows, probability, key);
       const at::Tensor expected_gradient = torch::autograd::grad({(expected * weight).sum()}, {qkv})[0];
-      const at::Tensor actual = packed_attention(qkv, starts_of(c.lengths), c.heads, rows, probability, key);
+      const at::Tensor actual = packed_attention(qkv, {starts_of(c.lengths)}, c.heads, rows, probability, key);
       const at::Tensor gradient = torch::autograd::grad({(actual * weight).sum()}, {qkv})[0];
       const double tolerance = type == at::kDouble ? 1e-12 : 1e-5;
       EXPECT_LT((actual - expected).abs().max().item<double>(), tolerance * expected.abs().max().item<double>())

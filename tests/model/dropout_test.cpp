@@ -15,7 +15,7 @@ class DropoutTest : public testing::TestWithParam<at::ScalarType> {};
 
 // The vectorised kernel and the same written with LibTorch's operations give the same bits.
 TEST_P(DropoutTest, KernelEqualsOperations) {
-  const PhiloxKey key = DropoutStream{42, 17, true}.key(kSiteEmbeddings);
+  const DropoutKey key = DropoutStream{42, 17, true}.key(kSiteEmbeddings);
   for (const int64_t width : {1, 7, 8, 127, 128, 129, 300}) {
     const RowKeys rows = keys_of(23);
     const at::Tensor x = torch::ones({23, width}, GetParam());
@@ -25,7 +25,7 @@ TEST_P(DropoutTest, KernelEqualsOperations) {
 }
 
 TEST_P(DropoutTest, AddsTheBiasAndPassesItsGradient) {
-  const PhiloxKey key = DropoutStream{1, 2, true}.key(5);
+  const DropoutKey key = DropoutStream{1, 2, true}.key(5);
   const RowKeys rows = keys_of(9);
   const at::Tensor x = torch::randn({9, 40}).to(GetParam()).requires_grad_(true);
   const at::Tensor bias = torch::randn({40}).to(GetParam()).requires_grad_(true);
@@ -41,11 +41,29 @@ INSTANTIATE_TEST_SUITE_P(Types, DropoutTest, testing::Values(at::kFloat, at::kDo
 
 // A row's mask follows from its key alone, wherever the row lies in the batch.
 TEST(DropoutKeys, RowsKeepTheirMaskWhenTheBatchIsSplit) {
-  const PhiloxKey key = DropoutStream{42, 17, true}.key(3);
+  const DropoutKey key = DropoutStream{42, 17, true}.key(3);
   const RowKeys all = keys_of(20);
   const at::Tensor whole = keyed_dropout(torch::ones({20, 64}), {}, all, 0.1, key);
   const RowKeys part{all.slots.slice(0, 11, 20), all.positions.slice(0, 11, 20)};
   EXPECT_TRUE(torch::equal(keyed_dropout(torch::ones({9, 64}), {}, part, 0.1, key), whole.slice(0, 11, 20)));
+}
+
+// What a GPU reads: the same masks, its key a tensor's value.
+TEST(DropoutKeys, TableHoldsTheKeysOfAllSites) {
+  constexpr int64_t kLayers = 3;
+  const RowKeys rows = keys_of(20);
+  const DropoutStream host{5, 1'000'000'007, true};
+  const std::vector<int64_t> table = host.key_table(kLayers);
+  DropoutStream device = host;
+  device.table = torch::tensor(at::ArrayRef<int64_t>(table), torch::kLong);
+  for (const int64_t site : {int64_t{0}, int64_t{2}, (kLayers - 1) * kSitesPerLayer + kSiteAttentionProbabilities,
+                             kSiteEmbeddings, kSiteHead}) {
+    const DropoutKey key = device.key(site);
+    ASSERT_TRUE(key.on_device.defined());
+    EXPECT_TRUE(torch::equal(keyed_dropout_mask(rows, 64, 0.1, {PhiloxKey{}, key.on_device}, torch::kFloat),
+                             keyed_dropout(torch::ones({20, 64}), {}, rows, 0.1, host.key(site))))
+        << site;
+  }
 }
 
 TEST(DropoutKeys, StepsSitesAndSeedsDiffer) {

@@ -36,7 +36,7 @@ TEST_P(GeneratorTest, GeneratesThetaFromSources) {
 
 TEST_P(GeneratorTest, FactoredNormIsTheDenseOne) {
   const double expected = std::pow(dense().norm().item<double>(), 2) + std::pow(g_.sum(0).norm().item<double>(), 2);
-  EXPECT_NEAR(factored_norm_squared(factor_sums(w_, g_).gram, s_), expected, tolerance_ * expected);
+  EXPECT_NEAR(factored_norm_squared(factor_sums(w_, g_).gram, s_).item<double>(), expected, tolerance_ * expected);
 }
 
 TEST_P(GeneratorTest, SourceGradientReadsW) {

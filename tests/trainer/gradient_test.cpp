@@ -1,55 +1,13 @@
 #include <gtest/gtest.h>
 #include <torch/torch.h>
 
-#include "model/encoder_weights.h"
-#include "model/model.h"
+#include "tests/trainer/tiny_model.h"
 #include "trainer/gradient_exchange.h"
 #include "trainer/optimizer.h"
 #include "trainer/schedule.h"
 
 namespace hyperx::train {
 namespace {
-
-model::EncoderWeights tiny_encoder() {
-  model::EncoderWeights encoder;
-  encoder.spec = {16, 2, 2, 32, 40, 24, 2, 0, 1e-12};
-  for (const auto& [name, shape] : model::encoder_tensor_shapes(encoder.spec))
-    encoder.tensors[name] =
-        name.find("LayerNorm.weight") != std::string::npos ? torch::ones(shape) : torch::randn(shape) * 0.3;
-  return encoder;
-}
-
-ModelConfig tiny_config() {
-  ModelConfig config;
-  config.adapter_dim = 5;
-  config.task_dim = config.language_dim = config.layer_dim = 4;
-  config.source_hidden_dim = 6;
-  config.projected_dim = 7;
-  config.dropout = config.attention_dropout = 0.1;
-  return config;
-}
-
-// Two sentences of one pair each, all tokens labelled.
-data::Batch two_sentences() {
-  data::Batch batch;
-  batch.input_ids = {1, 5, 9, 2, 1, 7, 2};
-  batch.positions = {0, 1, 2, 3, 0, 1, 2};
-  batch.sentence_starts = {0, 4, 7};
-  batch.sentence_slots = {0, 1};
-  batch.label_positions = {1, 2, 5};
-  batch.labels = {3, 0, 6};
-  for (int i = 0; i < 2; ++i) {
-    data::Segment segment;
-    segment.draw = i;
-    segment.token_begin = i == 0 ? 0 : 4;
-    segment.token_end = i == 0 ? 4 : 7;
-    segment.label_begin = i == 0 ? 0 : 2;
-    segment.label_end = i == 0 ? 2 : 3;
-    segment.label_count = i == 0 ? 2 : 1;
-    batch.segments.push_back(segment);
-  }
-  return batch;
-}
 
 struct Options {
   const char* name;

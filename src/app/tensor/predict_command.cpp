@@ -12,6 +12,7 @@
 #include "data/prediction_file.h"
 #include "data/word_piece.h"
 #include "model/encoder_spec.h"
+#include "trainer/comm/make_communicator.h"
 #include "trainer/comm/mpi_session.h"
 #include "trainer/evaluation.h"
 #include "trainer/model_checkpoint.h"
@@ -151,12 +152,10 @@ int run_predict(const CommandLine& line) {
     if (!line.has_flag(flag)) throw UserError(ExitCode::kUsage, std::string("--") + flag + " is not given");
   const at::NoGradGuard no_gradient;
   if (line.config.threads > 0) at::set_num_threads(line.config.threads);
-  if (line.config.device == "cuda")
-    throw UserError(ExitCode::kBadConfig, "device: predict runs on the CPU in this version");
 
   const data::Pair pair{line.flag("task"), line.flag("language")};
-  train::LoadedModel loaded =
-      train::load_model(line.objects[0], line.config.model.encoder, line.config.train, at::kCPU);
+  train::LoadedModel loaded = train::load_model(line.objects[0], line.config.model.encoder, line.config.train,
+                                                comm::device_of_process(line.config.device));
   const int max_subwords =
       line.given("data.max_subwords") ? line.config.data.max_subwords : loaded.info.config.data.max_subwords;
   Tagger tagger(std::move(loaded), pair, max_subwords, line.config.eval.batch_tokens);

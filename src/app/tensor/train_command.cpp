@@ -42,18 +42,21 @@ std::optional<std::string> find_resume_point(const RunDir& run, comm::Communicat
 
 std::vector<train::HostRow> host_rows(const comm::MpiSession& session, at::Device device, int threads) {
   const auto texts = session.gather_texts(std::to_string(session.info().local_rank) + "\t" + device.str() + "\t" +
-                                          std::to_string(::getpid()) + "\t" + std::to_string(threads));
+                                          std::to_string(::getpid()) + "\t" + std::to_string(threads) + "\t" +
+                                          train::cores_of_process());
   std::vector<train::HostRow> rows;
   for (size_t rank = 0; rank < texts.size(); ++rank) {
     train::HostRow row;
     row.rank = static_cast<int>(rank);
     row.host = session.info().hosts.at(rank);
-    char name[64] = "";
+    char name[64] = "", cores[4096] = "";
     long pid = 0;
-    if (std::sscanf(texts[rank].c_str(), "%d\t%63[^\t]\t%ld\t%d", &row.local_rank, name, &pid, &row.threads) != 4)
+    if (std::sscanf(texts[rank].c_str(), "%d\t%63[^\t]\t%ld\t%d\t%4095s", &row.local_rank, name, &pid, &row.threads,
+                    cores) != 5)
       throw SystemError("a rank described itself as '" + texts[rank] + "'");
     row.device = name;
     row.pid = pid;
+    row.cores = cores;
     rows.push_back(row);
   }
   return rows;
@@ -63,8 +66,11 @@ int train_in(const CommandLine& line, comm::MpiSession& session, comm::Communica
              comm::Watchdog& watchdog, const comm::StopRequest& stop, const RunDir& run, int threads) {
   const Config& config = line.config;
   const std::vector<train::HostRow> hosts = host_rows(session, device, threads);
-  if (communicator.rank() == 0)
+  if (communicator.rank() == 0) {
     train::write_run_description(run, dump_config(config), train::describe_environment({line.command}), hosts);
+    for (const train::HostRow& row : hosts)
+      log::info("rank {:<4} {}  {}  {} threads on cores {}", row.rank, row.host, row.device, row.threads, row.cores);
+  }
 
   const data::Corpus corpus = open_corpus(config.data.corpus, communicator);
   const std::vector<data::Pair> pairs =
@@ -75,6 +81,7 @@ int train_in(const CommandLine& line, comm::MpiSession& session, comm::Communica
     return std::string();
   });
   train::ModelInfo info = describe_model(config, corpus, pairs, encoder);
+  train::set_determinism(config.train, device);
   model::Model model(encoder, model_options(info, device, communicator));
   const std::optional<std::string> resume_from = find_resume_point(run, communicator);
   if (resume_from) info.encoder_digest = digest_of_node(encoder, session);

@@ -34,36 +34,37 @@ HyperX::HyperX(const ModelConfig& config, int64_t hidden, int64_t layers, const 
   add_plain(config.adapter_norm_after, "norm_after", plain_after_);
 }
 
-void HyperX::make_leaves(int64_t pairs) {
-  leaves_.clear();
+HyperX::Theta HyperX::make_theta(int64_t pairs) const {
+  Theta theta;
+  theta.values = torch::empty({pairs, hypernetwork_.layers(), hypernetwork_.theta_size()},
+                              sources_.options().requires_grad(false));
+  theta.gradient = torch::zeros_like(theta.values);
   for (int64_t row = 0; row < pairs * hypernetwork_.layers(); ++row) {
-    const at::Tensor theta = theta_.view({-1, hypernetwork_.theta_size()})[row];
-    const at::Tensor gradient = theta_gradient_.view({-1, hypernetwork_.theta_size()})[row];
+    const at::Tensor values = theta.values.view({-1, hypernetwork_.theta_size()})[row];
+    const at::Tensor gradient = theta.gradient.view({-1, hypernetwork_.theta_size()})[row];
     std::vector<at::Tensor> parts;
     for (const ThetaPart& part : hypernetwork_.parts()) {
       // A leaf of its own a tensor, with its gradient bound beforehand: slices of one leaf would each allocate all of
       // it.
-      at::Tensor leaf = theta.narrow(0, part.begin, part.size()).view(part.shape).detach().set_requires_grad(true);
+      at::Tensor leaf = values.narrow(0, part.begin, part.size()).view(part.shape).detach().set_requires_grad(true);
       leaf.mutable_grad() = gradient.narrow(0, part.begin, part.size()).view(part.shape);
       parts.push_back(std::move(leaf));
     }
-    leaves_.push_back(std::move(parts));
+    theta.leaves.push_back(std::move(parts));
   }
+  return theta;
 }
 
 void HyperX::begin_step(const std::vector<data::Pair>& pairs, bool training) {
-  const int64_t count = static_cast<int64_t>(pairs.size());
+  const int64_t count = std::ssize(pairs);
   at::AutoGradMode mode(training);
   sources_ = hypernetwork_.sources(pairs);
   at::NoGradGuard no_gradient;
-  if (!theta_.defined() || theta_.size(0) != count) {
-    const at::TensorOptions options = sources_.options().requires_grad(false);
-    theta_ = torch::empty({count, hypernetwork_.layers(), hypernetwork_.theta_size()}, options);
-    theta_gradient_ = torch::zeros_like(theta_);
-    make_leaves(count);
-  }
-  hypernetwork_.generate(sources_.detach(), theta_);
-  if (training) theta_gradient_.zero_();
+  auto found = thetas_.find(count);
+  if (found == thetas_.end()) found = thetas_.emplace(count, make_theta(count)).first;
+  made_ = &found->second;
+  hypernetwork_.generate(sources_.detach(), made_->values);
+  if (training) made_->gradient.zero_();
 }
 
 at::Tensor HyperX::norm(const at::Tensor& z, const std::string& setting, const char* name, int64_t layer,
@@ -82,7 +83,7 @@ at::Tensor HyperX::norm(const at::Tensor& z, const std::string& setting, const c
 }
 
 Method::AdapterOutput HyperX::adapter(int64_t layer, int64_t pair, const at::Tensor& z) {
-  const std::vector<at::Tensor>& leaves = leaves_.at(static_cast<size_t>(pair * hypernetwork_.layers() + layer));
+  const std::vector<at::Tensor>& leaves = made_->leaves.at(static_cast<size_t>(pair * hypernetwork_.layers() + layer));
   const at::Tensor before = norm(z, config_.adapter_norm_before, "norm_before", layer, leaves);
   const at::Tensor down = torch::linear(before, leaves[0].to(compute_));
   const Activation activation = config_.adapter_activation == "gelu" ? Activation::kGelu : Activation::kRelu;

@@ -27,14 +27,20 @@ class HyperX final : public Method {
   // Of the step begun last: projected sources [rows, projected] with their graph, theta and its gradient [pairs,
   // layers, theta].
   const at::Tensor& sources() const { return sources_; }
-  const at::Tensor& theta() const { return theta_; }
-  at::Tensor& theta_gradient() { return theta_gradient_; }
+  const at::Tensor& theta() const { return made_->values; }
+  at::Tensor& theta_gradient() { return made_->gradient; }
 
  private:
   struct PlainNorm {
     at::Tensor weight, bias;
   };
-  void make_leaves(int64_t pairs);
+  // theta of so many pairs. Kept for each number of pairs that was met, at the same place: a CUDA graph reads it there.
+  struct Theta {
+    at::Tensor values, gradient;  // [pairs, layers, theta]
+    // [pair * layers + layer][part]: views of the values, gradients bound to views of the gradient
+    std::vector<std::vector<at::Tensor>> leaves;
+  };
+  Theta make_theta(int64_t pairs) const;
   at::Tensor norm(const at::Tensor& z, const std::string& setting, const char* name, int64_t layer,
                   const std::vector<at::Tensor>& leaves) const;
 
@@ -43,9 +49,9 @@ class HyperX final : public Method {
   at::ScalarType compute_;
   Hypernetwork hypernetwork_;
   std::vector<PlainNorm> plain_before_, plain_after_;  // one, or one a layer; empty unless plain
-  at::Tensor sources_, theta_, theta_gradient_;
-  std::vector<std::vector<at::Tensor>>
-      leaves_;  // [pair * layers + layer][part]: views of theta, gradients bound to theta_gradient_
+  at::Tensor sources_;
+  std::map<int64_t, Theta> thetas_;  // by number of pairs
+  Theta* made_ = nullptr;            // of the step begun last
 };
 
 }  // namespace hyperx::model

@@ -239,14 +239,13 @@ class PackedAttention : public torch::autograd::Function<PackedAttention> {
 
 }  // namespace
 
-at::Tensor packed_attention(const at::Tensor& qkv, const at::Tensor& sentence_starts, int64_t heads,
-                            const RowKeys& rows, double dropout_probability, PhiloxKey key) {
+at::Tensor packed_attention(const at::Tensor& qkv, const SentenceStarts& starts, int64_t heads, const RowKeys& rows,
+                            double dropout_probability, const DropoutKey& key) {
   HYPERX_CHECK(qkv.dim() == 2 && qkv.size(1) % (3 * heads) == 0, "attention takes [tokens, 3 * hidden]");
-  HYPERX_CHECK(sentence_starts.is_cpu() && sentence_starts.scalar_type() == at::kInt,
-               "sentence starts are int32 on the host");
-  if (!qkv.is_cpu()) return attention_on_device(qkv, sentence_starts, heads, rows, dropout_probability, key);
-  return PackedAttention::apply(qkv, sentence_starts, rows.slots, rows.positions, heads, dropout_probability,
-                                static_cast<int64_t>(key_bits(key)));
+  if (!qkv.is_cpu()) return attention_on_device(qkv, starts, heads, rows, dropout_probability, key);
+  HYPERX_CHECK(starts.host.is_cpu() && starts.host.scalar_type() == at::kInt, "sentence starts are int32 on the host");
+  return PackedAttention::apply(qkv, starts.host, rows.slots, rows.positions, heads, dropout_probability,
+                                static_cast<int64_t>(key_bits(key.host)));
 }
 
 }  // namespace hyperx::model

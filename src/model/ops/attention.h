@@ -6,19 +6,24 @@
 
 namespace hyperx::model {
 
+// Where the sentences of packed rows begin.
+struct SentenceStarts {
+  at::Tensor host;            // [sentences + 1] int32
+  at::Tensor on_device = {};  // the same on the rows' device; undefined on the CPU
+  int64_t longest = 0;        // no sentence has more tokens; for a device
+};
+
 // softmax(Q Kᵀ / sqrt(head_dim)) V within each sentence of a packed batch, all heads; no padding, no mask.
-//   qkv              [tokens, 3 * hidden], query, key and value beside one another
-//   sentence_starts  [sentences + 1] int32, CPU
-//   rows             keys of the rows, for dropout on the probabilities (probability 0: none): the bits of (query row,
-//   head, key
-//                    position p) are those of feature head * 2^16 + p of the query's row
+//   qkv   [tokens, 3 * hidden], query, key and value beside one another
+//   rows  keys of the rows, for dropout on the probabilities (probability 0: none): the bits of (query row, head, key
+//         position p) are those of feature head * 2^16 + p of the query's row
 // Returns [tokens, hidden]. Differentiable in qkv. On the CPU by a kernel of ours; on CUDA in bf16 by flash attention,
 // whose dropout is its own (seeded a step, not keyed), and in other types by the operations below.
-at::Tensor packed_attention(const at::Tensor& qkv, const at::Tensor& sentence_starts, int64_t heads,
-                            const RowKeys& rows, double dropout_probability, PhiloxKey key);
+at::Tensor packed_attention(const at::Tensor& qkv, const SentenceStarts& starts, int64_t heads, const RowKeys& rows,
+                            double dropout_probability, const DropoutKey& key);
 
 // The same with LibTorch's operations, sentence by sentence: any device and type, and the check of the kernel.
 at::Tensor attention_by_operations(const at::Tensor& qkv, const at::Tensor& sentence_starts, int64_t heads,
-                                   const RowKeys& rows, double dropout_probability, PhiloxKey key);
+                                   const RowKeys& rows, double dropout_probability, const DropoutKey& key);
 
 }  // namespace hyperx::model

@@ -2,7 +2,6 @@
 
 #include <torch/torch.h>
 
-#include <algorithm>
 #include <cmath>
 #include <vector>
 
@@ -16,7 +15,7 @@ constexpr int64_t kFeaturesPerHead = 1 << 16;  // the dropout bits of head h sta
 }  // namespace
 
 at::Tensor attention_by_operations(const at::Tensor& qkv, const at::Tensor& sentence_starts, int64_t heads,
-                                   const RowKeys& rows, double dropout_probability, PhiloxKey key) {
+                                   const RowKeys& rows, double dropout_probability, const DropoutKey& key) {
   const int64_t hidden = qkv.size(1) / 3, dim = hidden / heads;
   const int32_t* const starts = sentence_starts.const_data_ptr<int32_t>();
   std::vector<at::Tensor> sentences;
@@ -39,20 +38,15 @@ at::Tensor attention_by_operations(const at::Tensor& qkv, const at::Tensor& sent
   return torch::cat(sentences);
 }
 
-at::Tensor attention_on_device(const at::Tensor& qkv, const at::Tensor& sentence_starts, int64_t heads,
-                               const RowKeys& rows, double dropout_probability, PhiloxKey key) {
+at::Tensor attention_on_device(const at::Tensor& qkv, const SentenceStarts& starts, int64_t heads, const RowKeys& rows,
+                               double dropout_probability, const DropoutKey& key) {
   if (qkv.scalar_type() != at::kBFloat16)
-    return attention_by_operations(qkv, sentence_starts, heads, rows, dropout_probability, key);
+    return attention_by_operations(qkv, starts.host, heads, rows, dropout_probability, key);
   const int64_t hidden = qkv.size(1) / 3, dim = hidden / heads;
-  const int32_t* const starts = sentence_starts.const_data_ptr<int32_t>();
-  int64_t longest = 0;
-  for (int64_t s = 0; s + 1 < sentence_starts.numel(); ++s)
-    longest = std::max<int64_t>(longest, starts[s + 1] - starts[s]);
-  const at::Tensor offsets = sentence_starts.to(qkv.device());
   const std::vector<at::Tensor> parts = qkv.view({qkv.size(0), 3, heads, dim}).unbind(1);  // [tokens, heads, dim] each
-  const at::Tensor out = std::get<0>(at::_flash_attention_forward(parts[0], parts[1], parts[2], offsets, offsets,
-                                                                  longest, longest, dropout_probability, false, false,
-                                                                  1.0 / std::sqrt(static_cast<double>(dim))));
+  const at::Tensor out = std::get<0>(at::_flash_attention_forward(
+      parts[0], parts[1], parts[2], starts.on_device, starts.on_device, starts.longest, starts.longest,
+      dropout_probability, false, false, 1.0 / std::sqrt(static_cast<double>(dim))));
   return out.reshape({qkv.size(0), hidden});
 }
 

@@ -2,12 +2,12 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "model/ops/dropout.h"
+#include "model/ops/attention.h"
 
 namespace hyperx::model {
 
 // packed_attention() for tensors on a GPU: flash attention by sentence offsets in bf16, else attention_by_operations().
-at::Tensor attention_on_device(const at::Tensor& qkv, const at::Tensor& sentence_starts, int64_t heads,
-                               const RowKeys& rows, double dropout_probability, PhiloxKey key);
+at::Tensor attention_on_device(const at::Tensor& qkv, const SentenceStarts& starts, int64_t heads, const RowKeys& rows,
+                               double dropout_probability, const DropoutKey& key);
 
 }  // namespace hyperx::model

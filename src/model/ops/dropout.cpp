@@ -15,6 +15,8 @@ namespace hyperx::model {
 namespace {
 
 constexpr int64_t kChunk = 8 * kPhiloxLanes;  // features of one call of the generator
+constexpr int64_t kWord = 0xFFFFFFFF;
+constexpr int64_t kSitesBeside = 2;  // embeddings and heads
 
 // One row: out = (x + bias) * mask. Type C computes, T is stored.
 template <class T, class C>
@@ -80,8 +82,6 @@ void dropout_cpu(const at::Tensor& x, const at::Tensor& bias, const RowKeys& row
 at::Tensor apply_mask(const at::Tensor& x, const at::Tensor& bias, const RowKeys& rows, double probability,
                       PhiloxKey key) {
   HYPERX_CHECK(x.dim() == 2 && rows.slots.numel() == x.size(0), "dropout takes [rows, width] and a key a row");
-  if (!x.is_cpu())
-    return (bias.defined() ? x + bias : x) * keyed_dropout_mask(rows, x.size(1), probability, key, x.options());
   const at::Tensor input = x.contiguous();
   const at::Tensor added = bias.defined() ? bias.contiguous() : bias;
   at::Tensor out = at::empty_like(input);
@@ -129,9 +129,21 @@ std::pair<at::Tensor, at::Tensor> multiply_wide(const at::Tensor& value, uint32_
 
 }  // namespace
 
-PhiloxKey DropoutStream::key(int64_t site) const {
-  return philox_key(
-      derive_key(derive_key(seed, "dropout", static_cast<uint64_t>(step)), "site", static_cast<uint64_t>(site)));
+DropoutKey DropoutStream::key(int64_t site) const {
+  const DropoutKey key{philox_key(
+      derive_key(derive_key(seed, "dropout", static_cast<uint64_t>(step)), "site", static_cast<uint64_t>(site)))};
+  if (!table.defined()) return key;
+  return {key.host, table[site < kSiteEmbeddings ? site : table.numel() - kSitesBeside + site - kSiteEmbeddings]};
+}
+
+std::vector<int64_t> DropoutStream::key_table(int64_t layers) const {
+  const DropoutStream stream{seed, step, active};
+  std::vector<int64_t> bits;
+  for (int64_t i = 0; i < layers * kSitesPerLayer + kSitesBeside; ++i) {
+    const int64_t beside = i - layers * kSitesPerLayer;
+    bits.push_back(static_cast<int64_t>(key_bits(stream.key(beside < 0 ? i : kSiteEmbeddings + beside).host)));
+  }
+  return bits;
 }
 
 uint32_t dropout_threshold(double probability) { return static_cast<uint32_t>(std::lround(probability * 65536.0)); }
@@ -139,12 +151,15 @@ uint32_t dropout_threshold(double probability) { return static_cast<uint32_t>(st
 double dropout_scale(double probability) { return 65536.0 / (65536.0 - dropout_threshold(probability)); }
 
 at::Tensor keyed_dropout(const at::Tensor& x, const at::Tensor& bias, const RowKeys& rows, double probability,
-                         PhiloxKey key) {
+                         const DropoutKey& key) {
+  if (!x.is_cpu())
+    return (bias.defined() ? x + bias : x) *
+           keyed_dropout_mask(rows, x.size(1), probability, key, x.options().requires_grad(false));
   return KeyedDropout::apply(x, bias.defined() ? std::optional<at::Tensor>(bias) : std::nullopt, rows.slots,
-                             rows.positions, probability, static_cast<int64_t>(key_bits(key)));
+                             rows.positions, probability, static_cast<int64_t>(key_bits(key.host)));
 }
 
-at::Tensor keyed_dropout_mask(const RowKeys& rows, int64_t width, double probability, PhiloxKey key,
+at::Tensor keyed_dropout_mask(const RowKeys& rows, int64_t width, double probability, const DropoutKey& key,
                               const at::TensorOptions& options, int64_t first_feature) {
   HYPERX_CHECK(first_feature % 8 == 0, "masks begin at a whole block of the generator");
   const at::TensorOptions longs = options.dtype(at::kLong);
@@ -153,17 +168,19 @@ at::Tensor keyed_dropout_mask(const RowKeys& rows, int64_t width, double probabi
   at::Tensor x0 = torch::arange(first_feature / 8, first_feature / 8 + blocks, longs).expand(shape);
   at::Tensor x1 = rows.positions.to(options.device()).unsqueeze(1).expand(shape);
   const at::Tensor slots = rows.slots.to(options.device()).unsqueeze(1).expand(shape);
-  at::Tensor x2 = slots.bitwise_and(0xFFFFFFFFLL), x3 = slots.bitwise_right_shift(32).bitwise_and(0xFFFFFFFFLL);
-  uint32_t k0 = key[0], k1 = key[1];
+  at::Tensor x2 = slots.bitwise_and(kWord), x3 = slots.bitwise_right_shift(32).bitwise_and(kWord);
+  const at::Tensor bits =
+      key.on_device.defined() ? key.on_device : torch::full({}, static_cast<int64_t>(key_bits(key.host)), longs);
+  at::Tensor k0 = bits.bitwise_and(kWord), k1 = bits.bitwise_right_shift(32).bitwise_and(kWord);
   for (int round = 0; round < kPhiloxRounds; ++round) {
     const auto [high0, low0] = multiply_wide(x0, kPhiloxMultiplier0);
     const auto [high1, low1] = multiply_wide(x2, kPhiloxMultiplier1);
-    x0 = high1.bitwise_xor(x1).bitwise_xor(static_cast<int64_t>(k0));
-    x2 = high0.bitwise_xor(x3).bitwise_xor(static_cast<int64_t>(k1));
+    x0 = high1.bitwise_xor(x1).bitwise_xor(k0);
+    x2 = high0.bitwise_xor(x3).bitwise_xor(k1);
     x1 = low1;
     x3 = low0;
-    k0 += kPhiloxWeyl0;
-    k1 += kPhiloxWeyl1;
+    k0 = (k0 + int64_t{kPhiloxWeyl0}).bitwise_and(kWord);
+    k1 = (k1 + int64_t{kPhiloxWeyl1}).bitwise_and(kWord);
   }
   const at::Tensor words = torch::stack({x0, x1, x2, x3}, 2);  // [rows, blocks, 4]
   const at::Tensor halves = torch::stack({words.bitwise_and(0xFFFF), words.bitwise_right_shift(16)}, 3);

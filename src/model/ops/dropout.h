@@ -3,18 +3,29 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <vector>
 
 #include "common/random.h"
 
 namespace hyperx::model {
+
+// The key of one site. Where `on_device` is defined (0-dim int64, on the device of the rows), its bits count: a CUDA
+// graph is captured once and replayed with the keys of other steps.
+struct DropoutKey {
+  PhiloxKey host{};
+  at::Tensor on_device = {};
+};
 
 // What a step's dropout is drawn from. Every mask bit is a function of (seed, step, site, sentence slot, position,
 // feature), so it is the same for any number of ranks, threads and micro-batches.
 struct DropoutStream {
   uint64_t seed = 0;
   int64_t step = 0;
-  bool active = false;  // false: evaluation
-  PhiloxKey key(int64_t site) const;
+  bool active = false;    // false: evaluation
+  at::Tensor table = {};  // key_table() on a GPU; undefined: keys come from the host
+  DropoutKey key(int64_t site) const;
+  // The bits of all sites' keys, of a model of so many layers.
+  std::vector<int64_t> key_table(int64_t layers) const;
 };
 
 // Sites: layer * kSitesPerLayer + one of these; the embeddings and the heads stand after the layers' own.
@@ -40,11 +51,11 @@ struct RowKeys {
 // is drawn again in the backward pass, not stored. Bits of feature f: word (f / 2) % 4, half f % 2, of philox({f / 8,
 // position, slot low, slot high}, key).
 at::Tensor keyed_dropout(const at::Tensor& x, const at::Tensor& bias, const RowKeys& rows, double probability,
-                         PhiloxKey key);
+                         const DropoutKey& key);
 
 // The mask written with LibTorch's own operations: what runs on CUDA, and the check of the kernel. [rows, width] of 0
 // or scale, for the features from `first_feature` (a multiple of 8) on.
-at::Tensor keyed_dropout_mask(const RowKeys& rows, int64_t width, double probability, PhiloxKey key,
+at::Tensor keyed_dropout_mask(const RowKeys& rows, int64_t width, double probability, const DropoutKey& key,
                               const at::TensorOptions& options, int64_t first_feature = 0);
 
 }  // namespace hyperx::model

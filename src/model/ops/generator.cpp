@@ -109,15 +109,6 @@ void low_rank_cpu(at::Tensor& w, at::Tensor& c, at::Tensor& w_m, at::Tensor& w_v
   at::parallel_for(0, w.size(0), 64, [&](int64_t begin, int64_t end) { run_low_rank(task, begin, end); });
 }
 
-// On a device without a kernel of ours: the same arithmetic with LibTorch's operations, which stores the gradient.
-void adam_by_operations(at::Tensor& p, const at::Tensor& gradient, at::Tensor& m, at::Tensor& v,
-                        const AdamFactors<double>& f) {
-  const at::Tensor g = gradient * f.scale;
-  m.mul_(f.beta1).add_(g, f.keep1);
-  v.mul_(f.beta2).addcmul_(g, g, f.keep2);
-  p.addcdiv_(m, v.sqrt().add_(f.epsilon), -f.step_size).mul_(f.decay);
-}
-
 // Rows of W that are worked on while they lie in the cache, and that a stretch of work has.
 constexpr int64_t kTileRows = 64;
 constexpr int64_t kStretchRows = 64 * kTileRows;
@@ -211,16 +202,15 @@ FactorSums factor_sums(const at::Tensor& w, const at::Tensor& g) {
   return {at::mm(g, w).to(at::kDouble), at::mm(wide, wide.t())};
 }
 
-double factored_norm_squared(const at::Tensor& gram, const at::Tensor& s) {
+at::Tensor factored_norm_squared(const at::Tensor& gram, const at::Tensor& s) {
   const at::Tensor wide = s.to(at::kDouble);
-  return (gram * (at::mm(wide, wide.t()) + 1.0)).sum().item<double>();
+  return (gram * (at::mm(wide, wide.t()) + 1.0)).sum();
 }
 
 void adam_update(at::Tensor p, const at::Tensor& gradient, at::Tensor m, at::Tensor v, int64_t step, double rate,
                  double scale, const AdamOptions& options) {
-  if (!p.is_cpu()) {
-    adam_by_operations(p, gradient, m, v, adam_factors<double>(step, rate, scale, options));
-  } else if (p.scalar_type() == at::kDouble) {
+  HYPERX_CHECK(p.is_cpu(), "this Adam runs on the CPU");
+  if (p.scalar_type() == at::kDouble) {
     adam_cpu<double>(p, gradient, m, v, adam_factors<double>(step, rate, scale, options));
   } else {
     adam_cpu<float>(p, gradient, m, v, adam_factors<float>(step, rate, scale, options));
@@ -230,13 +220,11 @@ void adam_update(at::Tensor p, const at::Tensor& gradient, at::Tensor m, at::Ten
 void low_rank_adam_update(at::Tensor w, at::Tensor c, at::Tensor w_m, at::Tensor w_v, at::Tensor c_m, at::Tensor c_v,
                           const at::Tensor& g, const at::Tensor& s, int64_t step, double rate, double scale,
                           const AdamOptions& options) {
-  HYPERX_CHECK(w.size(1) <= kMaxProjected && g.stride(1) == 1, "factors of a shape that the update does not take");
+  HYPERX_CHECK(w.is_cpu() && w.size(1) <= kMaxProjected && g.stride(1) == 1,
+               "factors of a shape that the update does not take");
   AdamOptions bias_options = options;
   bias_options.weight_decay = 0;
-  if (!w.is_cpu()) {
-    adam_by_operations(w, at::mm(g.t(), s), w_m, w_v, adam_factors<double>(step, rate, scale, options));
-    adam_by_operations(c, g.sum(0), c_m, c_v, adam_factors<double>(step, rate, scale, bias_options));
-  } else if (w.scalar_type() == at::kDouble) {
+  if (w.scalar_type() == at::kDouble) {
     low_rank_cpu<double>(w, c, w_m, w_v, c_m, c_v, g, s.contiguous(), adam_factors<double>(step, rate, scale, options),
                          adam_factors<double>(step, rate, scale, bias_options));
   } else {

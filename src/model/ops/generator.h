@@ -20,8 +20,10 @@ struct FactorSums {
 };
 FactorSums factor_sums(const at::Tensor& w, const at::Tensor& g);
 
-// ‖Σ_r g_r s_rᵀ‖² + ‖Σ_r g_r‖² = Σ_rq (g_r · g_q)(s_r · s_q + 1): what the clip needs of W and c.
-double factored_norm_squared(const at::Tensor& gram, const at::Tensor& s);
+// ‖Σ_r g_r s_rᵀ‖² + ‖Σ_r g_r‖² = Σ_rq (g_r · g_q)(s_r · s_q + 1): what the clip needs of W and c. 0-dim fp64.
+at::Tensor factored_norm_squared(const at::Tensor& gram, const at::Tensor& s);
+
+constexpr double kClipEpsilon = 1e-6;  // the clip factor is min(1, clip / (norm + this))
 
 struct AdamOptions {
   double beta1 = 0.9;
@@ -31,7 +33,7 @@ struct AdamOptions {
 };
 
 // One Adam update with the gradient scaled by `scale`: m, v moments, `step` counted from 1. The release's order:
-// epsilon is added to sqrt(v) before the bias correction.
+// epsilon is added to sqrt(v) before the bias correction. On the CPU; elsewhere see adam_on_device.h.
 void adam_update(at::Tensor p, const at::Tensor& gradient, at::Tensor m, at::Tensor v, int64_t step, double rate,
                  double scale, const AdamOptions& options);
 

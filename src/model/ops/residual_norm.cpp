@@ -144,7 +144,7 @@ Pass<T, C> pass_of(const Operands& o, const at::Tensor& mean, const at::Tensor& 
   if (o.dropout.probability > 0) {
     pass.slots = o.dropout.rows.slots.const_data_ptr<int64_t>();
     pass.positions = o.dropout.rows.positions.const_data_ptr<int64_t>();
-    pass.key = o.dropout.key;
+    pass.key = o.dropout.key.host;
     pass.threshold = dropout_threshold(o.dropout.probability);
     pass.keep_scale = static_cast<C>(dropout_scale(o.dropout.probability));
   }
@@ -227,7 +227,7 @@ class ResidualNorm : public torch::autograd::Function<ResidualNorm> {
                             weight,
                             norm_bias,
                             epsilon,
-                            {{slots, positions}, probability, philox_key(static_cast<uint64_t>(key))}};
+                            {{slots, positions}, probability, {philox_key(static_cast<uint64_t>(key))}}};
     const Forward result = forward_of(operands, true);
     context->save_for_backward({result.sum, result.mean, result.scale, weight, norm_bias, slots, positions});
     context->saved_data["epsilon"] = epsilon;
@@ -249,7 +249,7 @@ class ResidualNorm : public torch::autograd::Function<ResidualNorm> {
                             context->saved_data["epsilon"].toDouble(),
                             {{saved[5], saved[6]},
                              context->saved_data["probability"].toDouble(),
-                             philox_key(static_cast<uint64_t>(context->saved_data["key"].toInt()))}};
+                             {philox_key(static_cast<uint64_t>(context->saved_data["key"].toInt()))}}};
     const Forward kept{{}, saved[0], saved[1], saved[2]};
     const at::Tensor dy = gradients[0].contiguous();
     const Backward result = AT_DISPATCH_FLOATING_TYPES_AND(
@@ -302,7 +302,7 @@ at::Tensor residual_norm(const at::Tensor& x, const at::Tensor& given_bias, cons
   return ResidualNorm::apply(x, bias, first, second.defined() ? std::optional<at::Tensor>(second) : std::nullopt,
                              norm.weight, norm.bias, norm.epsilon, drops ? dropout.rows.slots : none,
                              drops ? dropout.rows.positions : none, dropout.probability,
-                             static_cast<int64_t>(key_bits(dropout.key)));
+                             static_cast<int64_t>(key_bits(dropout.key.host)));
 }
 
 }  // namespace hyperx::model

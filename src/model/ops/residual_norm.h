@@ -10,7 +10,7 @@ namespace hyperx::model {
 struct TermDropout {
   RowKeys rows;
   double probability = 0;
-  PhiloxKey key{};
+  DropoutKey key{};
 };
 
 struct NormParameters {

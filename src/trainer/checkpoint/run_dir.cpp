@@ -1,5 +1,6 @@
 #include "trainer/checkpoint/run_dir.h"
 
+#include <sched.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -77,6 +78,21 @@ RunDir open_run_dir(const std::string& path, bool resume) {
   return run;
 }
 
+std::string cores_of_process() {
+  cpu_set_t mask;
+  CPU_ZERO(&mask);
+  if (::sched_getaffinity(0, sizeof mask, &mask) != 0) return "?";  // more cores than the mask has room for
+  std::string text;
+  for (int core = 0; core < CPU_SETSIZE; ++core) {
+    if (!CPU_ISSET(core, &mask)) continue;
+    int last = core;
+    while (last + 1 < CPU_SETSIZE && CPU_ISSET(last + 1, &mask)) ++last;
+    text += (text.empty() ? "" : ",") + std::to_string(core) + (last > core ? "-" + std::to_string(last) : "");
+    core = last;
+  }
+  return text;
+}
+
 void write_run_description(const RunDir& run, const std::string& config_text, const nlohmann::json& environment,
                            const std::vector<HostRow>& hosts) {
   write_file_atomically(run.config(), config_text);
@@ -87,10 +103,10 @@ void write_run_description(const RunDir& run, const std::string& config_text, co
   }
   starts.push_back(environment);
   write_file_atomically(run.environment(), starts.dump(1) + "\n");
-  std::string table = "rank\tlocal_rank\thost\tpid\tdevice\tthreads\n";
+  std::string table = "rank\tlocal_rank\thost\tpid\tdevice\tthreads\tcores\n";
   for (const HostRow& row : hosts)
     table += std::to_string(row.rank) + "\t" + std::to_string(row.local_rank) + "\t" + row.host + "\t" +
-             std::to_string(row.pid) + "\t" + row.device + "\t" + std::to_string(row.threads) + "\n";
+             std::to_string(row.pid) + "\t" + row.device + "\t" + std::to_string(row.threads) + "\t" + row.cores + "\n";
   write_file_atomically(run.hosts(), table);
 }
 

@@ -38,7 +38,10 @@ struct HostRow {
   std::string host, device;
   int64_t pid = 0;
   int threads = 0;
+  std::string cores;  // as cores_of_process()
 };
+// The cores that this process may run on: "0-7,16".
+std::string cores_of_process();
 
 // Before the first step, by rank 0: config.conf, hosts.tsv, and this start added to environment.json.
 void write_run_description(const RunDir& run, const std::string& config_text, const nlohmann::json& environment,

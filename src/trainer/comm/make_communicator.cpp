@@ -64,6 +64,11 @@ std::unique_ptr<Communicator> make_nccl([[maybe_unused]] const ParallelConfig& c
 
 }  // namespace
 
+c10::Device device_of_process(const std::string& device) {
+  return choose_device_kind(device, look_for_gpus()) == DeviceKind::kCpu ? c10::Device(c10::kCPU)
+                                                                         : c10::Device(c10::kCUDA, 0);
+}
+
 c10::Device choose_device(const std::string& device, const MpiSession& session) {
   c10::Device chosen = c10::kCPU;
   std::string error;

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <ATen/core/Tensor.h>
+
 #include <functional>
 #include <optional>
 #include <string>
@@ -38,7 +40,8 @@ class Report {
   std::vector<std::pair<std::string, std::string>> skipped_;
 };
 
-// Rates of this machine with the threads in use, measured once (best of several, as other programs only slow a run).
+// Rates of the device, or of this machine's processor with the threads in use, measured once (best of several, as other
+// programs only slow a run).
 struct Machine {
   double product_fp32 = 0, product_bf16 = 0;  // operations/s of [1024, 768] x [768, 3072]
   double read = 0, triad = 0;                 // bytes/s over 300 MB: one stream read; two read and one written
@@ -51,17 +54,17 @@ struct Bench {
   comm::Communicator& communicator;
   const comm::MpiSession& session;
   double entered = 0;  // seconds from the process's start to the command's
+  at::Device device = at::kCPU;
   int threads = 1;
   int64_t repeats = 5;  // --repeat
   Machine machine;
   Report report;
 
   const Machine& rates();  // measures them when first asked for
+  // Best time in seconds of `repeats` calls, after one that is not counted; on a GPU until the device is done.
+  double best_seconds(const std::function<void()>& work) const;
+  void synchronize() const;  // waits for a GPU
 };
-
-// Best time in seconds of `repeats` calls, after one that is not counted.
-double best_seconds(int64_t repeats, const std::function<void()>& work);
-Machine measure_machine(int64_t repeats);
 
 // Whether --data.corpus, --model.encoder and --train.pairs are given; says in the report what is missing for `part`.
 bool has_training_data(Bench& bench, const std::string& part);

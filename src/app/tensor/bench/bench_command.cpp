@@ -52,7 +52,8 @@ int run_bench(const CommandLine& line, comm::MpiSession& session, comm::RankProg
   const at::Device device = comm::choose_device(config.device, session);
   const int threads = set_threads(config, session);
   const auto communicator = comm::make_communicator(config.parallel, device, session);
-  bench::Bench bench{line, config, *communicator, session, entered, threads, line.count_flag("repeat", 5), {}, {}};
+  bench::Bench bench{line, config, *communicator, session, entered, device, threads, line.count_flag("repeat", 5),
+                     {},   {}};
   for (const Part& part : kParts) {
     const bool wanted =
         line.objects.empty() || std::find(line.objects.begin(), line.objects.end(), part.name) != line.objects.end();

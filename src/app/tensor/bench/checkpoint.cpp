@@ -77,7 +77,7 @@ void bench_checkpoint(Bench& bench) {
   const auto bytes = static_cast<double>(state.nbytes());
 
   at::Tensor copy = torch::empty_like(state);
-  const double copy_seconds = best_seconds(bench.repeats, [&] { copy.copy_(state); });
+  const double copy_seconds = bench.best_seconds([&] { copy.copy_(state); });
   copy.reset();
 
   const Folder folder(bench.config.run.dir);

@@ -39,13 +39,13 @@ void bench_mixture(Bench& bench) {
   config.train.pairs_per_step = 1;
   data::Mixture mixture(std::move(pairs), config.train);
   int64_t step = 0;
-  const double plan = best_seconds(bench.repeats, [&] {
+  const double plan = bench.best_seconds([&] {
     for (int64_t i = 0; i < kDraws; ++i) mixture.plan(step++);
   });
   bench.report.add({"data", fmt::format("a draw from {} x {} pairs", kLanguages, std::size(kTasks)),
                     plan / kDraws * 1e6, "us", kDrawMicroseconds,
                     fmt::format("pair and {} sentences; limit: what is asked for", config.train.batch_sentences)});
-  const double replay = best_seconds(bench.repeats, [&] {
+  const double replay = bench.best_seconds([&] {
     mixture.seek(0);
     mixture.seek(10 * kDraws);
   });
@@ -64,7 +64,7 @@ void bench_batches(Bench& bench, const data::BatchMaker& maker, data::Mixture& m
   };
   for (int64_t i = 0; i < kBatches; ++i) make();  // now the pages of the map are there
   step = tokens = 0;
-  const double seconds = best_seconds(bench.repeats, [&] {
+  const double seconds = bench.best_seconds([&] {
     for (int64_t i = 0; i < kBatches; ++i) make();
   });
   const double made = static_cast<double>(kBatches * (bench.repeats + 1));

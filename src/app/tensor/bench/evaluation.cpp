@@ -43,7 +43,7 @@ void bench_evaluation(Bench& bench) {
   const model::EncoderWeights encoder = model::load_encoder(config.model.encoder, config.train.seed);
   check_tokenizer(corpus, config, encoder.spec);
   const train::ModelInfo info = describe_model(config, corpus, trained, encoder);
-  model::Model model(encoder, model_options(info, at::kCPU, bench.communicator));
+  model::Model model(encoder, model_options(info, bench.device, bench.communicator));
   const at::ScalarType type = model.options().compute;
   const auto pairs = train::scorable_pairs(corpus, config.eval.pairs, config.eval.split, model.options(), "eval.pairs");
   if (pairs.empty()) {
@@ -55,7 +55,7 @@ void bench_evaluation(Bench& bench) {
   train::Evaluator evaluator(model, corpus, bench.communicator, config, [] {});
   const auto evaluate = [&] { evaluator.evaluate(pairs, config.eval.split); };
 
-  const double seconds = best_seconds(bench.repeats, evaluate);
+  const double seconds = bench.best_seconds(evaluate);
   const double rate = bench.rates().product(type == at::kBFloat16 ? "bf16" : "fp32");
   const double ranks = bench.communicator.size();
   bench.report.add({"evaluation", std::string("seconds of all pairs, ") + (type == at::kBFloat16 ? "bf16" : "fp32"),
@@ -65,6 +65,10 @@ void bench_evaluation(Bench& bench) {
   bench.report.add({"evaluation", "tokens/s", work.tokens / seconds, "tokens/s", {}, ""});
   bench.report.add({"evaluation", "sentences/s", work.sentences / seconds, "sentences/s", {}, ""});
 
+  if (!bench.device.is_cpu()) {
+    bench.report.skip("evaluation by part", "on a GPU its parts are not timed");
+    return;
+  }
   const train::OpProfile profile;
   const Clock::time_point begin = Clock::now();
   evaluate();

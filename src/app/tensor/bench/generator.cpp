@@ -4,6 +4,7 @@
 
 #include "app/tensor/bench/bench.h"
 #include "common/clock.h"
+#include "model/ops/adam_on_device.h"
 
 namespace hyperx::bench {
 namespace {
@@ -19,17 +20,21 @@ void bench_generator(Bench& bench) {
   const int64_t theta_size = 2 * adapter * kHidden + adapter + kHidden;
   const int64_t ranks = bench.config.parallel.generator == "sharded" ? bench.communicator.size() : 1;
   const int64_t n = (theta_size + ranks - 1) / ranks, rows = kLayers * bench.config.train.pairs_per_step;
-  at::Tensor w = torch::randn({n, projected}) * 0.02, c = torch::zeros({n});
+  const auto drawn = [&](at::IntArrayRef shape, double deviation) {
+    return (torch::randn(shape) * deviation).to(bench.device);
+  };
+  at::Tensor w = drawn({n, projected}, 0.02), c = drawn({n}, 0);
   at::Tensor w_m = torch::zeros_like(w), w_v = torch::zeros_like(w), c_m = torch::zeros_like(c), c_v = c_m.clone();
-  at::Tensor theta = torch::empty({rows, n});
-  const at::Tensor s = torch::randn({rows, projected}), g = torch::randn({rows, n}) * 1e-4;
+  at::Tensor theta = drawn({rows, n}, 0);
+  const at::Tensor s = drawn({rows, projected}, 1), g = drawn({rows, n}, 1e-4);
 
   const double w_bytes = 4.0 * static_cast<double>(w.numel()), g_bytes = 4.0 * static_cast<double>(g.numel());
   double total = 0, total_bytes = 0, processor_total = 0;
   const auto measure = [&](const char* what, double bytes, double bandwidth, const std::function<void()>& work) {
-    const double seconds = best_seconds(bench.repeats, work);
+    const double seconds = bench.best_seconds(work);
     const double begin = clock_seconds(CLOCK_PROCESS_CPUTIME_ID);  // ranks that share the cores do not add to it
     work();
+    bench.synchronize();
     processor_total += clock_seconds(CLOCK_PROCESS_CPUTIME_ID) - begin;
     total += seconds;
     total_bytes += bytes;
@@ -39,8 +44,16 @@ void bench_generator(Bench& bench) {
   measure("generate: theta of all layers", w_bytes + g_bytes, rates.read, [&] { model::generate(w, c, s, theta); });
   measure("gradient: ds and Gram matrix", w_bytes + g_bytes, rates.read, [&] { model::factor_sums(w, g); });
   int64_t step = 0;
-  measure("Adam: W, c and their moments", 6 * w_bytes + g_bytes, rates.triad,
-          [&] { model::low_rank_adam_update(w, c, w_m, w_v, c_m, c_v, g, s, ++step, 1e-4, 1.0, {}); });
+  at::Tensor count = torch::zeros({1}, at::TensorOptions().dtype(at::kLong).device(bench.device));
+  const at::Tensor control = torch::ones({2}, w.options()), used = torch::ones({1}, count.options()).to(at::kBool);
+  measure("Adam: W, c and their moments", 6 * w_bytes + g_bytes, rates.triad, [&] {
+    if (bench.device.is_cpu()) {
+      model::low_rank_adam_update(w, c, w_m, w_v, c_m, c_v, g, s, ++step, 1e-4, 1.0, {});
+    } else {
+      model::low_rank_adam_on_device(w, c, w_m, w_v, c_m, c_v, g, s, model::next_step(count, used, control, 1e-4, {}),
+                                     control, 1e-4, {});
+    }
+  });
   bench.report.add({"generator", "all three", total * 1e3, "ms", total_bytes / rates.triad * 1e3,
                     "limit: " + std::to_string(total_bytes / 1e9).substr(0, 4) + " GB at the bandwidth of writing"});
   bench.report.add(

@@ -31,51 +31,73 @@ HYPERX_MULTIVERSION void triad(const float* HYPERX_RESTRICT a, const float* HYPE
   for (int64_t i = 0; i < count; ++i) out[i] = a[i] + 3.0F * b[i];
 }
 
-double product_rate(at::ScalarType type, int64_t repeats) {
+double product_rate(const Bench& bench, at::ScalarType type) {
   at::NoGradGuard no_gradient;
-  const model::Linear linear(torch::randn({kOut, kIn}).to(type), torch::zeros({kOut}).to(type));
-  const at::Tensor x = torch::randn({kRows, kIn}).to(type);
-  const double seconds = best_seconds(8 * repeats, [&] { linear(x); });
-  return 2.0 * kRows * kIn * kOut / seconds;
+  const at::TensorOptions options = at::TensorOptions().dtype(type).device(bench.device);
+  const model::Linear linear(torch::randn({kOut, kIn}).to(options), torch::zeros({kOut}, options));
+  const at::Tensor x = torch::randn({kRows, kIn}).to(options);
+  constexpr int kCalls = 8;
+  const double seconds = bench.best_seconds([&] {
+    for (int i = 0; i < kCalls; ++i) linear(x);
+  });
+  return kCalls * 2.0 * kRows * kIn * kOut / seconds;
+}
+
+// By passes of our own, of which each thread takes its part.
+void measure_memory(const Bench& bench, const at::Tensor& a, const at::Tensor& b, at::Tensor& out, Machine& machine) {
+  const float* const from = a.const_data_ptr<float>();
+  const float* const other = b.const_data_ptr<float>();
+  float* const into = out.data_ptr<float>();
+  machine.read = bench.best_seconds([&] {
+    at::parallel_for(0, kStreamValues, kGrain,
+                     [&](int64_t begin, int64_t end) { into[begin] = sum_of(from + begin, end - begin); });
+  });
+  machine.triad = bench.best_seconds([&] {
+    at::parallel_for(0, kStreamValues, kGrain, [&](int64_t begin, int64_t end) {
+      triad(from + begin, other + begin, into + begin, end - begin);
+    });
+  });
+}
+
+Machine measure_machine(const Bench& bench) {
+  Machine machine;
+  machine.product_fp32 = product_rate(bench, at::kFloat);
+  machine.product_bf16 = product_rate(bench, at::kBFloat16);
+  const at::TensorOptions options = at::TensorOptions().device(bench.device);
+  const at::Tensor a = torch::ones({kStreamValues}, options), b = torch::ones({kStreamValues}, options);
+  at::Tensor out = torch::zeros({kStreamValues}, options);
+  if (bench.device.is_cpu()) {
+    measure_memory(bench, a, b, out, machine);
+  } else {
+    machine.read = bench.best_seconds([&] { a.sum(); });
+    machine.triad = bench.best_seconds([&] { at::add_out(out, a, b, 3); });
+  }
+  machine.read = 4.0 * kStreamValues / machine.read;
+  machine.triad = 3 * 4.0 * kStreamValues / machine.triad;
+  return machine;
 }
 
 }  // namespace
 
-double best_seconds(int64_t repeats, const std::function<void()>& work) {
+void Bench::synchronize() const {
+  if (device.is_cuda()) torch::cuda::synchronize(device.index());
+}
+
+double Bench::best_seconds(const std::function<void()>& work) const {
   double best = std::numeric_limits<double>::infinity();
   for (int64_t i = 0; i <= repeats; ++i) {
+    synchronize();
     const Clock::time_point begin = Clock::now();
     work();
+    synchronize();
     const double seconds = seconds_since(begin);
     if (i > 0) best = std::min(best, seconds);
   }
   return best;
 }
 
-Machine measure_machine(int64_t repeats) {
-  Machine machine;
-  machine.product_fp32 = product_rate(at::kFloat, repeats);
-  machine.product_bf16 = product_rate(at::kBFloat16, repeats);
-  at::Tensor a = torch::ones({kStreamValues}), b = torch::ones({kStreamValues}), out = torch::zeros({kStreamValues});
-  const float* const from = a.const_data_ptr<float>();
-  const float* const other = b.const_data_ptr<float>();
-  float* const into = out.data_ptr<float>();
-  const double bytes = 4.0 * kStreamValues;
-  machine.read = bytes / best_seconds(repeats, [&] {
-                   at::parallel_for(0, kStreamValues, kGrain, [&](int64_t begin, int64_t end) {
-                     into[begin] = sum_of(from + begin, end - begin);
-                   });
-                 });
-  machine.triad = 3 * bytes / best_seconds(repeats, [&] {
-                    at::parallel_for(0, kStreamValues, kGrain, [&](int64_t begin, int64_t end) {
-                      triad(from + begin, other + begin, into + begin, end - begin);
-                    });
-                  });
-  return machine;
-}
-
 const Machine& Bench::rates() {
-  if (machine.read == 0) machine = measure_machine(repeats);
+  if (machine.read == 0) machine = measure_machine(*this);
   return machine;
 }
 

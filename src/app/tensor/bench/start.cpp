@@ -43,7 +43,7 @@ void bench_start(Bench& bench) {
   check_tokenizer(corpus, config, encoder.spec);
   stages.done("vocabulary");
   const train::ModelInfo info = describe_model(config, corpus, pairs, encoder);
-  model::Model model(encoder, model_options(info, at::kCPU, bench.communicator));
+  model::Model model(encoder, model_options(info, bench.device, bench.communicator));
   stages.done("model");
   train::Optimizer optimizer(model, train::optimizer_options(config.train));
   train::GradientExchange exchange(bench.communicator, model, optimizer,
@@ -59,6 +59,7 @@ void bench_start(Bench& bench) {
   std::vector<data::Pair> step_pairs;
   for (const data::DrawSummary& draw : batch.draws) step_pairs.push_back(pairs[static_cast<size_t>(draw.pair)]);
   step.run(batch, step_pairs, 1e-4);
+  bench.synchronize();
   stages.done("first step");
   encoder.digest.wait();
   stages.done("encoder's digest, after the step");

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <c10/core/Event.h>
+
+#include <optional>
+#include <vector>
+
+#include "trainer/training_step.h"
+
+namespace hyperx::train {
+
+// A step's losses and norm on their way to the host: copied behind the step, so that a GPU works on the next one while
+// they are read.
+class StepFigures {
+ public:
+  explicit StepFigures(const TrainingStep::Result& result);
+  // Wait for the copy, if it is still under way.
+  std::vector<double> losses();  // [draws]
+  double gradient_norm();
+
+ private:
+  const double* values();
+
+  at::Tensor host_;  // [draws + 1] fp64
+  std::optional<c10::Event> copied_;
+};
+
+}  // namespace hyperx::train

@@ -1,0 +1,129 @@
+#include "trainer/step_graphs.h"
+
+#include <torch/torch.h>
+
+#include <map>
+#include <optional>
+#include <string>
+#include <tuple>
+
+#include "common/errors.h"
+#include "data/capacity.h"
+#ifdef HYPERX_WITH_CUDA
+#include <ATen/cuda/CUDAGraph.h>
+#include <c10/cuda/CUDAFunctions.h>
+#include <c10/cuda/CUDAGuard.h>
+#endif
+
+namespace hyperx::train {
+
+void add_gradients(model::Model& model, const model::PackedBatch& batch, const model::DropoutStream& dropout,
+                   at::Tensor& losses) {
+  std::vector<at::Tensor> part_losses;
+  const at::Tensor loss = model.loss(batch, dropout, &part_losses);
+  if (loss.defined()) loss.backward();  // not defined: no masked token in this piece
+  for (size_t i = 0; i < batch.parts.size(); ++i) losses[batch.parts[i].pair] += part_losses[i];
+}
+
+#ifdef HYPERX_WITH_CUDA
+
+namespace {
+
+constexpr size_t kMostGraphs = 256;
+
+}  // namespace
+
+struct StepGraphs::State {
+  // Task, place in the step, mini-batches of a step (by which the loss is divided) and sizes.
+  using Key = std::tuple<std::string, int64_t, int64_t, data::Capacity>;
+  struct Captured {
+    at::Tensor values;  // what a batch's numbers are copied into
+    model::PackedBatch batch;
+    at::Tensor losses;  // [draws], of the part that was replayed
+    at::cuda::CUDAGraph graph;
+  };
+
+  void run(const data::Batch& segment, const model::DropoutStream& dropout, at::Tensor& losses);
+  std::unique_ptr<Captured> capture(const model::FlatBatch& flat, const at::Tensor& starts,
+                                    const model::DropoutStream& dropout, const at::Tensor& losses);
+
+  model::Model& model;
+  std::map<Key, std::unique_ptr<Captured>> graphs{};  // null: came once
+  at::cuda::MempoolId_t pool = at::cuda::graph_pool_handle();
+  c10::cuda::CUDAStream stream = c10::cuda::getStreamFromPool();
+};
+
+std::unique_ptr<StepGraphs::State::Captured> StepGraphs::State::capture(const model::FlatBatch& flat,
+                                                                        const at::Tensor& starts,
+                                                                        const model::DropoutStream& dropout,
+                                                                        const at::Tensor& losses) {
+  auto captured = std::make_unique<Captured>();
+  captured->values =
+      torch::empty_like(flat.values, at::TensorOptions().device(model.options().device), at::MemoryFormat::Contiguous);
+  captured->losses = torch::zeros_like(losses);
+  c10::cuda::device_synchronize();
+  {
+    const c10::cuda::CUDAStreamGuard guard(stream);
+    // Of this thread alone: that of the watchdog goes on asking for events.
+    captured->graph.capture_begin(pool, cudaStreamCaptureModeThreadLocal);
+    captured->batch = model.views_of(flat, captured->values, starts);
+    captured->losses.zero_();
+    train::add_gradients(model, captured->batch, dropout, captured->losses);
+    captured->graph.capture_end();
+  }
+  return captured;
+}
+
+void StepGraphs::State::run(const data::Batch& segment, const model::DropoutStream& dropout, at::Tensor& losses) {
+  const int64_t place = segment.segments.front().draw;
+  const std::string& task = model.step_pairs().at(static_cast<size_t>(place)).task;
+  const data::Capacity capacity = data::capacity_of(segment, data::task_info(task).masked);
+  const data::Batch full = data::filled(segment, capacity);
+  model::FlatBatch flat = model.flatten(full, dropout);
+  flat.longest = capacity.longest;
+  const at::Tensor starts = torch::tensor(at::ArrayRef<int32_t>(full.sentence_starts), torch::kInt);
+  const Key key{task, place, std::ssize(model.step_pairs()), capacity};
+  auto found = graphs.find(key);
+  const bool first = found == graphs.end();
+  if (first) {
+    if (graphs.size() < kMostGraphs) graphs.emplace(key, nullptr);
+    const at::Tensor values = flat.values.to(model.options().device, torch::kLong, true);
+    train::add_gradients(model, model.views_of(flat, values, starts), dropout, losses);
+    return;
+  }
+  if (!found->second) found->second = capture(flat, starts, dropout, losses);
+  Captured& captured = *found->second;
+  captured.values.copy_(flat.values, true);
+  captured.graph.replay();
+  losses += captured.losses;
+}
+
+StepGraphs::StepGraphs(model::Model& model) : state_(new State{model}) {
+  HYPERX_CHECK(model.options().device.is_cuda(), "CUDA graphs are captured on a GPU");
+}
+
+void StepGraphs::add_gradients(const data::Batch& piece, const model::DropoutStream& dropout, at::Tensor& losses) {
+  for (const data::Batch& segment : data::split_segments(piece)) state_->run(segment, dropout, losses);
+}
+
+int64_t StepGraphs::captured() const {
+  int64_t count = 0;
+  for (const auto& [key, graph] : state_->graphs) count += graph ? 1 : 0;
+  return count;
+}
+
+#else
+
+struct StepGraphs::State {};
+
+StepGraphs::StepGraphs(model::Model&) {
+  throw UserError(ExitCode::kBadConfig, "train.cuda_graphs = 1: this hyperx was built without CUDA");
+}
+void StepGraphs::add_gradients(const data::Batch&, const model::DropoutStream&, at::Tensor&) {}
+int64_t StepGraphs::captured() const { return 0; }
+
+#endif
+
+StepGraphs::~StepGraphs() = default;
+
+}  // namespace hyperx::train

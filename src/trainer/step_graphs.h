@@ -1,0 +1,35 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <memory>
+
+#include "data/batch.h"
+#include "model/model.h"
+
+namespace hyperx::train {
+
+// Forward and backward of a packed batch: adds its gradients to the model's, and its parts' losses to `losses` [draws].
+void add_gradients(model::Model& model, const model::PackedBatch& batch, const model::DropoutStream& dropout,
+                   at::Tensor& losses);
+
+// The same by CUDA graphs (train.cuda_graphs): forward and backward are captured once for each task, place in the step
+// and capacity (data/capacity.h), and replayed with the numbers of later batches. All graphs share one pool of memory.
+// A capacity is captured when it comes a second time; the first time it runs as it is, which also warms libraries up.
+class StepGraphs {
+ public:
+  explicit StepGraphs(model::Model& model);
+  ~StepGraphs();
+  StepGraphs(const StepGraphs&) = delete;
+  StepGraphs& operator=(const StepGraphs&) = delete;
+
+  // Segment by segment of the piece.
+  void add_gradients(const data::Batch& piece, const model::DropoutStream& dropout, at::Tensor& losses);
+  int64_t captured() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace hyperx::train
