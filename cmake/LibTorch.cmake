@@ -2,7 +2,7 @@
 # libtorch_cpu.so itself is linked to beside it (launch/setup makes it). Its own TorchConfig.cmake demands a whole CUDA toolkit
 # even for a CPU build, so the libraries are named here.
 #
-# Makes the target hyperx::torch, and HYPERX_WITH_CUDA.
+# Makes the target hyperx::torch, and HYPERX_WITH_CUDA; with it the language CUDA is enabled.
 if(NOT HYPERX_LIBTORCH)
   set(cache_home "$ENV{XDG_CACHE_HOME}")
   if(NOT cache_home)
@@ -17,18 +17,38 @@ endif()
 
 set(HYPERX_WITH_CUDA OFF)
 if(NOT HYPERX_CUDA STREQUAL "OFF")
+  include(CheckLanguage)
+  check_language(CUDA)
   find_package(CUDAToolkit 13 QUIET)
   find_path(HYPERX_NCCL_INCLUDE nccl.h HINTS ${CUDAToolkit_INCLUDE_DIRS} ${HYPERX_LIBTORCH}/nvidia/nccl/include)
   find_library(HYPERX_NCCL_LIBRARY NAMES nccl libnccl.so.2
                HINTS ${HYPERX_LIBTORCH}/nvidia/nccl/lib ${CUDAToolkit_LIBRARY_DIR} /usr/local/cuda/lib)
-  if(CUDAToolkit_FOUND AND HYPERX_NCCL_INCLUDE AND HYPERX_NCCL_LIBRARY AND EXISTS ${torch_root}/lib/libtorch_cuda.so)
+  if(CUDAToolkit_FOUND AND CMAKE_CUDA_COMPILER AND HYPERX_NCCL_INCLUDE AND HYPERX_NCCL_LIBRARY AND EXISTS ${torch_root}/lib/libtorch_cuda.so)
     set(HYPERX_WITH_CUDA ON)
   elseif(HYPERX_CUDA STREQUAL "ON")
     message(FATAL_ERROR "HYPERX_CUDA=ON, but not all of it is here: CUDA 13 toolkit ${CUDAToolkit_FOUND}, "
+                        "nvcc ${CMAKE_CUDA_COMPILER}, "
                         "nccl.h ${HYPERX_NCCL_INCLUDE}, libnccl ${HYPERX_NCCL_LIBRARY}")
   endif()
 endif()
 message(STATUS "CUDA and NCCL code: ${HYPERX_WITH_CUDA}")
+
+if(HYPERX_WITH_CUDA)
+  # A100 and H100 or H200; later GPUs compile what is kept for them when they load it.
+  set(CMAKE_CUDA_ARCHITECTURES 80-real 90-real 90-virtual CACHE STRING "GPUs that our own kernels are compiled for")
+  if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
+    set(CMAKE_CUDA_HOST_COMPILER ${CMAKE_CXX_COMPILER} CACHE FILEPATH "compiler of the host's half of CUDA sources")
+  endif()
+  set(CMAKE_CUDA_RUNTIME_LIBRARY Shared)  # LibTorch's: two of them in one process would not know each other's state
+  if(CMAKE_CXX_COMPILER_LAUNCHER AND NOT CMAKE_CUDA_COMPILER_LAUNCHER)
+    set(CMAKE_CUDA_COMPILER_LAUNCHER ${CMAKE_CXX_COMPILER_LAUNCHER})
+  endif()
+  enable_language(CUDA)
+  if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)  # CMake 3.25 does not know yet that nvcc has C++20
+    set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION "-std=c++20")
+    set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION "-std=c++20")
+  endif()
+endif()
 
 file(GLOB nvidia_lib_dirs ${HYPERX_LIBTORCH}/nvidia/*/lib)
 add_library(hyperx_torch INTERFACE)

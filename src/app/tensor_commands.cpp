@@ -59,7 +59,8 @@ Command train_command() {
       "SIGTERM and SIGUSR1 save at the next step and end with code 75; the same line with --resume auto goes on.\n\n"
       "Example:\n"
       "  mpirun -np 2 hyperx train --config configs/quick.conf --run.dir runs/quick --resume auto";
-  spec.key_prefixes = {"run.", "data.", "model.", "train.", "parallel.", "eval.", "checkpoint.", "device", "threads"};
+  spec.key_prefixes = {"run.",  "data.",       "model.", "train.",  "parallel.",
+                       "eval.", "checkpoint.", "device", "kernels", "threads"};
   spec.flags = {{"resume", "auto", "start run.dir, or go on with the newest whole checkpoint that is in it"}};
   return {spec, run_tensor_command};
 }
@@ -75,8 +76,8 @@ Command evaluate_command() {
       "file a pair and split is written below the run's results/.\n\n"
       "Example:\n"
       "  mpirun -np 2 hyperx evaluate runs/quick --eval.split test --eval.pairs 'pos:*'";
-  spec.key_prefixes = {"data.",     "model.encoder", "train.precision", "train.deterministic",
-                       "parallel.", "eval.",         "device",          "threads"};
+  spec.key_prefixes = {"data.",  "model.encoder", "train.precision", "train.deterministic", "parallel.", "eval.",
+                       "device", "kernels",       "threads"};
   spec.flags = {{"force", "", "score again what has a result file"}};
   return {spec, run_tensor_command};
 }
@@ -92,13 +93,10 @@ Command predict_command() {
       "other byte of CoNLL-U stays as it is.\n\n"
       "Example:\n"
       "  echo 'The cat sleeps .' | hyperx predict runs/quick --task pos --language en";
-  spec.key_prefixes = {"data.max_subwords",
-                       "data.pos_multiword",
-                       "model.encoder",
-                       "train.precision",
-                       "eval.batch_tokens",
-                       "device",
-                       "threads"};
+  spec.key_prefixes = {"data.max_subwords", "data.pos_multiword",
+                       "model.encoder",     "train.precision",
+                       "eval.batch_tokens", "device",
+                       "kernels",           "threads"};
   spec.flags = {{"task", "TASK", "pos or ner"},
                 {"language", "LANGUAGE", "language of the text: one that the model has learnt"},
                 {"format", "FORMAT", "auto, conllu, tagged or text (auto: by the first lines)"},
@@ -117,6 +115,7 @@ Command bench_command() {
       "  machine    products and memory bandwidth: the limits of all other parts\n"
       "  start      from the process's start to the end of the first step, by stage; needs what `step` needs\n"
       "  generator  passes over the hypernetwork: generate, its gradient, Adam\n"
+      "  kernels    norms, activations and dropout between the products, by the device's kernels\n"
       "  step       training steps by part; needs data.corpus, model.encoder and train.pairs\n"
       "  checkpoint the pause of a save and the rate of its writing, in run.dir or the current folder\n"
       "  data       a mixture of 21,000 pairs; of data.corpus, where given: opening it, its first batch, making "
@@ -126,7 +125,7 @@ Command bench_command() {
       "compare.\n\n"
       "Example:\n"
       "  hyperx bench machine generator --threads 2";
-  spec.key_prefixes = {"run.", "data.", "model.", "train.", "parallel.", "eval.", "device", "threads"};
+  spec.key_prefixes = {"run.", "data.", "model.", "train.", "parallel.", "eval.", "device", "kernels", "threads"};
   spec.flags = {{"json", "FILE", "the same figures for programs"},
                 {"repeat", "N", "times a figure is measured (5)"},
                 {"operations", "", "also LibTorch's operations of the step, one by one"}};

@@ -239,6 +239,11 @@ std::vector<Option> make_table() {
           "pairs whose mean main metric chooses the best; empty: those of eval.pairs", any_text()),
 
       opt(&C::device, "device", "where tensors live; auto: the GPU if there is one", one_of({"auto", "cpu", "cuda"})),
+      opt(&C::kernels, "kernels",
+          "kernels that fuse what lies between products on a GPU: LibTorch's operations, or hyperx's own, which have "
+          "not "
+          "run on a GPU yet",
+          one_of({"libtorch", "hyperx"})),
       opt(&C::threads, "threads", "threads a rank; 0: as many as the affinity mask allows", in_range(0, 4096)),
   };
 }

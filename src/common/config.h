@@ -99,8 +99,9 @@ struct Config {
   ParallelConfig parallel;
   EvalConfig eval;
   CheckpointConfig checkpoint;
-  std::string device = "auto";  // auto | cpu | cuda
-  int threads = 0;              // 0: what the affinity mask allows
+  std::string device = "auto";       // auto | cpu | cuda
+  std::string kernels = "libtorch";  // libtorch | hyperx: of what lies between the products on a GPU
+  int threads = 0;                   // 0: what the affinity mask allows
 };
 
 // Where a value came from: "default", "file quick.conf:3" or "command line".

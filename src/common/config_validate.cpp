@@ -45,12 +45,21 @@ void check_parallel(const Config& config) {
           "parallel.backend = 'nccl' wants GPUs, but device = 'cpu': take backend 'mpi'");
 }
 
+void check_kernels(const Config& config) {
+  require(config.kernels != "hyperx" || config.device != "cpu",
+          "kernels = 'hyperx' are those of a GPU, but device = 'cpu': take kernels 'libtorch' (the CPU has its own, "
+          "always)");
+  require(config.kernels != "hyperx" || config.train.precision != "fp64",
+          "kernels = 'hyperx' know no train.precision = 'fp64': take kernels 'libtorch'");
+}
+
 }  // namespace
 
 void validate(const Config& config) {
   check_model(config.model);
   check_train(config.train);
   check_parallel(config);
+  check_kernels(config);
 }
 
 void validate(const CommandLine& line) {

@@ -5,6 +5,8 @@
 #include "common/errors.h"
 #include "model/ops/activation.h"
 #include "model/ops/attention.h"
+#include "model/ops/cuda_ops.h"
+#include "model/ops/own_kernels.h"
 
 namespace hyperx::model {
 namespace {
@@ -87,8 +89,14 @@ Encoder::Encoder(const EncoderWeights& weights, ParameterSet& parameters, bool t
 
 at::Tensor Encoder::embed(const EncoderInput& input) const {
   const at::Tensor positions = spec_.position_offset == 0 ? input.positions : input.positions + spec_.position_offset;
-  const at::Tensor sum = torch::embedding(word_embeddings_, input.input_ids) +
-                         torch::embedding(position_embeddings_, positions) + type_embeddings_[0];
+  at::Tensor sum;
+  if constexpr (kHasOwnKernels)
+    if (own_kernels_take(word_embeddings_) && !word_embeddings_.requires_grad())
+      sum = cuda_embedding_sum(word_embeddings_, position_embeddings_, type_embeddings_, input.input_ids,
+                               input.positions, spec_.position_offset, word_embeddings_.scalar_type());
+  if (!sum.defined())
+    sum = torch::embedding(word_embeddings_, input.input_ids) + torch::embedding(position_embeddings_, positions) +
+          type_embeddings_[0];
   return layer_norm(sum, embedding_norm_.weight, embedding_norm_.bias, spec_.layer_norm_eps).to(compute_);
 }
 

@@ -8,6 +8,7 @@
 
 #include "common/errors.h"
 #include "model/ops/adam_on_device.h"
+#include "model/ops/own_kernels.h"
 
 namespace hyperx::train {
 namespace {
@@ -39,6 +40,7 @@ Optimizer::Optimizer(model::Model& model, const OptimizerOptions& options) : mod
     state.m = torch::zeros_like(state.values);
     state.v = torch::zeros_like(state.values);
     state.counts = torch::zeros({std::ssize(state.parameters)}, longs);
+    state.active = torch::zeros({std::ssize(state.parameters)}, longs.dtype(at::kBool));
     if (is_queued()) {
       std::vector<int64_t> sizes;
       for (const model::Parameter* parameter : state.parameters) sizes.push_back(parameter->value.numel());
@@ -144,6 +146,19 @@ void Optimizer::update_now(const GeneratorGradient& generator, double rate, doub
   }
 }
 
+model::CudaAdamTable Optimizer::table_of(const State& state) {
+  std::vector<model::AdamTensors> tensors;
+  int64_t offset = 0;
+  for (const model::Parameter* parameter : state.parameters) {
+    const int64_t size = parameter->value.numel(), place = std::ssize(tensors);
+    tensors.push_back({state.values.narrow(0, offset, size), state.gradient.narrow(0, offset, size),
+                       state.m.narrow(0, offset, size), state.v.narrow(0, offset, size),
+                       state.counts.narrow(0, place, 1), state.active.narrow(0, place, 1)});
+    offset += size;
+  }
+  return model::cuda_adam_table(tensors);
+}
+
 void Optimizer::queue_update(const GeneratorGradient& generator, double rate, const at::Tensor& norm) {
   const at::Device device = norm.device();
   const at::Tensor control = model::update_control(norm, options_.clip_norm, states_.front().values.scalar_type());
@@ -154,8 +169,16 @@ void Optimizer::queue_update(const GeneratorGradient& generator, double rate, co
     std::vector<uint8_t> used;
     for (const model::Parameter* parameter : state.parameters) used.push_back(parameter->used ? 1 : 0);
     const model::StepFactors factors = model::next_step(state.counts, on_device(used), control, rate, options_.adam);
-    const model::StepFactors by_element{factors.active.index_select(0, state.owners),
-                                        factors.step_size.index_select(0, state.owners)};
+    if constexpr (model::kHasOwnKernels) {
+      if (model::own_kernels_take(state.values)) {
+        state.active.copy_(factors.active);
+        if (!state.table.rows.defined()) state.table = table_of(state);
+        model::cuda_adam(state.table, control, rate, options_.adam);
+        continue;
+      }
+    }
+    const model::StepFactors by_element{
+        {}, factors.active.index_select(0, state.owners), factors.step_size.index_select(0, state.owners)};
     model::adam_on_device(state.values, state.gradient, state.m, state.v, by_element, control, rate, options_.adam);
   }
   if (model_.hyperx() == nullptr) return;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "model/model.h"
+#include "model/ops/cuda_ops.h"
 #include "model/ops/generator.h"
 
 namespace hyperx::train {
@@ -66,11 +67,14 @@ class Optimizer {
     std::vector<model::Parameter*> parameters;
     at::Tensor values, gradient, m, v;  // [elements]
     at::Tensor counts;                  // [parameters] int64; 0: had no gradient yet
+    at::Tensor active;                  // [parameters] bool, whether this update takes them; for our own kernel
+    model::CudaAdamTable table;         // the same of all that it reads
     at::Tensor owners;                  // [elements] int32, which parameter an element is of; where queued
   };
   bool is_queued() const { return options_.queued.value_or(!model_.options().device.is_cpu()); }
   at::Tensor norm_squared(const GeneratorGradient& generator) const;
   void update_now(const GeneratorGradient& generator, double rate, double norm);
+  static model::CudaAdamTable table_of(const State& state);
   void queue_update(const GeneratorGradient& generator, double rate, const at::Tensor& norm);
 
   model::Model& model_;

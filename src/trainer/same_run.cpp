@@ -14,9 +14,9 @@ constexpr std::array kOfTheRun = {"data.max_subwords",     "data.train_on_test",
                                   "train.batch_sentences", "train.seed",         "train.temperature",
                                   "train.pairs_per_step",  "train.sampling",     "train.length_bucket"};
 constexpr std::array kOfTheLearning = {
-    "train.steps",     "train.epochs",       "train.learning_rate",       "train.warmup_steps",
-    "train.schedule",  "train.clip_norm",    "train.final_learning_rate", "train.weight_decay",
-    "train.precision", "train.deterministic"};
+    "train.steps",     "train.epochs",        "train.learning_rate",       "train.warmup_steps",
+    "train.schedule",  "train.clip_norm",     "train.final_learning_rate", "train.weight_decay",
+    "train.precision", "train.deterministic", "train.cuda_graphs",         "kernels"};
 
 template <class Keys>
 bool contains(const Keys& keys, const std::string& key) {

@@ -25,7 +25,8 @@ CommandSpec train_spec() {
   spec.name = "train";
   spec.usage = "hyperx train";
   spec.summary = "trains";
-  spec.key_prefixes = {"run.", "data.", "model.", "train.", "parallel.", "eval.", "checkpoint.", "device", "threads"};
+  spec.key_prefixes = {"run.",  "data.",       "model.", "train.",  "parallel.",
+                       "eval.", "checkpoint.", "device", "kernels", "threads"};
   spec.flags = {{"resume", "auto", "go on"}, {"force", "", "do it again"}};
   return spec;
 }
@@ -252,6 +253,8 @@ TEST_F(ConfigTest, RulesAcrossFields) {
        78,
        {"'gather' sends low-rank factors"}},
       {{"--device", "cpu", "--parallel.backend", "nccl"}, 78, {"'nccl' wants GPUs"}},
+      {{"--device", "cpu", "--kernels", "hyperx"}, 78, {"kernels = 'hyperx' are those of a GPU"}},
+      {{"--kernels", "hyperx", "--train.precision", "fp64"}, 78, {"take kernels 'libtorch'"}},
   };
   for (const LineError& each : cases) {
     const auto [code, message] = user_error_of([&] { parse_command_line(train_spec(), each.arguments); });

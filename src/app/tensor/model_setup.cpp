@@ -3,11 +3,26 @@
 #include <set>
 
 #include "common/errors.h"
+#include "common/log.h"
 #include "data/word_piece.h"
+#include "model/ops/own_kernels.h"
 #include "trainer/comm/rank_zero.h"
 #include "trainer/gradient_exchange.h"
 
 namespace hyperx {
+
+void choose_kernels(const Config& config, at::Device device) {
+  if (config.kernels != "hyperx") return;
+  if (!model::kHasOwnKernels)
+    throw UserError(ExitCode::kBadConfig, "kernels = 'hyperx', but this build has no CUDA: take kernels 'libtorch'");
+  if (!device.is_cuda())
+    throw UserError(ExitCode::kBadConfig,
+                    "kernels = 'hyperx' are those of a GPU, and there is none: take kernels 'libtorch'");
+  log::warning(
+      "kernels = hyperx: these have been tested on the CPU and have never run on a GPU; compare what they give with "
+      "kernels = libtorch");
+  model::use_own_kernels(true);
+}
 
 data::Corpus open_corpus(const std::string& folder, comm::Communicator& communicator) {
   return data::Corpus::from_index(

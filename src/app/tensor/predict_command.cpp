@@ -5,6 +5,7 @@
 #include <fstream>
 #include <iostream>
 
+#include "app/tensor/model_setup.h"
 #include "app/tensor/tensor_commands.h"
 #include "common/errors.h"
 #include "common/log.h"
@@ -154,8 +155,9 @@ int run_predict(const CommandLine& line) {
   if (line.config.threads > 0) at::set_num_threads(line.config.threads);
 
   const data::Pair pair{line.flag("task"), line.flag("language")};
-  train::LoadedModel loaded = train::load_model(line.objects[0], line.config.model.encoder, line.config.train,
-                                                comm::device_of_process(line.config.device));
+  const at::Device device = comm::device_of_process(line.config.device);
+  choose_kernels(line.config, device);
+  train::LoadedModel loaded = train::load_model(line.objects[0], line.config.model.encoder, line.config.train, device);
   const int max_subwords =
       line.given("data.max_subwords") ? line.config.data.max_subwords : loaded.info.config.data.max_subwords;
   Tagger tagger(std::move(loaded), pair, max_subwords, line.config.eval.batch_tokens);

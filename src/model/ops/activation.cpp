@@ -6,6 +6,8 @@
 #include <torch/torch.h>
 
 #include "common/errors.h"
+#include "model/ops/cuda_ops.h"
+#include "model/ops/own_kernels.h"
 #include "model/ops/row_chunks.h"
 #include "model/ops/vector_math.h"
 
@@ -154,6 +156,8 @@ class BiasedActivation : public torch::autograd::Function<BiasedActivation> {
 at::Tensor biased_activation(const at::Tensor& x, const at::Tensor& bias, Activation activation) {
   HYPERX_CHECK(x.dim() == 2 && bias.sizes() == at::IntArrayRef{x.size(1)} && bias.scalar_type() == x.scalar_type(),
                "an activation takes [rows, width] and a bias of its width and type");
+  if constexpr (kHasOwnKernels)
+    if (own_kernels_take(x)) return cuda_biased_activation(x, bias, activation);
   if (!x.is_cpu()) return activation == Activation::kGelu ? torch::gelu(x + bias) : torch::relu(x + bias);
   return BiasedActivation::apply(x, bias.contiguous(), static_cast<int64_t>(activation));
 }

@@ -4,6 +4,9 @@
 
 #include <algorithm>
 
+#include "model/ops/cuda_ops.h"
+#include "model/ops/own_kernels.h"
+
 namespace hyperx::model {
 namespace {
 
@@ -24,7 +27,7 @@ StepFactors next_step(at::Tensor counts, const at::Tensor& used, const at::Tenso
   const at::Tensor count = counts.to(at::kDouble);
   const at::Tensor correction1 = 1.0 - torch::pow(options.beta1, count);
   const at::Tensor correction2 = 1.0 - torch::pow(options.beta2, count);
-  return {active, (rate * correction2.sqrt() / correction1).to(control.scalar_type())};
+  return {counts, active, (rate * correction2.sqrt() / correction1).to(control.scalar_type())};
 }
 
 void adam_on_device(at::Tensor p, const at::Tensor& gradient, at::Tensor m, at::Tensor v, const StepFactors& factors,
@@ -44,6 +47,12 @@ void adam_on_device(at::Tensor p, const at::Tensor& gradient, at::Tensor m, at::
 void low_rank_adam_on_device(at::Tensor w, at::Tensor c, at::Tensor w_m, at::Tensor w_v, at::Tensor c_m, at::Tensor c_v,
                              const at::Tensor& g, const at::Tensor& s, const StepFactors& factors,
                              const at::Tensor& control, double rate, const AdamOptions& options) {
+  if constexpr (kHasOwnKernels) {
+    if (own_kernels_take(w)) {
+      cuda_low_rank_adam({w, c, w_m, w_v, c_m, c_v, g, s, {}, {}, control, factors.counts}, rate, options);
+      return;
+    }
+  }
   for (int64_t begin = 0; begin < w.size(0); begin += kBlockRows) {
     const int64_t rows = std::min(kBlockRows, w.size(0) - begin);
     const auto block = [&](const at::Tensor& whole) { return whole.narrow(0, begin, rows); };

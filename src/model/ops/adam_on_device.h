@@ -5,7 +5,8 @@
 #include "model/ops/generator.h"
 
 // Adam on a device that the host does not wait for: the gradient's norm, and with it whether and how far an update
-// goes, is known there alone. The same arithmetic as adam_update, with LibTorch's operations; any device.
+// goes, is known there alone. The same arithmetic as adam_update, with LibTorch's operations; any device. That of W and
+// c by our own kernel where it is chosen (own_kernels.h).
 namespace hyperx::model {
 
 // {clip factor, 1} of the gradient's norm (0-dim fp64), or {0, 0} where it is not finite: then nothing changes. [2] of
@@ -14,6 +15,7 @@ at::Tensor update_control(const at::Tensor& norm, double clip_norm, at::ScalarTy
 
 // How far tensors that each have an update count go: [n] each, or a value for every element of theirs.
 struct StepFactors {
+  at::Tensor counts;     // int64, with this update
   at::Tensor active;     // bool
   at::Tensor step_size;  // rate with the bias corrections; of no meaning where not active
 };

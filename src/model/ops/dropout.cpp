@@ -9,6 +9,8 @@
 #include <cmath>
 
 #include "common/errors.h"
+#include "model/ops/cuda_ops.h"
+#include "model/ops/own_kernels.h"
 #include "model/ops/philox_lanes.h"
 
 namespace hyperx::model {
@@ -152,6 +154,8 @@ double dropout_scale(double probability) { return 65536.0 / (65536.0 - dropout_t
 
 at::Tensor keyed_dropout(const at::Tensor& x, const at::Tensor& bias, const RowKeys& rows, double probability,
                          const DropoutKey& key) {
+  if constexpr (kHasOwnKernels)
+    if (own_kernels_take(x)) return cuda_keyed_dropout(x, bias, rows, probability, key);
   if (!x.is_cpu())
     return (bias.defined() ? x + bias : x) *
            keyed_dropout_mask(rows, x.size(1), probability, key, x.options().requires_grad(false));

@@ -8,7 +8,9 @@
 #include <vector>
 
 #include "common/errors.h"
+#include "model/ops/cuda_ops.h"
 #include "model/ops/multiversion.h"
+#include "model/ops/own_kernels.h"
 #include "model/ops/small_gemm.h"
 
 namespace hyperx::model {
@@ -188,6 +190,8 @@ FactorSums factor_sums_cpu(const at::Tensor& w, const at::Tensor& g) {
 }  // namespace
 
 void generate(const at::Tensor& w, const at::Tensor& c, const at::Tensor& s, at::Tensor theta) {
+  if constexpr (kHasOwnKernels)
+    if (own_kernels_take(w)) return cuda_generate(w, c, s, theta);
   if (theta.is_contiguous()) {
     at::addmm_out(theta, c, s, w.t());
   } else {
@@ -198,6 +202,8 @@ void generate(const at::Tensor& w, const at::Tensor& c, const at::Tensor& s, at:
 FactorSums factor_sums(const at::Tensor& w, const at::Tensor& g) {
   if (w.is_cpu() && g.stride(1) == 1)
     return w.scalar_type() == at::kDouble ? factor_sums_cpu<double>(w, g) : factor_sums_cpu<float>(w, g);
+  if constexpr (kHasOwnKernels)
+    if (own_kernels_take(w)) return cuda_factor_sums(w, g);
   const at::Tensor wide = g.to(at::kDouble);
   return {at::mm(g, w).to(at::kDouble), at::mm(wide, wide.t())};
 }

@@ -8,6 +8,8 @@
 #include <cmath>
 
 #include "common/errors.h"
+#include "model/ops/cuda_ops.h"
+#include "model/ops/own_kernels.h"
 #include "model/ops/philox_lanes.h"
 #include "model/ops/row_chunks.h"
 
@@ -288,6 +290,8 @@ at::Tensor by_operations(const at::Tensor& x, const at::Tensor& bias, const Term
 
 at::Tensor residual_norm(const at::Tensor& x, const at::Tensor& given_bias, const TermDropout& dropout,
                          const at::Tensor& first, const at::Tensor& second, const NormParameters& norm) {
+  if constexpr (kHasOwnKernels)
+    if (own_kernels_take(x)) return cuda_residual_norm(x, given_bias, dropout, first, second, norm);
   const at::Tensor bias = given_bias.defined() ? given_bias : at::zeros({x.size(1)}, x.options().requires_grad(false));
   HYPERX_CHECK(x.dim() == 2 && first.sizes() == x.sizes() && norm.weight.numel() == x.size(1),
                "a norm of a sum takes terms of [rows, width]");

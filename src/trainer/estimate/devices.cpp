@@ -39,7 +39,7 @@ constexpr LinkRow kLinks[] = {
 };
 
 constexpr double kGpuLayerSeconds = 0.35e-3;  // some 70 kernels and calls a layer, forward and backward, 5 us each
-// Adam of W by LibTorch's operations, with the dense gradient stored.
+// Adam of W by LibTorch's operations, a block of its rows at a time.
 constexpr double kGpuUpdatePasses = 23;
 
 // Where a machine's file has no step rows: shares of its products and bandwidth, as on the machine of

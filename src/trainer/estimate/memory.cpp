@@ -7,6 +7,7 @@ namespace {
 
 // Measured on the machine of docs/performance.md: the program with LibTorch, MKL and MPI before it holds a model.
 constexpr double kProgramBytes = 440e6;
+constexpr double kGpuUpdateRows = 1 << 15, kGpuUpdateTemporaries = 6;
 constexpr double kGpuProgramBytes = 1.5e9;  // CUDA's context, its libraries' workspaces, NCCL's buffers; not measured
 // What the heap holds of activations beside the live ones: freed blocks that no later request fits into.
 constexpr double kHeapShare = 1.1;
@@ -36,8 +37,11 @@ Memory memory_of(const ModelSizes& model, const StepSizes& share, int64_t micro_
     memory.encoder += 2 * static_cast<double>(model.encoder.vocabulary) * h;  // the decoder
 
   const double w = 4 * static_cast<double>(model.generator_values()) * options.generator_share;
-  // A GPU's Adam of W has the dense gradient and two temporaries of its size.
-  memory.generators = w * (3 + (options.gpu ? 3 : options.dense ? 1 : 0));
+  memory.generators = w * (3 + (options.dense ? 1 : 0));
+  if (options.gpu) {  // Adam by LibTorch's operations, block by block (model/ops/adam_on_device.cpp)
+    const double block = 4 * kGpuUpdateRows * static_cast<double>(model.projected());
+    memory.generators += kGpuUpdateTemporaries * (options.dense ? w : std::min(w, block));
+  }
   const double rows = share.pairs * layers, theta = rows * static_cast<double>(model.theta());
   memory.theta = theta * (2 * 4 + (options.bf16 ? 2 : 0));
   const double tensors = static_cast<double>(model.languages) + static_cast<double>(model.tasks.size()) + 5 * layers;

@@ -82,6 +82,7 @@ void bench_machine(Bench& bench);
 void bench_start(Bench& bench);
 void bench_checkpoint(Bench& bench);
 void bench_generator(Bench& bench);
+void bench_kernels(Bench& bench);
 void bench_step(Bench& bench);
 void bench_data(Bench& bench);
 void bench_evaluation(Bench& bench);

@@ -6,6 +6,7 @@
 #include <iostream>
 
 #include "app/tensor/bench/bench.h"
+#include "app/tensor/model_setup.h"
 #include "app/tensor/tensor_commands.h"
 #include "common/clock.h"
 #include "common/errors.h"
@@ -23,10 +24,10 @@ struct Part {
 };
 
 constexpr Part kParts[] = {
-    {"machine", bench::bench_machine},       {"start", bench::bench_start},
-    {"generator", bench::bench_generator},   {"step", bench::bench_step},
-    {"checkpoint", bench::bench_checkpoint}, {"data", bench::bench_data},
-    {"evaluation", bench::bench_evaluation},
+    {"machine", bench::bench_machine},     {"start", bench::bench_start},
+    {"generator", bench::bench_generator}, {"kernels", bench::bench_kernels},
+    {"step", bench::bench_step},           {"checkpoint", bench::bench_checkpoint},
+    {"data", bench::bench_data},           {"evaluation", bench::bench_evaluation},
 };
 
 double process_age_seconds() {
@@ -50,6 +51,7 @@ int run_bench(const CommandLine& line, comm::MpiSession& session, comm::RankProg
   check_names(line.objects);
   const Config& config = line.config;
   const at::Device device = comm::choose_device(config.device, session);
+  choose_kernels(config, device);
   const int threads = set_threads(config, session);
   const auto communicator = comm::make_communicator(config.parallel, device, session);
   bench::Bench bench{line, config, *communicator, session, entered, device, threads, line.count_flag("repeat", 5),
