@@ -5,7 +5,8 @@
 
 namespace hyperx::train {
 
-StepFigures::StepFigures(const TrainingStep::Result& result) {
+StepFigures::StepFigures(const TrainingStep::Result& result, comm::Communicator& communicator)
+    : communicator_(&communicator) {
   const at::Tensor all = torch::cat({result.losses, result.update.gradient_norm.reshape({1})});
   if (all.is_cpu()) {
     host_ = all;
@@ -19,7 +20,7 @@ StepFigures::StepFigures(const TrainingStep::Result& result) {
 }
 
 const double* StepFigures::values() {
-  if (copied_) copied_->synchronize();
+  if (copied_) communicator_->wait_until([this] { return copied_->query(); });
   return host_.const_data_ptr<double>();
 }
 

@@ -13,7 +13,7 @@ namespace hyperx::train {
 // they are read.
 class StepFigures {
  public:
-  explicit StepFigures(const TrainingStep::Result& result);
+  StepFigures(const TrainingStep::Result& result, comm::Communicator& communicator);
   // Wait for the copy, if it is still under way.
   std::vector<double> losses();  // [draws]
   double gradient_norm();
@@ -21,7 +21,8 @@ class StepFigures {
  private:
   const double* values();
 
-  at::Tensor host_;  // [draws + 1] fp64
+  comm::Communicator* communicator_;  // what the step may hang on
+  at::Tensor host_;                   // [draws + 1] fp64
   std::optional<c10::Event> copied_;
 };
 

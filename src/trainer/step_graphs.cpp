@@ -59,7 +59,7 @@ std::unique_ptr<StepGraphs::State::Captured> StepGraphs::State::capture(const mo
                                                                         const at::Tensor& losses) {
   auto captured = std::make_unique<Captured>();
   captured->values =
-      torch::empty_like(flat.values, at::TensorOptions().device(model.options().device), at::MemoryFormat::Contiguous);
+      torch::empty(flat.values.sizes(), at::TensorOptions().dtype(torch::kLong).device(model.options().device));
   captured->losses = torch::zeros_like(losses);
   c10::cuda::device_synchronize();
   {

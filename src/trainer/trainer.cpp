@@ -100,7 +100,7 @@ ExitCode Trainer::run() {
       record.labelled += draw.label_count;
     }
     record.bytes_sent = parts_.communicator.bytes_sent() - sent_before;
-    StepFigures figures(result);
+    StepFigures figures(result, parts_.communicator);
     finish_step();  // the one before, while a GPU works on this one
     queued_.emplace(QueuedStep{std::move(record), start, std::move(figures)});
     if (parts_.model.options().device.is_cpu()) finish_step();

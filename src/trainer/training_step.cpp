@@ -55,7 +55,8 @@ TrainingStep::TrainingStep(const Config& config, comm::Communicator& communicato
   const model::ModelOptions& options = model.options();
   if (!options.device.is_cuda() || options.compute != at::kBFloat16)
     throw UserError(ExitCode::kBadConfig, "train.cuda_graphs = 1 wants a GPU and bf16: leave it out");
-  log::warning("train.cuda_graphs = 1: these graphs have not run on a GPU yet; compare with a run without them");
+  if (communicator.rank() == 0)
+    log::warning("train.cuda_graphs = 1: these graphs have not run on a GPU yet; compare with a run without them");
   graphs_ = std::make_unique<StepGraphs>(model);
 }
 
@@ -93,7 +94,7 @@ void TrainingStep::try_out(const data::StepBatch& batch, const std::vector<data:
   model_.begin_step(pairs, true);
   std::string problem;
   try {
-    StepFigures figures({forward_backward(batch), {torch::zeros({}, losses_options())}});
+    StepFigures figures({forward_backward(batch), {torch::zeros({}, losses_options())}}, communicator_);
     figures.losses();  // waits
   } catch (const c10::OutOfMemoryError& error) {
     problem = error.what_without_backtrace();

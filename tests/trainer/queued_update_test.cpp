@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "tests/trainer/tiny_model.h"
+#include "trainer/comm/local_communicator.h"
 #include "trainer/optimizer.h"
 #include "trainer/step_figures.h"
 
@@ -93,7 +94,8 @@ TEST(QueuedUpdate, EqualsTheOneThatWaits) {
 
 TEST(QueuedUpdate, FiguresAreTheStepsOwn) {
   TrainingStep::Result result{torch::tensor({0.5, 1.5}, torch::kDouble), {torch::tensor(2.0, torch::kDouble)}};
-  StepFigures figures(result);
+  comm::LocalCommunicator alone;
+  StepFigures figures(result, alone);
   EXPECT_EQ(figures.losses(), (std::vector<double>{0.5, 1.5}));
   EXPECT_EQ(figures.gradient_norm(), 2.0);
 }

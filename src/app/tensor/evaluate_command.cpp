@@ -75,7 +75,7 @@ int run_evaluate(const CommandLine& line, comm::MpiSession& session, comm::RankP
     throw UserError(ExitCode::kUsage, "name one run or checkpoint: hyperx evaluate RUN|CHECKPOINT");
   const at::NoGradGuard no_gradient;
   const at::Device device = comm::choose_device(line.config.device, session);
-  choose_kernels(line.config, device);
+  choose_kernels(line.config, device, session.rank());
   set_threads(line.config, session);
   const auto communicator = comm::make_communicator(line.config.parallel, device, session);
   comm::WatchdogOptions options;

@@ -11,16 +11,17 @@
 
 namespace hyperx {
 
-void choose_kernels(const Config& config, at::Device device) {
+void choose_kernels(const Config& config, at::Device device, int rank) {
   if (config.kernels != "hyperx") return;
   if (!model::kHasOwnKernels)
     throw UserError(ExitCode::kBadConfig, "kernels = 'hyperx', but this build has no CUDA: take kernels 'libtorch'");
   if (!device.is_cuda())
     throw UserError(ExitCode::kBadConfig,
                     "kernels = 'hyperx' are those of a GPU, and there is none: take kernels 'libtorch'");
-  log::warning(
-      "kernels = hyperx: these have been tested on the CPU and have never run on a GPU; compare what they give with "
-      "kernels = libtorch");
+  if (rank == 0)
+    log::warning(
+        "kernels = hyperx: these have been tested on the CPU and have never run on a GPU; compare what they give with "
+        "kernels = libtorch");
   model::use_own_kernels(true);
 }
 

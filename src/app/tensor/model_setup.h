@@ -12,8 +12,9 @@
 // What train and bench do before a model stands.
 namespace hyperx {
 
-// Which kernels work on the device from here on. UserError (78) where those asked for cannot.
-void choose_kernels(const Config& config, at::Device device);
+// Which kernels work on the device from here on; rank 0 says what ours have not been through. UserError (78) where
+// those asked for cannot.
+void choose_kernels(const Config& config, at::Device device, int rank);
 
 // One rank reads the index and sends it to all.
 data::Corpus open_corpus(const std::string& folder, comm::Communicator& communicator);

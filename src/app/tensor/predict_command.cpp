@@ -156,7 +156,7 @@ int run_predict(const CommandLine& line) {
 
   const data::Pair pair{line.flag("task"), line.flag("language")};
   const at::Device device = comm::device_of_process(line.config.device);
-  choose_kernels(line.config, device);
+  choose_kernels(line.config, device, 0);
   train::LoadedModel loaded = train::load_model(line.objects[0], line.config.model.encoder, line.config.train, device);
   const int max_subwords =
       line.given("data.max_subwords") ? line.config.data.max_subwords : loaded.info.config.data.max_subwords;

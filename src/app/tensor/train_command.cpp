@@ -102,7 +102,7 @@ int run_train(const CommandLine& line, comm::MpiSession& session, comm::RankProg
   require(config.train.pairs, "train.pairs", "name pairs such as pos:en,mlm:*");
 
   const at::Device device = comm::choose_device(config.device, session);
-  choose_kernels(config, device);
+  choose_kernels(config, device, session.rank());
   const int threads = set_threads(config, session);
   const auto communicator = comm::make_communicator(config.parallel, device, session);
   const bool resume = line.has_flag("resume");

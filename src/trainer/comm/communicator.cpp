@@ -1,6 +1,8 @@
 #include "trainer/comm/communicator.h"
 
+#include <chrono>
 #include <numeric>
+#include <thread>
 
 #include "common/errors.h"
 
@@ -101,6 +103,11 @@ void Communicator::barrier() {
 }
 
 void Communicator::synchronize() { do_synchronize(); }
+
+void Communicator::do_wait_until(const std::function<bool()>& done) {
+  constexpr std::chrono::microseconds kPause{20};
+  while (!done()) std::this_thread::sleep_for(kPause);
+}
 
 std::vector<int64_t> Communicator::reduce_control(std::vector<int64_t> values, bool maximum, const char* name) {
   if (values.empty()) return values;

@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -50,8 +51,11 @@ class Communicator {
   void barrier();
   // Returns when all calls so far are done on the device; a failed one throws here at the latest.
   void synchronize();
+  // Returns when `done` says so of other work on the device, which may hang on calls that hang: fails as they would.
+  void wait_until(const std::function<bool()>& done) { do_wait_until(done); }
 
-  // Control messages between hosts, a few values: agreed decisions such as "stop" or "save".
+  // Control messages between hosts, a few values: agreed decisions such as "stop" or "save". Sums and maxima do not
+  // wait for the device.
   std::vector<int64_t> all_reduce_max(std::vector<int64_t> values);
   std::vector<int64_t> all_reduce_sum(std::vector<int64_t> values);
   void broadcast_bytes(std::string& bytes, int root = 0);  // any length; grows or shrinks to root's
@@ -74,6 +78,7 @@ class Communicator {
   virtual void do_reduce_scatter(const at::Tensor& input, at::Tensor& output) = 0;
   virtual void do_barrier() = 0;
   virtual void do_synchronize() {}
+  virtual void do_wait_until(const std::function<bool()>& done);
   virtual void do_reduce_control(std::vector<int64_t>& values, bool maximum) = 0;
   virtual void do_broadcast_bytes(std::string& bytes, int root) = 0;
 

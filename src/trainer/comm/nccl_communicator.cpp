@@ -195,13 +195,17 @@ void NcclCommunicator::do_synchronize() {
   });
 }
 
+void NcclCommunicator::do_wait_until(const std::function<bool()>& done) {
+  if (comm_ == nullptr) throw SystemError("NCCL was aborted after an earlier error");
+  poll("wait for a step", limits_.wait, done);
+}
+
 void NcclCommunicator::do_barrier() {
   do_synchronize();
   host_.do_barrier();
 }
 
 void NcclCommunicator::do_reduce_control(std::vector<int64_t>& values, bool maximum) {
-  do_synchronize();
   host_.do_reduce_control(values, maximum);
 }
 

@@ -16,7 +16,7 @@ struct NcclLimits {
   std::chrono::milliseconds wait{300'000};   // for one call, or for synchronize()
 };
 
-// CUDA tensors over NCCL; control messages and CPU tensors go over MPI (MpiCommunicator), after the GPU's are done.
+// CUDA tensors over NCCL; control messages and CPU tensors go over MPI (MpiCommunicator).
 //
 // Calls run on a stream of their own, between events of torch's current stream. The communicator does not block
 // (blocking=0): the main thread polls it, and aborts it on an error, on a passed limit, or when the watchdog asks.
@@ -36,6 +36,7 @@ class NcclCommunicator final : public Communicator {
   void do_reduce_scatter(const at::Tensor& input, at::Tensor& output) override;
   void do_barrier() override;
   void do_synchronize() override;
+  void do_wait_until(const std::function<bool()>& done) override;
   void do_reduce_control(std::vector<int64_t>& values, bool maximum) override;
   void do_broadcast_bytes(std::string& bytes, int root) override;
 

@@ -70,7 +70,7 @@ struct Job {
   std::vector<double> losses_of(int64_t steps) {
     std::vector<double> losses;
     for (int64_t i = 0; i < steps; ++i)
-      losses.push_back(StepFigures(step.run(batch_of(i), {{"pos", "en"}}, 1e-3)).losses()[0]);
+      losses.push_back(StepFigures(step.run(batch_of(i), {{"pos", "en"}}, 1e-3), communicator).losses()[0]);
     return losses;
   }
 

@@ -51,7 +51,7 @@ int run_bench(const CommandLine& line, comm::MpiSession& session, comm::RankProg
   check_names(line.objects);
   const Config& config = line.config;
   const at::Device device = comm::choose_device(config.device, session);
-  choose_kernels(config, device);
+  choose_kernels(config, device, session.rank());
   const int threads = set_threads(config, session);
   const auto communicator = comm::make_communicator(config.parallel, device, session);
   bench::Bench bench{line, config, *communicator, session, entered, device, threads, line.count_flag("repeat", 5),
