@@ -164,7 +164,7 @@ void print_info(const nlohmann::json& object, const std::string& prefix) {
 }
 
 void inspect_checkpoint(const std::string& folder, bool with_optimizer) {
-  const train::Checkpoint checkpoint = train::Checkpoint::open(folder, false);
+  const train::Checkpoint checkpoint = train::Checkpoint::open(folder);
   const train::Manifest& manifest = checkpoint.manifest();
   std::cout << "checkpoint " << folder << "\n  step " << checkpoint.step() << ", written by "
             << manifest.all.value("program", "an unknown program") << ", " << manifest.all.value("world_size", 1)
@@ -172,10 +172,10 @@ void inspect_checkpoint(const std::string& folder, bool with_optimizer) {
   if (manifest.score) std::cout << ", score " << number_text(*manifest.score);
   std::cout << "\n";
   for (const auto& [name, entry] : manifest.files)
-    std::cout << "  " << name << " " << format_bytes(static_cast<double>(entry.bytes)) << ", SHA-256 "
-              << entry.sha256.substr(0, 16) << "...\n";
+    std::cout << "  " << name << " " << format_bytes(static_cast<double>(entry.bytes)) << ", XXH128 " << entry.xxh128
+              << "\n";
   if (!manifest.has_optimizer()) std::cout << "  no optimizer.h5: weights to evaluate or to start from\n";
-  std::cout << "  sizes agree with the manifest; `hyperx verify` also checks every byte\n\nmodel\n";
+  std::cout << "  whole: every byte agrees with the manifest\n\nmodel\n";
   print_info(checkpoint.model_info(), "");
   std::cout << "\n";
   if (checkpoint.model_info().contains("config")) {

@@ -4,7 +4,6 @@
 #include "app/commands.h"
 #include "common/errors.h"
 #include "common/files.h"
-#include "common/hdf5_file.h"
 #include "common/progress.h"
 #include "data/corpus.h"
 #include "trainer/checkpoint/checkpoint.h"
@@ -83,40 +82,20 @@ void verify_corpus(const std::string& folder, Outcome& outcome) {
   outcome.add(folder, problems);
 }
 
-// A file by itself has no digest to compare with: it is whole as far as HDF5's own checksums tell.
-void verify_h5(const std::string& path, Outcome& outcome) {
-  try {
-    const h5::File file = h5::File::open(path);
-    bool checked = true;
-    std::vector<char> bytes;
-    for (const h5::DatasetInfo& set : file.datasets()) {
-      checked = checked && set.file_offset < 0;
-      bytes.resize(static_cast<size_t>(set.byte_count()));
-      file.read(set.name, set.type, bytes.data());
-    }
-    outcome.add(path, {});
-    if (!checked)
-      std::cout << "  its arrays carry no checksums: verify the corpus folder, whose index holds their digests\n";
-  } catch (const UserError& error) {
-    outcome.add(path, {error.what()});
-  }
-}
-
 int run_verify(const CommandLine& line) {
-  if (line.objects.empty()) throw UserError(ExitCode::kUsage, "name a run, a checkpoint, a corpus or an HDF5 file");
+  if (line.objects.empty()) throw UserError(ExitCode::kUsage, "name a run, a checkpoint or a corpus");
   Outcome outcome;
   for (std::string object : line.objects) {
     while (object.size() > 1 && object.back() == '/') object.pop_back();
-    if (fs::is_regular_file(object))
-      verify_h5(object, outcome);
-    else if (fs::exists(object + "/" + data::kCorpusIndexName))
+    if (fs::is_regular_file(object)) object = fs::absolute(object).parent_path().string();  // has the file's digest
+    if (fs::exists(object + "/" + data::kCorpusIndexName))
       verify_corpus(object, outcome);
     else if (fs::is_directory(object + "/checkpoints"))
       verify_run(object + "/checkpoints", outcome);
     else if (fs::is_directory(object))
       verify_one_checkpoint(object, outcome);
     else
-      throw UserError(ExitCode::kNoInput, object + ": no such run, checkpoint, corpus or file");
+      throw UserError(ExitCode::kNoInput, object + ": no such run, checkpoint or corpus");
   }
   std::cout.flush();
   if (outcome.problems.empty()) return 0;
@@ -131,10 +110,10 @@ int run_verify(const CommandLine& line) {
 Command verify_command() {
   CommandSpec spec;
   spec.name = "verify";
-  spec.usage = "hyperx verify RUN|CHECKPOINT|CORPUS|FILE.h5...";
+  spec.usage = "hyperx verify RUN|CHECKPOINT|CORPUS...";
   spec.summary = "checks every byte of checkpoints and corpora against their digests";
   spec.help =
-      "Of a RUN all checkpoints are read. Ends with 65 when something is damaged, naming it.\n\n"
+      "Of a RUN all checkpoints are read; a file is read with the folder that it lies in. Ends with 65 when something is damaged, naming it.\n\n"
       "Example:\n"
       "  hyperx verify runs/quick corpus/";
   return {spec, run_verify};

@@ -1,6 +1,7 @@
 #include "common/digest.h"
 
 #include <openssl/evp.h>
+#include <xxhash.h>
 
 #include <cerrno>
 #include <cstdio>
@@ -9,6 +10,36 @@
 #include "common/errors.h"
 
 namespace hyperx {
+
+namespace {
+
+std::string hex_of(const unsigned char* bytes, size_t size) {
+  static constexpr char kDigits[] = "0123456789abcdef";
+  std::string text;
+  text.reserve(2 * size);
+  for (size_t i = 0; i < size; ++i) {
+    text.push_back(kDigits[bytes[i] >> 4]);
+    text.push_back(kDigits[bytes[i] & 15]);
+  }
+  return text;
+}
+
+// update() is called with one piece of the file after the other.
+template <class Digest>
+void add_file(const std::string& path, Digest& digest) {
+  std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"), &std::fclose);
+  if (!file) throw UserError(ExitCode::kNoInput, path + ": cannot be opened: " + errno_text());
+  std::setvbuf(file.get(), nullptr, _IONBF, 0);  // our pieces are large
+  std::vector<char> buffer(1 << 20);
+  for (;;) {
+    const size_t got = std::fread(buffer.data(), 1, buffer.size(), file.get());
+    digest.update({buffer.data(), got});
+    if (got < buffer.size()) break;
+  }
+  if (std::ferror(file.get()) != 0) throw UserError(ExitCode::kNoInput, path + ": cannot be read: " + errno_text());
+}
+
+}  // namespace
 
 struct Sha256::State {
   State() : context(EVP_MD_CTX_new()) {
@@ -26,41 +57,62 @@ Sha256::~Sha256() = default;
 Sha256::Sha256(Sha256&&) noexcept = default;
 Sha256& Sha256::operator=(Sha256&&) noexcept = default;
 
-void Sha256::update(const void* data, size_t bytes) {
-  if (EVP_DigestUpdate(state_->context, data, bytes) != 1) throw SystemError("EVP_DigestUpdate failed");
+void Sha256::update(std::string_view bytes) {
+  if (EVP_DigestUpdate(state_->context, bytes.data(), bytes.size()) != 1) throw SystemError("EVP_DigestUpdate failed");
 }
 
 std::string Sha256::hex() {
   unsigned char bytes[EVP_MAX_MD_SIZE];
   unsigned int size = 0;
   if (EVP_DigestFinal_ex(state_->context, bytes, &size) != 1) throw SystemError("EVP_DigestFinal_ex failed");
-  static constexpr char kDigits[] = "0123456789abcdef";
-  std::string text;
-  text.reserve(2 * size);
-  for (unsigned int i = 0; i < size; ++i) {
-    text.push_back(kDigits[bytes[i] >> 4]);
-    text.push_back(kDigits[bytes[i] & 15]);
-  }
-  return text;
+  return hex_of(bytes, size);
 }
 
-std::string sha256_hex(std::string_view text) {
+std::string sha256_hex(std::string_view bytes) {
   Sha256 digest;
-  digest.update(text);
+  digest.update(bytes);
   return digest.hex();
 }
 
 std::string sha256_of_file(const std::string& path) {
-  std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"), &std::fclose);
-  if (!file) throw UserError(ExitCode::kNoInput, path + ": cannot be opened: " + errno_text());
   Sha256 digest;
-  std::vector<char> buffer(1 << 20);
-  for (;;) {
-    const size_t got = std::fread(buffer.data(), 1, buffer.size(), file.get());
-    digest.update(buffer.data(), got);
-    if (got < buffer.size()) break;
+  add_file(path, digest);
+  return digest.hex();
+}
+
+struct Xxh128::State {
+  State() : state(XXH3_createState()) {
+    if (state == nullptr || XXH3_128bits_reset(state) != XXH_OK) throw SystemError("XXH3_128bits_reset failed");
   }
-  if (std::ferror(file.get()) != 0) throw UserError(ExitCode::kNoInput, path + ": cannot be read: " + errno_text());
+  ~State() { XXH3_freeState(state); }
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+  XXH3_state_t* state;
+};
+
+Xxh128::Xxh128() : state_(std::make_unique<State>()) {}
+Xxh128::~Xxh128() = default;
+
+void Xxh128::update(std::string_view bytes) {
+  if (XXH3_128bits_update(state_->state, bytes.data(), bytes.size()) != XXH_OK)
+    throw SystemError("XXH3_128bits_update failed");
+}
+
+std::string Xxh128::hex() const {
+  XXH128_canonical_t canonical;
+  XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(state_->state));
+  return hex_of(canonical.digest, sizeof canonical.digest);
+}
+
+std::string xxh128_hex(std::string_view bytes) {
+  Xxh128 digest;
+  digest.update(bytes);
+  return digest.hex();
+}
+
+std::string xxh128_of_file(const std::string& path) {
+  Xxh128 digest;
+  add_file(path, digest);
   return digest.hex();
 }
 

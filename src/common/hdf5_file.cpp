@@ -18,7 +18,6 @@ static_assert(std::endian::native == std::endian::little, "files are written and
 
 namespace {
 
-constexpr int64_t kChunkBytes = 1 << 20;
 constexpr char kElementType[] = "element_type";
 
 hid_t stored_type(Type type) {
@@ -41,18 +40,6 @@ hid_t stored_type(Type type) {
       return H5T_STD_U64LE;
   }
   HYPERX_CHECK(false, "unknown element type");
-}
-
-// From the last dimension forwards, as much as fits: whole rows, and pieces of them where a row is larger than a chunk.
-std::vector<hsize_t> chunk_shape(const std::vector<int64_t>& shape, size_t element_bytes) {
-  std::vector<hsize_t> chunk(shape.size());
-  int64_t room = kChunkBytes / static_cast<int64_t>(element_bytes);
-  for (size_t i = shape.size(); i-- > 0;) {
-    const int64_t part = std::clamp<int64_t>(room, 1, shape[i]);
-    chunk[i] = static_cast<hsize_t>(part);
-    room /= part;
-  }
-  return chunk;
 }
 
 std::vector<std::string> groups_of(const std::string& name) {
@@ -124,18 +111,9 @@ Handle File::Impl::make_dataset(const std::string& name, Type type, const std::v
   const Handle plist(H5Pcreate(H5P_DATASET_CREATE), &H5Pclose, "H5Pcreate", place);
   check(H5Pset_fill_time(plist.get(), H5D_FILL_TIME_NEVER), "H5Pset_fill_time", place);
   forbid_times(plist, place);
-  if (layout == Layout::kMappable) {
-    // early: the place in the file is known, and a full disk noticed, when the set is made
-    check(H5Pset_alloc_time(plist.get(), elements > 0 ? H5D_ALLOC_TIME_EARLY : H5D_ALLOC_TIME_LATE),
-          "H5Pset_alloc_time", place);
-  } else if (shape.empty() || elements == 0) {
-    // a single number cannot be chunked; in the object's header it falls under that header's checksum
-    check(H5Pset_layout(plist.get(), H5D_COMPACT), "H5Pset_layout", place);
-  } else {
-    const std::vector<hsize_t> chunk = chunk_shape(shape, size_of(type));
-    check(H5Pset_chunk(plist.get(), static_cast<int>(chunk.size()), chunk.data()), "H5Pset_chunk", place);
-    check(H5Pset_fletcher32(plist.get()), "H5Pset_fletcher32", place);
-  }
+  // early: the place in the file is known, and a full disk noticed, when the set is made
+  check(H5Pset_alloc_time(plist.get(), elements > 0 ? H5D_ALLOC_TIME_EARLY : H5D_ALLOC_TIME_LATE), "H5Pset_alloc_time",
+        place);
   Handle dataset(
       H5Dcreate2(file.get(), name.c_str(), stored_type(type), space.get(), H5P_DEFAULT, plist.get(), H5P_DEFAULT),
       &H5Dclose, "H5Dcreate2", place);
@@ -230,11 +208,10 @@ File::~File() = default;
 File::File(File&&) noexcept = default;
 File& File::operator=(File&&) noexcept = default;
 
-File File::create(const std::string& path, Layout layout) {
+File File::create(const std::string& path) {
   keep_quiet();
   auto impl = std::make_unique<Impl>();
   impl->path = path;
-  impl->layout = layout;
   impl->writing = true;
   const Place place = impl->at("");
   // Asked for here so that the answer is the system's own: a folder that is missing, a disk that is read-only.
@@ -249,7 +226,7 @@ File File::create(const std::string& path, Layout layout) {
   check(H5Pset_fclose_degree(access.get(), H5F_CLOSE_STRONG), "H5Pset_fclose_degree", place);
   // flock fails on some network file systems; who writes is settled by temporary names and the run folder's own lock
   check(H5Pset_file_locking(access.get(), 0, 1), "H5Pset_file_locking", place);
-  if (layout == Layout::kMappable) check(H5Pset_alignment(access.get(), 1, 64), "H5Pset_alignment", place);
+  check(H5Pset_alignment(access.get(), 1, 64), "H5Pset_alignment", place);
   const Handle creation(H5Pcreate(H5P_FILE_CREATE), &H5Pclose, "H5Pcreate", place);
   track_order(creation, place);
   impl->file =

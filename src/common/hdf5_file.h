@@ -29,21 +29,16 @@ struct DatasetInfo {
   std::string name;  // full path inside the file, without a leading slash: "train/token_ids"
   Type type;
   std::vector<int64_t> shape;
-  int64_t file_offset = -1;  // bytes from the start of the file; -1: chunked, cannot be mapped
+  int64_t file_offset = -1;  // bytes from the start of the file; -1: empty, or chunked by another program: cannot be mapped
   int64_t element_count() const;
   int64_t byte_count() const;
 };
 
-// How datasets are stored.
-enum class Layout {
-  kMappable,  // contiguous, offsets aligned to 64 bytes: corpora, read by memory map
-  kChecked,   // chunked + Fletcher32: checkpoints, every read is verified by HDF5
-};
-
 class File {
  public:
-  // Creates or replaces `path`; libver v110, no user block.
-  static File create(const std::string& path, Layout layout);
+  // Creates or replaces `path`; libver v110, no user block, datasets contiguous at offsets aligned to 64 bytes, so that
+  // they can be memory-mapped. HDF5 keeps no checksum of such elements: who writes a file keeps its digest elsewhere.
+  static File create(const std::string& path);
   // Read-only, without file locks. UserError (66) missing; UserError (65) not HDF5, truncated, damaged, other byte
   // order.
   static File open(const std::string& path);

@@ -16,7 +16,6 @@ namespace hyperx::h5 {
 
 struct File::Impl {
   std::string path;
-  Layout layout = Layout::kMappable;
   bool writing = false;
   bool closed = false;
   bool failed = false;     // a call failed: nothing that follows can be trusted

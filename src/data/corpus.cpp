@@ -123,7 +123,7 @@ std::span<const T> part(std::span<const T> all, std::span<const int64_t> starts,
 // A piece at a time, so that it can be left.
 std::string digest_of(std::string_view bytes, const std::stop_token& stop) {
   constexpr size_t kPieceBytes = size_t{16} << 20;
-  Sha256 digest;
+  Xxh128 digest;
   for (; !bytes.empty() && !stop.stop_requested(); bytes.remove_prefix(std::min(kPieceBytes, bytes.size())))
     digest.update(bytes.substr(0, kPieceBytes));
   return digest.hex();
@@ -135,8 +135,8 @@ void verify_split(const MappedFile& file, const std::string& path, const SplitEn
   for (const DatasetEntry& dataset : entry.datasets) {
     const std::string digest = digest_of(bytes_of(file, path, dataset, element_size(dataset.type)), stop);
     if (stop.stop_requested()) return;
-    if (digest != dataset.sha256)
-      damaged(path, "the SHA-256 of array " + dataset.name + " is not the one of " + kCorpusIndexName);
+    if (digest != dataset.xxh128)
+      damaged(path, "the XXH128 of array " + dataset.name + " is not the one of " + kCorpusIndexName);
   }
   for (int64_t sentence = 0; sentence < split.sentences() && !stop.stop_requested(); ++sentence) {
     split.tokens_of(sentence);
@@ -180,7 +180,7 @@ Corpus Corpus::from_index(const std::string& folder, const std::string& index_te
   auto state = std::make_unique<State>();
   state->folder = folder;
   state->text = index_text;
-  state->digest = sha256_hex(index_text);
+  state->digest = xxh128_hex(index_text);
   state->index = CorpusIndex::from_json(index_text, folder + "/" + kCorpusIndexName);
   for (size_t i = 0; i < state->index.pairs.size(); ++i) state->places[state->index.pairs[i].pair.name()] = i;
   state->mapped.resize(state->index.pairs.size());

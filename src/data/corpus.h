@@ -46,7 +46,7 @@ class Corpus {
 
   const CorpusIndex& index() const;
   const std::string& index_text() const;
-  const std::string& digest() const;  // SHA-256 of the index, which holds the digests of all arrays: names the data
+  const std::string& digest() const;  // XXH128 of the index, which holds the digests of all arrays: names the data
   std::vector<Pair> pairs() const;
   std::vector<Pair> pairs_with(const std::string& split) const;
   bool has(const Pair& pair, const std::string& split) const;
@@ -57,7 +57,7 @@ class Corpus {
   // scored); 66 the file is missing; 65 it is not the one that the index describes (size, signature, place of an
   // array). Reads next to nothing, however large the file.
   const Split& split(const Pair& pair, const std::string& name) const;
-  // Compares every array of a pair with its SHA-256, and its order. UserError (65) naming file and array.
+  // Compares every array of a pair with its XXH128, and its order. UserError (65) naming file and array.
   void verify(const Pair& pair) const;
   // The same of one split, unless it has been done; leaves early when `stop` says so.
   void verify_once(const Pair& pair, const std::string& split, const std::stop_token& stop = {}) const;

@@ -30,7 +30,7 @@ Json to_json(const SplitEntry& split) {
   }
   for (const DatasetEntry& d : split.datasets) {
     json["datasets"].push_back(
-        {{"name", d.name}, {"type", d.type}, {"count", d.count}, {"offset", d.offset}, {"sha256", d.sha256}});
+        {{"name", d.name}, {"type", d.type}, {"count", d.count}, {"offset", d.offset}, {"xxh128", d.xxh128}});
   }
   return json;
 }
@@ -82,7 +82,7 @@ SplitEntry split_from(const Json& json) {
   }
   for (const Json& d : json.at("datasets")) {
     split.datasets.push_back({d.at("name").get<std::string>(), d.at("type").get<std::string>(), count_at(d, "count"),
-                              count_at(d, "offset", -1), d.at("sha256").get<std::string>()});
+                              count_at(d, "offset", -1), d.at("xxh128").get<std::string>()});
   }
   return split;
 }

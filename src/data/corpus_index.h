@@ -9,7 +9,7 @@
 
 namespace hyperx::data {
 
-constexpr int kCorpusFormatVersion = 1;
+constexpr int kCorpusFormatVersion = 2;
 constexpr const char* kCorpusIndexName = "index.json";
 
 // Where one array lies in the pair's file.
@@ -18,7 +18,7 @@ struct DatasetEntry {
   std::string type;     // "int32", as h5::name_of
   int64_t count = 0;    // elements
   int64_t offset = -1;  // bytes from the start of the file; -1: empty
-  std::string sha256;
+  std::string xxh128;
 };
 
 // What a split holds, as the summary reports it. For mlm a line is a sentence and `words` is 0.

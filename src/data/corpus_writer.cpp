@@ -39,7 +39,7 @@ struct Writer {
     entry.name = split->name + "/" + name;
     entry.type = h5::name_of(type);
     entry.count = static_cast<int64_t>(values.size());
-    entry.sha256 = sha256_hex({reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T)});
+    entry.xxh128 = xxh128_hex({reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T)});
     file.write(entry.name, type, {entry.count}, values.data());
     split->datasets.push_back(std::move(entry));
   }
@@ -111,7 +111,7 @@ void write_pair(const std::string& folder, const std::vector<std::pair<std::stri
                 PairEntry& entry) {
   entry.file = entry.pair.file_name() + ".h5";
   const std::string path = folder + "/" + entry.file;
-  Writer writer{h5::File::create(path, h5::Layout::kMappable), nullptr};
+  Writer writer{h5::File::create(path), nullptr};
   writer.file.set_attribute("", "format_version", static_cast<int64_t>(kCorpusFormatVersion));
   writer.file.set_attribute("", "pair", entry.pair.name());
   for (const auto& [name, arrays] : splits) {

@@ -16,7 +16,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr int kFormatVersion = 1;
+constexpr int kFormatVersion = 2;
 constexpr char kTypes[] = "types";  // beside the values in the file
 
 Json json_number(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
@@ -66,8 +66,8 @@ EvaluationResult result_of(const Json& json, const std::string& origin) {
   result.words_scored = json.at("words_scored").get<int64_t>();
   result.unlabelled_words = json.at("unlabelled_words").get<int64_t>();
   result.truncated_words = json.at("truncated_words").get<int64_t>();
-  result.checkpoint_sha256 = json.at("checkpoint_sha256").get<std::string>();
-  result.corpus_sha256 = json.at("corpus_sha256").get<std::string>();
+  result.checkpoint_xxh128 = json.at("checkpoint_xxh128").get<std::string>();
+  result.corpus_xxh128 = json.at("corpus_xxh128").get<std::string>();
   result.signature = json.at("signature").get<std::string>();
   return result;
 }
@@ -138,8 +138,8 @@ std::string result_to_json(const EvaluationResult& result) {
                      {"words_scored", result.words_scored},
                      {"unlabelled_words", result.unlabelled_words},
                      {"truncated_words", result.truncated_words},
-                     {"checkpoint_sha256", result.checkpoint_sha256},
-                     {"corpus_sha256", result.corpus_sha256},
+                     {"checkpoint_xxh128", result.checkpoint_xxh128},
+                     {"corpus_xxh128", result.corpus_xxh128},
                      {"signature", result.signature}};
   return json.dump(2) + "\n";
 }

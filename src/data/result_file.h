@@ -35,7 +35,7 @@ struct EvaluationResult {
   int64_t words_scored = 0;      // pos, ner: equals words; mlm: the masked tokens
   int64_t unlabelled_words = 0;  // no sub-word to carry a label: counted as wrong
   int64_t truncated_words = 0;   // beyond data.max_subwords: counted as wrong
-  std::string checkpoint_sha256, corpus_sha256;
+  std::string checkpoint_xxh128, corpus_xxh128;
   std::string signature;
 
   double main_value() const;  // NaN where the metric is missing

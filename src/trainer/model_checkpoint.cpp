@@ -46,7 +46,7 @@ json ModelInfo::to_json() const {
           {"pairs", names_of(trained_pairs)},
           {"encoder", {{"source", encoder_source}, {"sha256", encoder_digest.get()}}},
           {"tokenizer_sha256", tokenizer_digest},
-          {"corpus_sha256", corpus_digest}};
+          {"corpus_xxh128", corpus_digest}};
 }
 
 ModelInfo ModelInfo::from_json(const json& object, const std::string& origin) {
@@ -60,7 +60,7 @@ ModelInfo ModelInfo::from_json(const json& object, const std::string& origin) {
     info.encoder_source = object.at("encoder").at("source");
     info.encoder_digest = known_digest(object.at("encoder").at("sha256").get<std::string>());
     info.tokenizer_digest = object.at("tokenizer_sha256");
-    info.corpus_digest = object.at("corpus_sha256");
+    info.corpus_digest = object.at("corpus_xxh128");
   } catch (const json::exception& error) {
     throw UserError(ExitCode::kBadData, origin + ": its description of the model cannot be read: " + error.what());
   }
@@ -243,7 +243,7 @@ LoadedModel load_model(const std::string& run_or_checkpoint, const std::string& 
   loaded.checkpoint = resolve_checkpoint(run_or_checkpoint);
   const Checkpoint checkpoint = Checkpoint::open(loaded.checkpoint);
   loaded.step = checkpoint.step();
-  loaded.checkpoint_digest = checkpoint.manifest().files.at(kModelFile).sha256;
+  loaded.checkpoint_digest = checkpoint.manifest().files.at(kModelFile).xxh128;
   loaded.info = ModelInfo::from_json(checkpoint.model_info(), loaded.checkpoint);
   const std::string source = encoder.empty() ? loaded.info.encoder_source : encoder;
   const model::EncoderWeights weights = model::load_encoder(source, loaded.info.config.train.seed);

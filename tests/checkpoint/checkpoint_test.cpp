@@ -75,7 +75,7 @@ TEST_F(CheckpointFiles, StrictLoadListsBothSidesAndTouchesNothing) {
 TEST_F(CheckpointFiles, DamageIsNamed) {
   const std::string folder = write_now(path("a"), 7);
   flip(folder + "/model.h5", static_cast<int64_t>(fs::file_size(folder + "/model.h5")) / 2);
-  EXPECT_THAT(verify_checkpoint(folder), ElementsAre(AllOf(HasSubstr("model.h5"), HasSubstr("SHA-256"))));
+  EXPECT_THAT(verify_checkpoint(folder), ElementsAre(AllOf(HasSubstr("model.h5"), HasSubstr("XXH128"))));
   EXPECT_THAT(user_error([&] { Checkpoint::open(folder); }), HasSubstr("model.h5"));
   fs::resize_file(folder + "/optimizer.h5", 100);
   EXPECT_THAT(verify_checkpoint(folder), ElementsAre(HasSubstr("model.h5"), HasSubstr("optimizer.h5: has 100 bytes")));
@@ -91,7 +91,7 @@ TEST_F(CheckpointFiles, OtherFormatVersionNamesTheProgramToUse) {
   const std::string folder = write_now(path("a"), 7);
   std::string text = read_file(folder + "/manifest.json");
   // a newer program would have written a digest that fits, so that of this text is wrong first
-  text.replace(text.find("\"format_version\": 1"), 19, "\"format_version\": 9");
+  text.replace(text.find("\"format_version\": 2"), 19, "\"format_version\": 9");
   write_file_atomically(folder + "/manifest.json", text);
   EXPECT_THAT(verify_checkpoint(folder), ElementsAre(HasSubstr("does not have the digest that it names")));
 }
@@ -108,7 +108,7 @@ TEST_F(CheckpointFiles, NewestWholeOneIsFoundAndDamagedOnesSetAside) {
   EXPECT_EQ(found.step, 20);
   ASSERT_EQ(found.damaged.size(), 2u);
   EXPECT_THAT(found.damaged[0].reason, HasSubstr("step-0000040/manifest.json"));
-  EXPECT_THAT(found.damaged[1].reason, HasSubstr("optimizer.h5: its SHA-256"));
+  EXPECT_THAT(found.damaged[1].reason, HasSubstr("optimizer.h5: its XXH128"));
   EXPECT_EQ(find_latest_whole(path("a"), false).step, 25);
   set_aside_damaged(found);
   EXPECT_EQ(names_in(path("a")), "step-0000010 step-0000020 step-0000025 step-0000030.damaged step-0000040.damaged");

@@ -34,13 +34,6 @@ class Hdf5File : public testing::Test {
     for (char& byte : bytes) byte = static_cast<char>((state = state * 1664525u + 1013904223u) >> 24);
     return bytes;
   }
-  static void flip(const std::string& file, int64_t offset) {
-    std::fstream stream(file, std::ios::in | std::ios::out | std::ios::binary);
-    stream.seekg(offset);
-    const char byte = static_cast<char>(stream.get());
-    stream.seekp(offset);
-    stream.put(static_cast<char>(byte ^ 0x10));
-  }
   template <class Run>
   static ExitCode user_error(Run&& run, std::string& message) {
     try {
@@ -60,12 +53,9 @@ const std::vector<Type> kAllTypes = {Type::kFloat32, Type::kFloat64, Type::kBFlo
                                      Type::kInt32,   Type::kInt64,   Type::kUInt8,    Type::kUInt64};
 const std::vector<std::vector<int64_t>> kShapes = {{}, {0}, {1}, {7}, {3, 0}, {3, 5}, {700, 1024}, {2, 3, 300000}};
 
-class Hdf5Layouts : public Hdf5File, public testing::WithParamInterface<Layout> {};
-INSTANTIATE_TEST_SUITE_P(Both, Hdf5Layouts, testing::Values(Layout::kMappable, Layout::kChecked));
-
-TEST_P(Hdf5Layouts, EveryTypeAndShapeComesBack) {
+TEST_F(Hdf5File, EveryTypeAndShapeComesBack) {
   std::vector<DatasetInfo> sets;
-  File out = File::create(path("a.h5"), GetParam());
+  File out = File::create(path("a.h5"));
   for (const Type type : kAllTypes)
     for (const auto& shape : kShapes) {
       DatasetInfo set{std::string("z/") + name_of(type) + "/set" + std::to_string(sets.size()), type, shape, -1};
@@ -89,7 +79,7 @@ TEST_P(Hdf5Layouts, EveryTypeAndShapeComesBack) {
 
 TEST_F(Hdf5File, MappedBytesAreTheElements) {
   const DatasetInfo odd{"train/odd", Type::kUInt8, {13}, -1}, ids{"train/token_ids", Type::kInt32, {100003}, -1};
-  File out = File::create(path("m.h5"), Layout::kMappable);
+  File out = File::create(path("m.h5"));
   out.write(odd.name, odd.type, odd.shape, pattern(odd).data());
   out.create_dataset(ids.name, ids.type, ids.shape);
   const std::vector<char> bytes = pattern(ids);
@@ -110,11 +100,11 @@ TEST_F(Hdf5File, MappedBytesAreTheElements) {
   EXPECT_EQ(in.info("train/empty").file_offset, -1);
 }
 
-TEST_P(Hdf5Layouts, RowsAreWrittenAndReadInPieces) {
-  constexpr int64_t kRows = 5000, kColumns = 300;  // six megabytes: a chunk ends within a piece
+TEST_F(Hdf5File, RowsAreWrittenAndReadInPieces) {
+  constexpr int64_t kRows = 5000, kColumns = 300;
   std::vector<float> values(kRows * kColumns);
   std::iota(values.begin(), values.end(), 0.0f);
-  File out = File::create(path("r.h5"), GetParam());
+  File out = File::create(path("r.h5"));
   out.create_dataset("w", Type::kFloat32, {kRows, kColumns});
   for (int64_t row = 0; row < kRows; row += 333) {
     const int64_t rows = std::min<int64_t>(333, kRows - row);
@@ -130,10 +120,10 @@ TEST_P(Hdf5Layouts, RowsAreWrittenAndReadInPieces) {
   EXPECT_EQ(got, values);
 }
 
-TEST_P(Hdf5Layouts, EqualContentGivesEqualBytes) {
+TEST_F(Hdf5File, EqualContentGivesEqualBytes) {
   const DatasetInfo set{"g/w", Type::kFloat32, {300, 1000}, -1};
   for (const char* name : {"1.h5", "2.h5"}) {
-    File out = File::create(path(name), GetParam());
+    File out = File::create(path(name));
     out.write(set.name, set.type, set.shape, pattern(set).data());
     out.write_text("info", "{}");
     out.set_attribute("g", "step", int64_t{5});
@@ -145,7 +135,7 @@ TEST_P(Hdf5Layouts, EqualContentGivesEqualBytes) {
 
 TEST_F(Hdf5File, AttributesAndLongText) {
   const std::string text = "pos:tr,\nçeviri 词", long_text(300000, 'x');
-  File out = File::create(path("t.h5"), Layout::kChecked);
+  File out = File::create(path("t.h5"));
   out.write("g/w", Type::kFloat32, {1}, std::vector<float>{1}.data());
   out.set_attribute("", "format_version", int64_t{1});
   out.set_attribute("", "format_version", int64_t{-7});  // a second one replaces the first
@@ -165,7 +155,7 @@ TEST_F(Hdf5File, AttributesAndLongText) {
 }
 
 TEST_F(Hdf5File, WrongTypeOrMissingNameIsBadData) {
-  File out = File::create(path("a.h5"), Layout::kChecked);
+  File out = File::create(path("a.h5"));
   const float value = 1;
   out.write("w", Type::kFloat32, {1}, &value);
   out.close();
@@ -178,23 +168,9 @@ TEST_F(Hdf5File, WrongTypeOrMissingNameIsBadData) {
   EXPECT_THAT(message, HasSubstr("a.h5: v"));
 }
 
-TEST_F(Hdf5File, DamagedByteInCheckedSetIsFound) {
-  const DatasetInfo set{"w", Type::kFloat32, {300, 4096}, -1};
-  File out = File::create(path("d.h5"), Layout::kChecked);
-  out.write(set.name, set.type, set.shape, pattern(set).data());
-  out.close();
-  flip(path("d.h5"), static_cast<int64_t>(fs::file_size(path("d.h5"))) / 2);
-  std::vector<char> bytes(static_cast<size_t>(set.byte_count()));
-  std::string message;
-  EXPECT_EQ(user_error([&] { File::open(path("d.h5")).read("w", Type::kFloat32, bytes.data()); }, message),
-            ExitCode::kBadData);
-  EXPECT_THAT(message, HasSubstr("Fletcher32"));
-  EXPECT_THAT(message, HasSubstr("d.h5: w"));
-}
-
-TEST_P(Hdf5Layouts, TruncatedFileIsRefused) {
+TEST_F(Hdf5File, TruncatedFileIsRefused) {
   const DatasetInfo set{"w", Type::kFloat32, {300, 1024}, -1};
-  File out = File::create(path("t.h5"), GetParam());
+  File out = File::create(path("t.h5"));
   out.write(set.name, set.type, set.shape, pattern(set).data());
   out.close();
   const auto size = static_cast<int64_t>(fs::file_size(path("t.h5")));
@@ -218,12 +194,12 @@ TEST_F(Hdf5File, WhatIsNoHdf5FileIsNamed) {
 
 TEST_F(Hdf5File, FileNotClosedIsRemoved) {
   {
-    File out = File::create(path("u.h5"), Layout::kChecked);
+    File out = File::create(path("u.h5"));
     out.write("w", Type::kFloat32, {1}, std::vector<float>{1}.data());
   }
   EXPECT_FALSE(fs::exists(path("u.h5")));
   try {
-    File::create(path("no/folder.h5"), Layout::kChecked);
+    File::create(path("no/folder.h5"));
     FAIL() << "made a file in a folder that is missing";
   } catch (const SystemError& error) {
     EXPECT_EQ(error.code(), ExitCode::kCannotCreate);
@@ -231,7 +207,7 @@ TEST_F(Hdf5File, FileNotClosedIsRemoved) {
   }
 }
 
-TEST_P(Hdf5Layouts, FullDiskIsNoticedAndPoisonsTheFile) {
+TEST_F(Hdf5File, FullDiskIsNoticedAndPoisonsTheFile) {
   const std::string mount_point = path("small");
   fs::create_directories(mount_point);
   if (::mount("tmpfs", mount_point.c_str(), "tmpfs", 0, "size=4m") != 0)
@@ -239,7 +215,7 @@ TEST_P(Hdf5Layouts, FullDiskIsNoticedAndPoisonsTheFile) {
   const DatasetInfo large{"w", Type::kFloat32, {2000, 1024}, -1};
   std::string message;
   {
-    File out = File::create(mount_point + "/f.h5", GetParam());
+    File out = File::create(mount_point + "/f.h5");
     out.write("small", Type::kFloat32, {1}, std::vector<float>{1}.data());
     try {
       out.write(large.name, large.type, large.shape, pattern(large).data());

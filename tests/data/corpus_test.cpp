@@ -153,7 +153,7 @@ TEST_F(CorpusTest, RefusesADamagedFile) {
   text = whole;
   text[static_cast<size_t>(ids_at)] ^= 1;
   write_file_atomically(path, text);
-  expect_refused("SHA-256 of array train/token_ids");
+  expect_refused("XXH128 of array train/token_ids");
   std::filesystem::remove(path);
   std::filesystem::create_directory(path);
   expect_refused("pos.aa.h5", ExitCode::kNoInput);
@@ -165,7 +165,7 @@ TEST_F(CorpusTest, RefusesAnIndexThatDoesNotFit) {
     return json["pairs"][0]["splits"][0]["datasets"][static_cast<size_t>(d)];
   };
   const std::vector<std::pair<std::function<void(nlohmann::ordered_json&)>, std::string>> edits = {
-      {[](auto& json) { json["format_version"] = 2; }, "format version 2"},
+      {[](auto& json) { json["format_version"] = 1; }, "format version 1"},
       {[](auto& json) { json["format"] = "other"; }, "no hyperx corpus"},
       {[](auto& json) { json.erase("labels"); }, "labels"},
       {[](auto& json) { json["pairs"][0]["bytes"] = "many"; }, "bytes"},

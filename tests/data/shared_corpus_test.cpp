@@ -102,7 +102,7 @@ std::string stream_digest(const Split& split) {
     }
     for (; at < ids.size(); ++at) stream.push_back(static_cast<uint32_t>(ids[at]));  // text
     stream.push_back(0xFFFFFFFEU);
-    digest.update(stream.data(), stream.size() * sizeof(uint32_t));
+    digest.update({reinterpret_cast<const char*>(stream.data()), stream.size() * sizeof(uint32_t)});
   }
   return digest.hex();
 }

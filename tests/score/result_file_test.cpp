@@ -32,8 +32,8 @@ EvaluationResult some_result(const std::string& task, const std::string& languag
   result.words_scored = 10032;
   result.unlabelled_words = 3;
   result.truncated_words = 2;
-  result.checkpoint_sha256 = std::string(64, 'a');
-  result.corpus_sha256 = std::string(64, 'b');
+  result.checkpoint_xxh128 = std::string(32, 'a');
+  result.corpus_xxh128 = std::string(32, 'b');
   result.signature =
       signature_line(result.pair, result.split, "UD_Turkish-IMST@bcd48daa9957", 1100, 10032, result.main_metric);
   return result;
@@ -88,8 +88,8 @@ TEST(ResultFile, DamageIsAnErrorThatNamesTheFile) {
   auto json = nlohmann::json::parse(text);
   json["words"] = "many";
   EXPECT_THAT(error_of(json.dump()), StartsWith("65: pos.tr.json: "));
-  json["format_version"] = 2;
-  EXPECT_THAT(error_of(json.dump()), HasSubstr("format 2"));
+  json["format_version"] = 9;
+  EXPECT_THAT(error_of(json.dump()), HasSubstr("format 9"));
 }
 
 TEST(ResultFile, MetricsOfScorers) {

@@ -50,7 +50,7 @@ bool is_scored_already(const std::string& path, const train::LoadedModel& loaded
   if (result.signature.find("|" + scorer + "|") == std::string::npos) return false;
   const std::string predictions = path.substr(0, path.size() - 4) + "tsv";  // pos.tr.json, pos.tr.tsv
   if (config.eval.predictions && result.pair.task != "mlm" && !std::filesystem::exists(predictions)) return false;
-  return result.checkpoint_sha256 == loaded.checkpoint_digest && result.corpus_sha256 == corpus.digest();
+  return result.checkpoint_xxh128 == loaded.checkpoint_digest && result.corpus_xxh128 == corpus.digest();
 }
 
 // A line a word, gold<TAB>predicted, an empty line after each sentence; `_` where there is no prediction.
@@ -113,8 +113,8 @@ int run_evaluate(const CommandLine& line, comm::MpiSession& session, comm::RankP
       const data::Pair& pair = members[i];
       const auto& trained = loaded.info.trained_pairs;
       result.trained = std::find(trained.begin(), trained.end(), pair) != trained.end();
-      result.checkpoint_sha256 = loaded.checkpoint_digest;
-      result.corpus_sha256 = corpus.digest();
+      result.checkpoint_xxh128 = loaded.checkpoint_digest;
+      result.corpus_xxh128 = corpus.digest();
       log::info("{} {} {} {:.4f} ({} sentences, {:.0f} a second)", pair.name(), split, result.main_metric,
                 result.main_value(), result.sentences, static_cast<double>(sentences) / std::max(seconds, 1e-9));
       if (result.unlabelled_words + result.truncated_words > 0)

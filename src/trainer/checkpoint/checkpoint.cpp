@@ -48,28 +48,26 @@ std::vector<h5::DatasetInfo> tensors_of(const h5::File& file) {
 }
 
 // What is wrong with one listed file: "" when it is whole.
-std::string file_problem(const std::string& path, const FileEntry& entry, bool digests, const Progress& progress) {
+std::string file_problem(const std::string& path, const FileEntry& entry, const Progress& progress) {
   struct stat status {};
   if (::stat(path.c_str(), &status) != 0) return path + ": " + errno_text();
   if (status.st_size != entry.bytes)
     return path + ": has " + std::to_string(status.st_size) + " bytes, its manifest says " +
            std::to_string(entry.bytes);
-  if (!digests) return "";
   try {
     if (progress) progress(path, 0, entry.bytes);
-    const bool equal = sha256_of_file(path) == entry.sha256;
+    const bool equal = xxh128_of_file(path) == entry.xxh128;
     if (progress) progress(path, entry.bytes, entry.bytes);
-    return equal ? "" : path + ": its SHA-256 is not the one in its manifest: some of its bytes were changed";
+    return equal ? "" : path + ": its XXH128 is not the one in its manifest: some of its bytes were changed";
   } catch (const std::exception& error) {
     return error.what();
   }
 }
 
-std::vector<std::string> problems_of(const std::string& folder, const Manifest& manifest, bool digests,
-                                     const Progress& progress) {
+std::vector<std::string> problems_of(const std::string& folder, const Manifest& manifest, const Progress& progress) {
   std::vector<std::string> problems;
   for (const auto& [name, entry] : manifest.files) {
-    std::string problem = file_problem(folder + "/" + name, entry, digests, progress);
+    std::string problem = file_problem(folder + "/" + name, entry, progress);
     if (!problem.empty()) problems.push_back(std::move(problem));
   }
   const std::string folder_name = std::filesystem::path(folder).filename().string();
@@ -113,17 +111,17 @@ Comparison compare(const std::vector<TensorTarget>& targets, const std::vector<h
 
 std::vector<std::string> verify_checkpoint(const std::string& folder, const Progress& progress) {
   try {
-    return problems_of(folder, read_manifest(folder), true, progress);
+    return problems_of(folder, read_manifest(folder), progress);
   } catch (const UserError& error) {
     return {error.what()};
   }
 }
 
-Checkpoint Checkpoint::open(const std::string& folder, bool digests) {
+Checkpoint Checkpoint::open(const std::string& folder) {
   Checkpoint checkpoint;
   checkpoint.folder_ = folder;
   checkpoint.manifest_ = read_manifest(folder);
-  const std::vector<std::string> problems = problems_of(folder, checkpoint.manifest_, digests, nullptr);
+  const std::vector<std::string> problems = problems_of(folder, checkpoint.manifest_, nullptr);
   if (!problems.empty())
     throw UserError(ExitCode::kBadData,
                     joined(problems) + ". Use another checkpoint of the run, or a copy of this one.");

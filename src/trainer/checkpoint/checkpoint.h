@@ -13,12 +13,12 @@
 // A checkpoint is a folder step-0005000/ with
 //   model.h5       tensors/NAME: what was trained; info: JSON (label sets, pairs seen, config, digest and path of the
 //   encoder) optimizer.h5   tensors/NAME: moments and counts; state: JSON (step, best score, cursors). Only needed to
-//   go on training. manifest.json  format version, step, world size, config; size and SHA-256 of each file and of
+//   go on training. manifest.json  format version, step, world size, config; size and XXH128 of each file and of
 //   itself. Written last.
 // The same content gives the same bytes of model.h5 and optimizer.h5: no times, hosts or paths of ours are in them.
 namespace hyperx::train {
 
-constexpr int kCheckpointFormat = 1;
+constexpr int kCheckpointFormat = 2;
 constexpr const char* kModelFile = "model.h5";
 constexpr const char* kOptimizerFile = "optimizer.h5";
 constexpr const char* kManifestFile = "manifest.json";
@@ -53,7 +53,7 @@ struct CheckpointContent {
 // One file of a checkpoint as its manifest lists it.
 struct FileEntry {
   int64_t bytes = 0;
-  std::string sha256;
+  std::string xxh128;
 };
 
 struct Manifest {
@@ -95,9 +95,8 @@ struct LoadReport {
 // A checkpoint opened for reading; its files are verified first.
 class Checkpoint {
  public:
-  // UserError (65) when damaged, listing what is; (66) missing. `digests` = false checks the manifest and sizes only
-  // (`inspect`).
-  static Checkpoint open(const std::string& folder, bool digests = true);
+  // UserError (65) when damaged, listing what is; (66) missing.
+  static Checkpoint open(const std::string& folder);
 
   const std::string& folder() const { return folder_; }
   int64_t step() const { return manifest_.step; }

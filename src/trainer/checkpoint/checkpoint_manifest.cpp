@@ -13,8 +13,8 @@ namespace hyperx::train {
 
 namespace {
 
-constexpr char kOwnDigestKey[] = "\"manifest_sha256\": \"";
-constexpr size_t kDigits = 64;
+constexpr char kOwnDigestKey[] = "\"manifest_xxh128\": \"";
+constexpr size_t kDigits = 32;
 
 UserError damaged(const std::string& path, const std::string& cause) {
   return UserError(ExitCode::kBadData,
@@ -37,10 +37,10 @@ std::optional<int64_t> step_of_name(const std::string& name) {
 
 std::string manifest_text(nlohmann::json object) {
   // The digest covers every byte of the file, its own digits taken as zeros: also a blank that JSON would not notice.
-  object["manifest_sha256"] = std::string(kDigits, '0');
+  object["manifest_xxh128"] = std::string(kDigits, '0');
   std::string text = object.dump(1) + "\n";
   const size_t at = text.find(kOwnDigestKey) + sizeof kOwnDigestKey - 1;
-  text.replace(at, kDigits, sha256_hex(text));
+  text.replace(at, kDigits, xxh128_hex(text));
   return text;
 }
 
@@ -51,7 +51,7 @@ Manifest parse_manifest(std::string text, const std::string& path) {
   const std::string stored = text.substr(digits, kDigits);
   std::string zeroed = text;
   zeroed.replace(digits, kDigits, std::string(kDigits, '0'));
-  if (sha256_hex(zeroed) != stored) throw damaged(path, "its text does not have the digest that it names");
+  if (xxh128_hex(zeroed) != stored) throw damaged(path, "its text does not have the digest that it names");
   Manifest manifest;
   try {
     manifest.all = nlohmann::json::parse(text);
@@ -64,7 +64,7 @@ Manifest parse_manifest(std::string text, const std::string& path) {
     manifest.step = manifest.all.at("step").get<int64_t>();
     if (manifest.all.contains("score")) manifest.score = manifest.all["score"].get<double>();
     for (const auto& [name, entry] : manifest.all.at("files").items())
-      manifest.files[name] = {entry.at("bytes").get<int64_t>(), entry.at("sha256").get<std::string>()};
+      manifest.files[name] = {entry.at("bytes").get<int64_t>(), entry.at("xxh128").get<std::string>()};
   } catch (const nlohmann::json::exception& error) {
     throw damaged(path, error.what());
   }
@@ -74,7 +74,7 @@ Manifest parse_manifest(std::string text, const std::string& path) {
 
 nlohmann::json files_object(const std::map<std::string, FileEntry>& files) {
   nlohmann::json object = nlohmann::json::object();
-  for (const auto& [name, entry] : files) object[name] = {{"bytes", entry.bytes}, {"sha256", entry.sha256}};
+  for (const auto& [name, entry] : files) object[name] = {{"bytes", entry.bytes}, {"xxh128", entry.xxh128}};
   return object;
 }
 

@@ -193,8 +193,11 @@ void CheckpointWriter::run() {
     lock.unlock();  // nobody else touches job_ until it is null again
     const Clock::time_point start = Clock::now();
     std::optional<std::string> failure;
+    double seconds = 0;
     try {
       save(*job_);
+      seconds = seconds_since(start);
+      tidy_up(*job_);
     } catch (const std::exception& error) {
       failure = error.what();
       log::warning("checkpoint of step {} not saved, training goes on: {}", job_->content.step, *failure);
@@ -204,7 +207,7 @@ void CheckpointWriter::run() {
       ++failures_;
     } else {
       last_saved_ = job_->content.step;
-      last_write_seconds_ = seconds_since(start);
+      last_write_seconds_ = seconds;
     }
     failure_ = failure;
     job_.reset();
@@ -225,7 +228,11 @@ void CheckpointWriter::save(const Job& job) {
     fs::remove_all(folder, ignored);
     throw;
   }
-  try {  // saved it is, whatever happens from here on
+}
+
+void CheckpointWriter::tidy_up(const Job& job) {
+  const std::string name = checkpoint_name(job.content.step);
+  try {  // saved it is, whatever happens here
     name_checkpoints(options_.folder, name, options_.keep_best > 0 ? job.content.score : std::nullopt);
     prune_checkpoints(options_.folder, options_.keep_last, options_.keep_best);
   } catch (const std::exception& error) {

@@ -48,13 +48,14 @@ class CheckpointWriter {
   std::optional<std::string> failure() const;
   int failures() const;                       // since the start
   std::optional<int64_t> last_saved() const;  // step
-  double last_write_seconds() const;          // of the last successful save, in the background
+  double last_write_seconds() const;          // of the last successful save, until it is committed
 
  private:
   struct Job;
   void reserve();
   void run();
   void save(const Job& job);
+  void tidy_up(const Job& job);  // `latest`, `best`, and the checkpoints no longer kept
 
   const CheckpointWriterOptions options_;
   mutable std::mutex mutex_;

@@ -51,7 +51,7 @@ std::string format_rank_state(const RankState& state) {
   line << kFormat << ' ' << state.job << ' ' << state.rank << ' ' << state.host << ' ' << state.section << ' '
        << state.step << ' ' << state.collective << ' ' << state.collective_name << ' ' << (state.inside ? 1 : 0) << ' '
        << state.written_seconds;
-  return line.str() + ' ' + sha256_hex(line.str()).substr(0, kDigestLength) + '\n';
+  return line.str() + ' ' + xxh128_hex(line.str()).substr(0, kDigestLength) + '\n';
 }
 
 std::optional<RankState> parse_rank_state(const std::string& text) {

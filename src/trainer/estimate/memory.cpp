@@ -12,7 +12,6 @@ constexpr double kGpuProgramBytes = 1.5e9;  // CUDA's context, its libraries' wo
 // What the heap holds of activations beside the live ones: freed blocks that no later request fits into.
 constexpr double kHeapShare = 1.1;
 constexpr double kTensorBytes = 11e3;  // a named parameter beside its values, in all tables that know it; measured
-constexpr double kFileShare = 1.02;    // of a checkpoint's values: headers and chunks
 
 }  // namespace
 
@@ -63,7 +62,7 @@ Memory memory_of(const ModelSizes& model, const StepSizes& share, int64_t micro_
 }
 
 double checkpoint_bytes(const ModelSizes& model) {
-  return kFileShare * 3 * 4 * static_cast<double>(model.trained_values());
+  return 3 * 4 * static_cast<double>(model.trained_values());
 }
 
 }  // namespace hyperx::estimate
