@@ -113,7 +113,8 @@ Command verify_command() {
   spec.usage = "hyperx verify RUN|CHECKPOINT|CORPUS...";
   spec.summary = "checks every byte of checkpoints and corpora against their digests";
   spec.help =
-      "Of a RUN all checkpoints are read; a file is read with the folder that it lies in. Ends with 65 when something is damaged, naming it.\n\n"
+      "Of a RUN all checkpoints are read; a file is read with the folder that it lies in. Ends with 65 when something "
+      "is damaged, naming it.\n\n"
       "Example:\n"
       "  hyperx verify runs/quick corpus/";
   return {spec, run_verify};

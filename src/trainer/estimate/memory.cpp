@@ -61,8 +61,6 @@ Memory memory_of(const ModelSizes& model, const StepSizes& share, int64_t micro_
   return memory;
 }
 
-double checkpoint_bytes(const ModelSizes& model) {
-  return 3 * 4 * static_cast<double>(model.trained_values());
-}
+double checkpoint_bytes(const ModelSizes& model) { return 3 * 4 * static_cast<double>(model.trained_values()); }
 
 }  // namespace hyperx::estimate
