@@ -29,8 +29,7 @@ struct DatasetInfo {
   std::string name;  // full path inside the file, without a leading slash: "train/token_ids"
   Type type;
   std::vector<int64_t> shape;
-  int64_t file_offset =
-      -1;  // bytes from the start of the file; -1: empty, or chunked by another program: cannot be mapped
+  int64_t file_offset = -1;  // bytes from the start of the file; -1: cannot be mapped (empty, or not contiguous)
   int64_t element_count() const;
   int64_t byte_count() const;
 };

@@ -96,6 +96,16 @@ TEST_F(CheckpointFiles, OtherFormatVersionNamesTheProgramToUse) {
   EXPECT_THAT(verify_checkpoint(folder), ElementsAre(HasSubstr("does not have the digest that it names")));
 }
 
+TEST_F(CheckpointFiles, OlderFormatIsNotTakenForDamage) {
+  const std::string folder = write_now(path("a"), 7);
+  std::string text = read_file(folder + "/manifest.json");
+  text.replace(text.find("\"format_version\": 2"), 19, "\"format_version\": 1");
+  text.replace(text.find("manifest_xxh128"), 15, "manifest_sha256");  // as version 1 named it
+  write_file_atomically(folder + "/manifest.json", text);
+  EXPECT_THAT(verify_checkpoint(folder), ElementsAre(HasSubstr("format version 1, this program reads 2")));
+  EXPECT_THAT(user_error([&] { find_latest_whole(path("a")); }, ExitCode::kBadData), HasSubstr("format version 1"));
+}
+
 TEST_F(CheckpointFiles, NewestWholeOneIsFoundAndDamagedOnesSetAside) {
   write_now(path("a"), 10);
   write_now(path("a"), 20);

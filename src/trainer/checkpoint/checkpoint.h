@@ -138,6 +138,7 @@ struct FoundCheckpoint {
   std::vector<Damaged> damaged;
 };
 // `checkpoints`: RUN/checkpoints. Verifies from the newest down. `to_resume`: those without an optimizer do not count.
+// UserError (65) where one is of another format version.
 FoundCheckpoint find_latest_whole(const std::string& checkpoints, bool to_resume = true);
 // Renames damaged ones to step-N.damaged, so that they neither count as kept nor stand in the way; warns of each.
 void set_aside_damaged(const FoundCheckpoint& found);

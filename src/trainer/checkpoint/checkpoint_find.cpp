@@ -8,6 +8,7 @@
 #include "common/log.h"
 #include "trainer/checkpoint/checkpoint.h"
 #include "trainer/checkpoint/checkpoint_writer.h"
+#include "trainer/checkpoint/manifest_text.h"
 
 namespace hyperx::train {
 
@@ -45,12 +46,22 @@ std::string join_lines(const std::vector<std::string>& lines) {
   return text;
 }
 
+void refuse_other_format(const std::string& folder) {
+  try {
+    read_manifest(folder);
+  } catch (const OtherFormat&) {
+    throw;
+  } catch (const UserError&) {  // damaged, as verify_checkpoint() will say
+  }
+}
+
 }  // namespace
 
 FoundCheckpoint find_latest_whole(const std::string& checkpoints, bool to_resume) {
   FoundCheckpoint found;
   for (const int64_t step : steps_in(checkpoints)) {
     const std::string folder = checkpoints + "/" + checkpoint_name(step);
+    refuse_other_format(folder);
     const std::vector<std::string> problems = verify_checkpoint(folder);
     if (!problems.empty()) {
       found.damaged.push_back({folder, join_lines(problems)});

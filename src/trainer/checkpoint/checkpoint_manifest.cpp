@@ -21,6 +21,17 @@ UserError damaged(const std::string& path, const std::string& cause) {
                    path + ": damaged: " + cause + ". Use another checkpoint of the run, or a copy of it.");
 }
 
+// Before anything else of a manifest is read. A text that is no JSON, or names no version, is left to what follows.
+void check_format(const std::string& text, const std::string& path) {
+  const nlohmann::json object = nlohmann::json::parse(text, nullptr, false);
+  if (!object.is_object() || !object.contains("format_version")) return;
+  const nlohmann::json& format = object["format_version"];
+  if (format == kCheckpointFormat) return;
+  throw OtherFormat(ExitCode::kBadData, path + ": format version " + format.dump() + ", this program reads " +
+                                            std::to_string(kCheckpointFormat) + ": use the hyperx that wrote it (" +
+                                            object.value("program", "unknown") + ")");
+}
+
 }  // namespace
 
 std::string checkpoint_name(int64_t step) {
@@ -47,6 +58,7 @@ std::string manifest_text(nlohmann::json object) {
 Manifest parse_manifest(std::string text, const std::string& path) {
   const size_t at = text.find(kOwnDigestKey);
   const size_t digits = at + sizeof kOwnDigestKey - 1;
+  if (at == std::string::npos) check_format(text, path);  // of a version whose manifests were digested otherwise
   if (at == std::string::npos || text.size() < digits + kDigits) throw damaged(path, "it has no digest of itself");
   const std::string stored = text.substr(digits, kDigits);
   std::string zeroed = text;
@@ -54,13 +66,8 @@ Manifest parse_manifest(std::string text, const std::string& path) {
   if (xxh128_hex(zeroed) != stored) throw damaged(path, "its text does not have the digest that it names");
   Manifest manifest;
   try {
+    check_format(text, path);
     manifest.all = nlohmann::json::parse(text);
-    const int format = manifest.all.at("format_version").get<int>();
-    if (format != kCheckpointFormat)
-      throw UserError(ExitCode::kBadData, path + ": format version " + std::to_string(format) +
-                                              ", this program reads " + std::to_string(kCheckpointFormat) +
-                                              ": use the hyperx that wrote it (" +
-                                              manifest.all.value("program", "unknown") + ")");
     manifest.step = manifest.all.at("step").get<int64_t>();
     if (manifest.all.contains("score")) manifest.score = manifest.all["score"].get<double>();
     for (const auto& [name, entry] : manifest.all.at("files").items())
