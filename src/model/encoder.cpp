@@ -11,8 +11,8 @@
 namespace hyperx::model {
 namespace {
 
-TermDropout dropout_at(int64_t site, const EncoderInput& input, double probability, const DropoutStream& dropout) {
-  if (!dropout.active || probability == 0) return {};
+SiteDropout dropout_at(int64_t site, const EncoderInput& input, double probability, const DropoutStream& dropout) {
+  if (!dropout.active || probability == 0) return {input.row_keys};
   return {input.row_keys, probability, dropout.key(site)};
 }
 
@@ -111,18 +111,17 @@ at::Tensor Encoder::layer_forward(const Layer& layer, int64_t index, const at::T
     for (const Linear& part : layer.separate) parts.push_back(part(x));
     qkv = torch::cat(parts, 1);
   }
-  const double attention_rate = dropout.active ? rates.attention : 0.0;
-  const at::Tensor context = packed_attention(qkv, input.sentence_starts, spec_.heads, input.row_keys, attention_rate,
-                                              dropout.key(site + kSiteAttentionProbabilities));
+  const at::Tensor context =
+      packed_attention(qkv, input.sentence_starts, spec_.heads,
+                       dropout_at(site + kSiteAttentionProbabilities, input, rates.attention, dropout));
   const at::Tensor middle =
       residual_norm(layer.attention_output.product(context), layer.attention_output.bias(),
                     dropout_at(site + kSiteAttentionOutput, input, rates.hidden, dropout), x, {}, layer.attention_norm);
   const at::Tensor inner = biased_activation(layer.up.product(middle), layer.up.bias(), Activation::kGelu);
-  const TermDropout drop = dropout_at(site + kSiteFeedForwardOutput, input, rates.hidden, dropout);
+  const SiteDropout drop = dropout_at(site + kSiteFeedForwardOutput, input, rates.hidden, dropout);
   if (method.has_adapter() && method.adapter_position() == Method::Position::kFeedForwardOutput) {
-    const at::Tensor z = drop.probability > 0 ? keyed_dropout(layer.down.product(inner), layer.down.bias(), drop.rows,
-                                                              drop.probability, drop.key)
-                                              : layer.down(inner);
+    const at::Tensor z =
+        drop.probability > 0 ? keyed_dropout(layer.down.product(inner), layer.down.bias(), drop) : layer.down(inner);
     return adapt_by_pair(z, index, input, method, [&](const auto& adapter, const auto& own, const auto& rows_of) {
       return residual_norm(adapter.change, adapter.bias, {}, own, rows_of(middle), layer.output_norm);
     });
@@ -137,9 +136,7 @@ at::Tensor Encoder::layer_forward(const Layer& layer, int64_t index, const at::T
 
 at::Tensor Encoder::forward(const EncoderInput& input, Method& method, const DropoutRates& rates,
                             const DropoutStream& dropout, std::vector<at::Tensor>* hidden_states) const {
-  at::Tensor x = embed(input);
-  const TermDropout drop = dropout_at(kSiteEmbeddings, input, rates.hidden, dropout);
-  if (drop.probability > 0) x = keyed_dropout(x, {}, drop.rows, drop.probability, drop.key);
+  at::Tensor x = keyed_dropout(embed(input), {}, dropout_at(kSiteEmbeddings, input, rates.hidden, dropout));
   if (hidden_states != nullptr) hidden_states->push_back(x);
   for (size_t index = 0; index < layers_.size(); ++index) {
     x = layer_forward(layers_[index], static_cast<int64_t>(index), x, input, method, rates, dropout);

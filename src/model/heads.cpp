@@ -47,13 +47,11 @@ Heads::Heads(const std::vector<data::TaskInfo>& tasks, const EncoderWeights& enc
   }
 }
 
-at::Tensor Heads::logits(const std::string& task, const at::Tensor& rows, const RowKeys& keys, double dropout_rate,
-                         const DropoutStream& dropout, const at::Tensor& word_embeddings) const {
+at::Tensor Heads::logits(const std::string& task, const at::Tensor& rows, const SiteDropout& dropout,
+                         const at::Tensor& word_embeddings) const {
   const auto tagger = taggers_.find(task);
   if (tagger != taggers_.end()) {
-    at::Tensor input = rows.to(tagger->second.weight.scalar_type());
-    if (dropout.active && dropout_rate > 0)
-      input = keyed_dropout(input, {}, keys, dropout_rate, dropout.key(kSiteHead));
+    const at::Tensor input = keyed_dropout(rows.to(tagger->second.weight.scalar_type()), {}, dropout);
     return torch::linear(input, tagger->second.weight, tagger->second.bias);
   }
   const auto found = masked_.find(task);

@@ -21,10 +21,10 @@ class Heads {
   Heads(const std::vector<data::TaskInfo>& tasks, const EncoderWeights& encoder, bool trained_decoder, uint64_t seed,
         at::ScalarType master, at::Device device, ParameterSet& parameters);
 
-  // Scores of labelled rows. rows [labels, hidden] in the compute type; keys of the rows for dropout (tagging heads
-  // only); word_embeddings [vocabulary, hidden]. Returns [labels, classes] fp32 (fp64 in tests).
-  at::Tensor logits(const std::string& task, const at::Tensor& rows, const RowKeys& keys, double dropout_rate,
-                    const DropoutStream& dropout, const at::Tensor& word_embeddings) const;
+  // Scores of labelled rows. rows [labels, hidden] in the compute type; dropout of tagging heads' rows; word_embeddings
+  // [vocabulary, hidden]. Returns [labels, classes] fp32 (fp64 in tests).
+  at::Tensor logits(const std::string& task, const at::Tensor& rows, const SiteDropout& dropout,
+                    const at::Tensor& word_embeddings) const;
 
  private:
   struct Tagger {

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "common/errors.h"
+#include "model/ops/own_kernels.h"
 
 namespace hyperx::model {
 Model::Model(const EncoderWeights& encoder, ModelOptions options) : options_(std::move(options)) {
@@ -110,16 +111,19 @@ at::Tensor Model::part_logits(const PackedBatch& batch, const PackedBatch::Part&
   const at::Tensor positions = batch.label_positions.narrow(0, part.label_begin, part.label_end - part.label_begin);
   const at::Tensor rows = hidden.index_select(0, positions);
   if (task == "mlm" && !decoder_.defined()) decoder_ = encoder_->word_embeddings().to(options_.compute);
-  const RowKeys keys{batch.input.row_keys.slots.index_select(0, positions),
-                     batch.input.row_keys.positions.index_select(0, positions)};
-  return heads_->logits(task, rows, keys, options_.config.dropout, dropout, decoder_);
+  SiteDropout head;
+  if (dropout.active)
+    head = SiteDropout{batch.input.row_keys, options_.config.dropout, dropout.key(kSiteHead)}.of_rows(positions);
+  return heads_->logits(task, rows, head, decoder_);
 }
 
 at::Tensor Model::loss(const PackedBatch& batch, const DropoutStream& given, std::vector<at::Tensor>* part_losses,
                        std::vector<at::Tensor>* hidden_states) {
   DropoutStream dropout = given;
-  if (dropout.active) dropout.table = batch.dropout_keys;
   const DropoutRates rates{options_.config.dropout, options_.config.attention_dropout};
+  if (dropout.active) dropout.table = batch.dropout_keys;
+  if (dropout.table.defined() && rates.hidden > 0 && !own_kernels())
+    dropout.draw_masks(batch.input.row_keys, encoder_->spec().hidden, rates.hidden);
   const at::Tensor hidden = encoder_->forward(batch.input, *method_, rates, dropout, hidden_states);
   at::Tensor total;
   for (size_t i = 0; i < batch.parts.size(); ++i) {

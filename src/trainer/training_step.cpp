@@ -91,9 +91,9 @@ at::Tensor TrainingStep::forward_backward(const data::StepBatch& batch) {
 }
 
 void TrainingStep::try_out(const data::StepBatch& batch, const std::vector<data::Pair>& pairs) {
-  model_.begin_step(pairs, true);
   std::string problem;
   try {
+    model_.begin_step(pairs, true);
     StepFigures figures({forward_backward(batch), {torch::zeros({}, losses_options())}}, communicator_);
     figures.losses();  // waits
   } catch (const c10::OutOfMemoryError& error) {

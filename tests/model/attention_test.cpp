@@ -40,9 +40,9 @@ TEST_P(AttentionTest, EqualsThePlainFormulaAndItsGradient) {
       const int64_t tokens = rows.slots.numel();
       const at::Tensor qkv = torch::randn({tokens, 3 * c.heads * c.dim}, type).mul_(2).requires_grad_(true);
       const at::Tensor weight = torch::randn({tokens, c.heads * c.dim}, type);
-      const at::Tensor expected = attention_by_operations(qkv, starts_of(c.lengths), c.heads, rows, probability, key);
+      const at::Tensor expected = attention_by_operations(qkv, starts_of(c.lengths), c.heads, {rows, probability, key});
       const at::Tensor expected_gradient = torch::autograd::grad({(expected * weight).sum()}, {qkv})[0];
-      const at::Tensor actual = packed_attention(qkv, {starts_of(c.lengths)}, c.heads, rows, probability, key);
+      const at::Tensor actual = packed_attention(qkv, {starts_of(c.lengths)}, c.heads, {rows, probability, key});
       const at::Tensor gradient = torch::autograd::grad({(actual * weight).sum()}, {qkv})[0];
       const double tolerance = type == at::kDouble ? 1e-12 : 1e-5;
       EXPECT_LT((actual - expected).abs().max().item<double>(), tolerance * expected.abs().max().item<double>())

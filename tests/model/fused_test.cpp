@@ -71,12 +71,12 @@ TEST_P(FusedTest, NormOfASumAndItsGradients) {
                   leaf(draw({width}) + 1, wide),         leaf(draw({width}), wide)};
       Terms exact{leaf(terms.x, at::kDouble),      leaf(terms.bias, at::kDouble),   leaf(terms.first, at::kDouble),
                   leaf(terms.second, at::kDouble), leaf(terms.weight, at::kDouble), leaf(terms.norm_bias, at::kDouble)};
-      const TermDropout dropout{keys_of(rows), probability, {PhiloxKey{3, 4}}};
+      const SiteDropout dropout{keys_of(rows), probability, {PhiloxKey{3, 4}}};
       const at::Tensor y =
           residual_norm(terms.x, terms.bias, dropout, terms.first, has_second ? terms.second : at::Tensor(),
                         {terms.weight, terms.norm_bias, 1e-6});
       at::Tensor sum = exact.x + exact.bias;
-      if (probability > 0) sum = sum * keyed_dropout_mask(dropout.rows, width, probability, dropout.key, at::kDouble);
+      if (probability > 0) sum = sum * keyed_dropout_mask(dropout, width, at::kDouble);
       sum = sum + exact.first;
       if (has_second) sum = sum + exact.second;
       const at::Tensor expected = torch::layer_norm(sum, {width}, exact.weight, exact.norm_bias, 1e-6);

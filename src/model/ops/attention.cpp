@@ -239,13 +239,13 @@ class PackedAttention : public torch::autograd::Function<PackedAttention> {
 
 }  // namespace
 
-at::Tensor packed_attention(const at::Tensor& qkv, const SentenceStarts& starts, int64_t heads, const RowKeys& rows,
-                            double dropout_probability, const DropoutKey& key) {
+at::Tensor packed_attention(const at::Tensor& qkv, const SentenceStarts& starts, int64_t heads,
+                            const SiteDropout& dropout) {
   HYPERX_CHECK(qkv.dim() == 2 && qkv.size(1) % (3 * heads) == 0, "attention takes [tokens, 3 * hidden]");
-  if (!qkv.is_cpu()) return attention_on_device(qkv, starts, heads, rows, dropout_probability, key);
+  if (!qkv.is_cpu()) return attention_on_device(qkv, starts, heads, dropout);
   HYPERX_CHECK(starts.host.is_cpu() && starts.host.scalar_type() == at::kInt, "sentence starts are int32 on the host");
-  return PackedAttention::apply(qkv, starts.host, rows.slots, rows.positions, heads, dropout_probability,
-                                static_cast<int64_t>(key_bits(key.host)));
+  return PackedAttention::apply(qkv, starts.host, dropout.rows.slots, dropout.rows.positions, heads,
+                                dropout.probability, static_cast<int64_t>(key_bits(dropout.key.host)));
 }
 
 }  // namespace hyperx::model

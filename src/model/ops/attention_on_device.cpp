@@ -8,14 +8,9 @@
 #include "model/ops/attention.h"
 
 namespace hyperx::model {
-namespace {
-
-constexpr int64_t kFeaturesPerHead = 1 << 16;  // the dropout bits of head h start at feature h * 2^16
-
-}  // namespace
 
 at::Tensor attention_by_operations(const at::Tensor& qkv, const at::Tensor& sentence_starts, int64_t heads,
-                                   const RowKeys& rows, double dropout_probability, const DropoutKey& key) {
+                                   const SiteDropout& dropout) {
   const int64_t hidden = qkv.size(1) / 3, dim = hidden / heads;
   const int32_t* const starts = sentence_starts.const_data_ptr<int32_t>();
   std::vector<at::Tensor> sentences;
@@ -25,28 +20,24 @@ at::Tensor attention_by_operations(const at::Tensor& qkv, const at::Tensor& sent
         qkv.narrow(0, begin, length).view({length, 3, heads, dim}).permute({1, 2, 0, 3});  // [3, heads, length, dim]
     at::Tensor weights =
         torch::softmax(torch::matmul(parts[0], parts[1].transpose(1, 2)) / std::sqrt(static_cast<double>(dim)), 2);
-    if (dropout_probability > 0) {
-      const RowKeys own{rows.slots.narrow(0, begin, length), rows.positions.narrow(0, begin, length)};
-      std::vector<at::Tensor> masks;
-      for (int64_t head = 0; head < heads; ++head)
-        masks.push_back(keyed_dropout_mask(own, length, dropout_probability, key, qkv.options().requires_grad(false),
-                                           head * kFeaturesPerHead));
-      weights = weights * torch::stack(masks);
+    if (dropout.probability > 0) {
+      const RowKeys own{dropout.rows.slots.narrow(0, begin, length), dropout.rows.positions.narrow(0, begin, length)};
+      weights = weights * attention_dropout_mask({own, dropout.probability, dropout.key}, heads, length,
+                                                 qkv.options().requires_grad(false));
     }
     sentences.push_back(torch::matmul(weights, parts[2]).transpose(0, 1).reshape({length, hidden}));
   }
   return torch::cat(sentences);
 }
 
-at::Tensor attention_on_device(const at::Tensor& qkv, const SentenceStarts& starts, int64_t heads, const RowKeys& rows,
-                               double dropout_probability, const DropoutKey& key) {
-  if (qkv.scalar_type() != at::kBFloat16)
-    return attention_by_operations(qkv, starts.host, heads, rows, dropout_probability, key);
+at::Tensor attention_on_device(const at::Tensor& qkv, const SentenceStarts& starts, int64_t heads,
+                               const SiteDropout& dropout) {
+  if (qkv.scalar_type() != at::kBFloat16) return attention_by_operations(qkv, starts.host, heads, dropout);
   const int64_t hidden = qkv.size(1) / 3, dim = hidden / heads;
   const std::vector<at::Tensor> parts = qkv.view({qkv.size(0), 3, heads, dim}).unbind(1);  // [tokens, heads, dim] each
   const at::Tensor out = std::get<0>(at::_flash_attention_forward(
       parts[0], parts[1], parts[2], starts.on_device, starts.on_device, starts.longest, starts.longest,
-      dropout_probability, false, false, 1.0 / std::sqrt(static_cast<double>(dim))));
+      dropout.probability, false, false, 1.0 / std::sqrt(static_cast<double>(dim))));
   return out.reshape({qkv.size(0), hidden});
 }
 

@@ -7,7 +7,7 @@
 namespace hyperx::model {
 
 // packed_attention() for tensors on a GPU: flash attention by sentence offsets in bf16, else attention_by_operations().
-at::Tensor attention_on_device(const at::Tensor& qkv, const SentenceStarts& starts, int64_t heads, const RowKeys& rows,
-                               double dropout_probability, const DropoutKey& key);
+at::Tensor attention_on_device(const at::Tensor& qkv, const SentenceStarts& starts, int64_t heads,
+                               const SiteDropout& dropout);
 
 }  // namespace hyperx::model

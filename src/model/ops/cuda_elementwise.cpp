@@ -90,12 +90,10 @@ at::Tensor cuda_biased_activation(const at::Tensor& x, const at::Tensor& bias, A
   return CudaBiasedActivation::apply(x, bias.contiguous(), static_cast<int64_t>(kind));
 }
 
-at::Tensor cuda_keyed_dropout(const at::Tensor& x, const at::Tensor& bias, const RowKeys& rows, double probability,
-                              const DropoutKey& key) {
-  if (probability == 0) return bias.defined() ? x + bias : x.clone();
-  const DeviceMask mask = device_mask({rows, probability, key}, x);
+at::Tensor cuda_keyed_dropout(const at::Tensor& x, const at::Tensor& bias, const SiteDropout& dropout) {
+  const DeviceMask mask = device_mask(dropout, x);
   return CudaKeyedDropout::apply(x, bias.defined() ? std::optional<at::Tensor>(bias) : std::nullopt, mask.slots,
-                                 mask.positions, mask.key, probability);
+                                 mask.positions, mask.key, dropout.probability);
 }
 
 at::Tensor cuda_embedding_sum(const at::Tensor& word, const at::Tensor& position, const at::Tensor& kind,

@@ -124,7 +124,7 @@ std::optional<at::Tensor> optional_of(const at::Tensor& tensor) {
 
 }  // namespace
 
-at::Tensor cuda_residual_norm(const at::Tensor& x, const at::Tensor& bias, const TermDropout& dropout,
+at::Tensor cuda_residual_norm(const at::Tensor& x, const at::Tensor& bias, const SiteDropout& dropout,
                               const at::Tensor& first, const at::Tensor& second, const NormParameters& norm) {
   HYPERX_CHECK(norm.weight.scalar_type() == at::kFloat && norm.weight.is_contiguous() && norm.bias.is_contiguous(),
                "a norm's parameters are contiguous and fp32");

@@ -13,11 +13,10 @@
 // CUDA. Tensors lie on one GPU, rows in fp32 or bf16, the rest in fp32. Differentiable as their namesakes.
 namespace hyperx::model {
 
-at::Tensor cuda_residual_norm(const at::Tensor& x, const at::Tensor& bias, const TermDropout& dropout,
+at::Tensor cuda_residual_norm(const at::Tensor& x, const at::Tensor& bias, const SiteDropout& dropout,
                               const at::Tensor& first, const at::Tensor& second, const NormParameters& norm);
 at::Tensor cuda_biased_activation(const at::Tensor& x, const at::Tensor& bias, Activation activation);
-at::Tensor cuda_keyed_dropout(const at::Tensor& x, const at::Tensor& bias, const RowKeys& rows, double probability,
-                              const DropoutKey& key);
+at::Tensor cuda_keyed_dropout(const at::Tensor& x, const at::Tensor& bias, const SiteDropout& dropout);
 
 // A dropout key where the kernels read it. One int64
 at::Tensor key_on_device(const DropoutKey& key, at::Device device);

@@ -23,7 +23,7 @@ at::Tensor key_on_device(const DropoutKey& key, at::Device device) {
   return torch::full({}, static_cast<int64_t>(key_bits(key.host)), at::TensorOptions().dtype(at::kLong).device(device));
 }
 
-DeviceMask device_mask(const TermDropout& dropout, const at::Tensor& x) {
+DeviceMask device_mask(const SiteDropout& dropout, const at::Tensor& x) {
   if (dropout.probability == 0) return {};
   HYPERX_CHECK(dropout.rows.slots.numel() == x.size(0), "dropout takes a key a row");
   return {dropout.rows.slots.to(x.device()).contiguous(), dropout.rows.positions.to(x.device()).contiguous(),

@@ -21,6 +21,6 @@ struct DeviceMask {
   double probability = 0;
   kernels::KeyedMask mask() const;
 };
-DeviceMask device_mask(const TermDropout& dropout, const at::Tensor& x);
+DeviceMask device_mask(const SiteDropout& dropout, const at::Tensor& x);
 
 }  // namespace hyperx::model

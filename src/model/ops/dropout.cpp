@@ -19,6 +19,10 @@ namespace {
 constexpr int64_t kChunk = 8 * kPhiloxLanes;  // features of one call of the generator
 constexpr int64_t kWord = 0xFFFFFFFF;
 constexpr int64_t kSitesBeside = 2;  // embeddings and heads
+// Sites that draw_masks() draws for: these of a layer, which come first, and those beside.
+constexpr int64_t kMasksPerLayer = 2;
+static_assert(kSiteAttentionOutput < kMasksPerLayer && kSiteFeedForwardOutput < kMasksPerLayer);
+constexpr int64_t kBlocksAtOnce = int64_t{1} << 22;  // of 8 features: 32 MiB for each number drawn on the way
 
 // One row: out = (x + bias) * mask. Type C computes, T is stored.
 template <class T, class C>
@@ -116,17 +120,58 @@ class KeyedDropout : public torch::autograd::Function<KeyedDropout> {
   }
 };
 
-// High and low word of the 64-bit product of 32-bit values held in int64 tensors (which cannot hold it unsigned).
+// High and low word of the 64-bit product of 32-bit values held in int64 tensors (which cannot hold it unsigned): by
+// the factor's halves, the upper one's low half carried into the lower product.
 std::pair<at::Tensor, at::Tensor> multiply_wide(const at::Tensor& value, uint32_t factor) {
-  const int64_t low_factor = factor & 0xFFFF, high_factor = factor >> 16;
-  const at::Tensor low = value.bitwise_and(0xFFFF), high = value.bitwise_right_shift(16);
-  const at::Tensor low_low = low * low_factor;
-  const at::Tensor middle = high * low_factor + low_low.bitwise_right_shift(16);
-  const at::Tensor middle2 = low * high_factor + middle.bitwise_and(0xFFFF);
-  const at::Tensor product_low =
-      middle2.bitwise_and(0xFFFF).bitwise_left_shift(16).bitwise_or(low_low.bitwise_and(0xFFFF));
-  const at::Tensor product_high = high * high_factor + middle.bitwise_right_shift(16) + middle2.bitwise_right_shift(16);
-  return {product_high, product_low};
+  const at::Tensor upper = value * int64_t{factor >> 16};
+  const at::Tensor lower = value * int64_t{factor & 0xFFFF} + upper.bitwise_and(0xFFFF).bitwise_left_shift(16);
+  return {upper.bitwise_right_shift(16) + lower.bitwise_right_shift(32), lower.bitwise_and(kWord)};
+}
+
+// [sites, rows, 8 blocks] bool: what is dropped under the `keys` [sites] int64 (their bits) of the `blocks` [blocks]
+// int64 of 8 features. On the device of keys and blocks.
+at::Tensor draw_dropped(const at::Tensor& keys, const RowKeys& rows, const at::Tensor& blocks, double probability) {
+  const at::Tensor slots = rows.slots.to(keys.device()).view({1, -1, 1});
+  at::Tensor x0 = blocks.view({1, 1, -1});
+  at::Tensor x1 = rows.positions.to(keys.device()).view({1, -1, 1});
+  at::Tensor x2 = slots.bitwise_and(kWord), x3 = slots.bitwise_right_shift(32).bitwise_and(kWord);
+  const at::Tensor rounds = torch::arange(kPhiloxRounds, keys.options()).view({-1, 1, 1, 1});
+  const auto key_of_rounds = [&](const at::Tensor& word, uint32_t weyl) {
+    return (word.bitwise_and(kWord).view({-1, 1, 1}) + rounds * int64_t{weyl}).bitwise_and(kWord).unbind(0);
+  };
+  const std::vector<at::Tensor> k0 = key_of_rounds(keys, kPhiloxWeyl0);
+  const std::vector<at::Tensor> k1 = key_of_rounds(keys.bitwise_right_shift(32), kPhiloxWeyl1);
+  for (size_t round = 0; round < kPhiloxRounds; ++round) {
+    const auto [high0, low0] = multiply_wide(x0, kPhiloxMultiplier0);
+    const auto [high1, low1] = multiply_wide(x2, kPhiloxMultiplier1);
+    x0 = high1.bitwise_xor(x1).bitwise_xor(k0[round]);
+    x2 = high0.bitwise_xor(x3).bitwise_xor(k1[round]);
+    x1 = low1;
+    x3 = low0;
+  }
+  const int64_t threshold = dropout_threshold(probability);
+  std::vector<at::Tensor> halves;
+  for (const at::Tensor& word : {x0, x1, x2, x3}) {
+    halves.push_back(word.bitwise_and(0xFFFF).lt(threshold));
+    halves.push_back(word.lt(threshold << 16));  // the upper half
+  }
+  return torch::stack(halves, 3).flatten(2);
+}
+
+at::Tensor blocks_of(int64_t width, at::Device device) {
+  return torch::arange((width + 7) / 8, at::TensorOptions(at::kLong).device(device));
+}
+
+// [rows, 8 blocks] bool, of one site.
+at::Tensor draw_dropped(const SiteDropout& dropout, const at::Tensor& blocks) {
+  const at::Tensor key = dropout.key.on_device.defined()
+                             ? dropout.key.on_device.view({1})
+                             : torch::full({1}, static_cast<int64_t>(key_bits(dropout.key.host)), blocks.options());
+  return draw_dropped(key, dropout.rows, blocks, dropout.probability)[0];
+}
+
+at::Tensor mask_of(const at::Tensor& dropped, double probability, const at::TensorOptions& options) {
+  return dropped.logical_not().to(options.dtype()) * dropout_scale(probability);
 }
 
 }  // namespace
@@ -135,7 +180,32 @@ DropoutKey DropoutStream::key(int64_t site) const {
   const DropoutKey key{philox_key(
       derive_key(derive_key(seed, "dropout", static_cast<uint64_t>(step)), "site", static_cast<uint64_t>(site)))};
   if (!table.defined()) return key;
-  return {key.host, table[site < kSiteEmbeddings ? site : table.numel() - kSitesBeside + site - kSiteEmbeddings]};
+  const bool beside = site >= kSiteEmbeddings;
+  const int64_t layers = (table.numel() - kSitesBeside) / kSitesPerLayer;
+  DropoutKey on_device{key.host, table[beside ? layers * kSitesPerLayer + site - kSiteEmbeddings : site]};
+  if (!dropped.defined() || (!beside && site % kSitesPerLayer >= kMasksPerLayer)) return on_device;
+  on_device.dropped = dropped[beside ? layers * kMasksPerLayer + site - kSiteEmbeddings
+                                     : site / kSitesPerLayer * kMasksPerLayer + site % kSitesPerLayer];
+  return on_device;
+}
+
+void DropoutStream::draw_masks(const RowKeys& rows, int64_t width, double probability) {
+  HYPERX_CHECK(table.defined(), "masks of all sites are drawn from the table of their keys");
+  const int64_t beside = table.numel() - kSitesBeside;
+  const at::Tensor of_layers = table.narrow(0, 0, beside).view({-1, kSitesPerLayer}).narrow(1, 0, kMasksPerLayer);
+  const at::Tensor keys = torch::cat({of_layers.reshape({-1}), table.narrow(0, beside, kSitesBeside)});
+  const at::Tensor blocks = blocks_of(width, table.device());
+  std::vector<at::Tensor> parts;
+  for (const at::Tensor& some : keys.split(std::max<int64_t>(1, kBlocksAtOnce / (rows.slots.numel() * blocks.numel()))))
+    parts.push_back(draw_dropped(some, rows, blocks, probability).narrow(2, 0, width));
+  dropped = parts.size() == 1 ? parts[0] : torch::cat(parts);
+}
+
+SiteDropout SiteDropout::of_rows(const at::Tensor& indices) const {
+  if (probability == 0) return {};
+  SiteDropout part{{rows.slots.index_select(0, indices), rows.positions.index_select(0, indices)}, probability, key};
+  if (key.dropped.defined()) part.key.dropped = key.dropped.index_select(0, indices);
+  return part;
 }
 
 std::vector<int64_t> DropoutStream::key_table(int64_t layers) const {
@@ -152,46 +222,35 @@ uint32_t dropout_threshold(double probability) { return static_cast<uint32_t>(st
 
 double dropout_scale(double probability) { return 65536.0 / (65536.0 - dropout_threshold(probability)); }
 
-at::Tensor keyed_dropout(const at::Tensor& x, const at::Tensor& bias, const RowKeys& rows, double probability,
-                         const DropoutKey& key) {
+at::Tensor keyed_dropout(const at::Tensor& x, const at::Tensor& bias, const SiteDropout& dropout) {
+  if (dropout.probability == 0) return bias.defined() ? x + bias : x;
   if constexpr (kHasOwnKernels)
-    if (own_kernels_take(x)) return cuda_keyed_dropout(x, bias, rows, probability, key);
-  if (!x.is_cpu())
-    return (bias.defined() ? x + bias : x) *
-           keyed_dropout_mask(rows, x.size(1), probability, key, x.options().requires_grad(false));
-  return KeyedDropout::apply(x, bias.defined() ? std::optional<at::Tensor>(bias) : std::nullopt, rows.slots,
-                             rows.positions, probability, static_cast<int64_t>(key_bits(key.host)));
+    if (own_kernels_take(x)) return cuda_keyed_dropout(x, bias, dropout);
+  if (!x.is_cpu()) return dropout_by_operations(bias.defined() ? x + bias : x, dropout);
+  return KeyedDropout::apply(x, bias.defined() ? std::optional<at::Tensor>(bias) : std::nullopt, dropout.rows.slots,
+                             dropout.rows.positions, dropout.probability,
+                             static_cast<int64_t>(key_bits(dropout.key.host)));
 }
 
-at::Tensor keyed_dropout_mask(const RowKeys& rows, int64_t width, double probability, const DropoutKey& key,
-                              const at::TensorOptions& options, int64_t first_feature) {
-  HYPERX_CHECK(first_feature % 8 == 0, "masks begin at a whole block of the generator");
-  const at::TensorOptions longs = options.dtype(at::kLong);
-  const int64_t blocks = (width + 7) / 8;
-  const std::vector<int64_t> shape{rows.slots.numel(), blocks};
-  at::Tensor x0 = torch::arange(first_feature / 8, first_feature / 8 + blocks, longs).expand(shape);
-  at::Tensor x1 = rows.positions.to(options.device()).unsqueeze(1).expand(shape);
-  const at::Tensor slots = rows.slots.to(options.device()).unsqueeze(1).expand(shape);
-  at::Tensor x2 = slots.bitwise_and(kWord), x3 = slots.bitwise_right_shift(32).bitwise_and(kWord);
-  const at::Tensor bits =
-      key.on_device.defined() ? key.on_device : torch::full({}, static_cast<int64_t>(key_bits(key.host)), longs);
-  at::Tensor k0 = bits.bitwise_and(kWord), k1 = bits.bitwise_right_shift(32).bitwise_and(kWord);
-  for (int round = 0; round < kPhiloxRounds; ++round) {
-    const auto [high0, low0] = multiply_wide(x0, kPhiloxMultiplier0);
-    const auto [high1, low1] = multiply_wide(x2, kPhiloxMultiplier1);
-    x0 = high1.bitwise_xor(x1).bitwise_xor(k0);
-    x2 = high0.bitwise_xor(x3).bitwise_xor(k1);
-    x1 = low1;
-    x3 = low0;
-    k0 = (k0 + int64_t{kPhiloxWeyl0}).bitwise_and(kWord);
-    k1 = (k1 + int64_t{kPhiloxWeyl1}).bitwise_and(kWord);
-  }
-  const at::Tensor words = torch::stack({x0, x1, x2, x3}, 2);  // [rows, blocks, 4]
-  const at::Tensor halves = torch::stack({words.bitwise_and(0xFFFF), words.bitwise_right_shift(16)}, 3);
-  const at::Tensor keep = halves.reshape({rows.slots.numel(), 8 * blocks})
-                              .narrow(1, 0, width)
-                              .ge(static_cast<int64_t>(dropout_threshold(probability)));
-  return keep.to(options.dtype()) * dropout_scale(probability);
+at::Tensor dropout_by_operations(const at::Tensor& x, const SiteDropout& dropout) {
+  if (dropout.probability == 0) return x;
+  at::Tensor dropped = dropout.key.dropped;
+  if (!dropped.defined()) dropped = draw_dropped(dropout, blocks_of(x.size(1), x.device())).narrow(1, 0, x.size(1));
+  return x.masked_fill(dropped, 0) * dropout_scale(dropout.probability);
+}
+
+at::Tensor keyed_dropout_mask(const SiteDropout& dropout, int64_t width, const at::TensorOptions& options) {
+  const at::Tensor dropped = draw_dropped(dropout, blocks_of(width, options.device())).narrow(1, 0, width);
+  return mask_of(dropped, dropout.probability, options);
+}
+
+at::Tensor attention_dropout_mask(const SiteDropout& dropout, int64_t heads, int64_t length,
+                                  const at::TensorOptions& options) {
+  const at::Tensor own = blocks_of(length, options.device());
+  const at::Tensor first = torch::arange(heads, own.options()) * (kFeaturesPerHead / 8);
+  const at::Tensor dropped = draw_dropped(dropout, (first.unsqueeze(1) + own).flatten());  // [rows, heads 8 blocks]
+  return mask_of(dropped.view({dropped.size(0), heads, -1}).narrow(2, 0, length).transpose(0, 1), dropout.probability,
+                 options);
 }
 
 }  // namespace hyperx::model

@@ -131,7 +131,7 @@ HYPERX_RESIDUAL_NORM_OF(c10::BFloat16, float)
 struct Operands {
   at::Tensor x, bias, first, second, weight, norm_bias;
   double epsilon;
-  TermDropout dropout;
+  SiteDropout dropout;
 };
 
 template <class T, class C>
@@ -273,13 +273,9 @@ class ResidualNorm : public torch::autograd::Function<ResidualNorm> {
 };
 
 // The same with LibTorch's operations, for devices without a kernel of ours.
-at::Tensor by_operations(const at::Tensor& x, const at::Tensor& bias, const TermDropout& dropout,
+at::Tensor by_operations(const at::Tensor& x, const at::Tensor& bias, const SiteDropout& dropout,
                          const at::Tensor& first, const at::Tensor& second, const NormParameters& norm) {
-  at::Tensor sum = x + bias;
-  if (dropout.probability > 0)
-    sum = sum * keyed_dropout_mask(dropout.rows, x.size(1), dropout.probability, dropout.key,
-                                   x.options().requires_grad(false));
-  sum = sum + first;
+  at::Tensor sum = dropout_by_operations(x + bias, dropout) + first;
   if (second.defined()) sum = sum + second;
   const at::ScalarType wide = norm.weight.scalar_type();
   return torch::layer_norm(sum.to(wide), {norm.weight.numel()}, norm.weight, norm.bias, norm.epsilon)
@@ -288,7 +284,7 @@ at::Tensor by_operations(const at::Tensor& x, const at::Tensor& bias, const Term
 
 }  // namespace
 
-at::Tensor residual_norm(const at::Tensor& x, const at::Tensor& given_bias, const TermDropout& dropout,
+at::Tensor residual_norm(const at::Tensor& x, const at::Tensor& given_bias, const SiteDropout& dropout,
                          const at::Tensor& first, const at::Tensor& second, const NormParameters& norm) {
   if constexpr (kHasOwnKernels)
     if (own_kernels_take(x)) return cuda_residual_norm(x, given_bias, dropout, first, second, norm);

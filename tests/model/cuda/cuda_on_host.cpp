@@ -2,9 +2,12 @@
 
 #include <ucontext.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <numeric>
+#include <random>
 #include <vector>
 
 namespace cuda_on_host {
@@ -38,6 +41,8 @@ struct Fiber {
 struct Block {
   const char* name = "";
   std::vector<std::unique_ptr<Fiber>> fibers;  // kept between blocks for their stacks
+  std::vector<int> order;                      // in which they run
+  std::mt19937 random;
   int threads = 0, current = 0;
   Barrier whole;
   std::vector<Barrier> warps;
@@ -76,6 +81,15 @@ void wait_at(Barrier& barrier) {
   self.barrier = nullptr;
 }
 
+// What one thread writes and another reads must not depend on who comes first: forwards, backwards and shuffled in
+// turn.
+void order_threads(int number) {
+  block.order.resize(static_cast<size_t>(block.threads));
+  std::iota(block.order.begin(), block.order.end(), 0);
+  if (number % 3 == 1) std::reverse(block.order.begin(), block.order.end());
+  if (number % 3 == 2) std::shuffle(block.order.begin(), block.order.end(), block.random);
+}
+
 void run_block(int64_t shared_bytes) {
   block.shared.assign(static_cast<size_t>(shared_bytes + kGuardBytes), kPoison);
   block.exchanged.assign(static_cast<size_t>(block.threads), 0);
@@ -96,7 +110,7 @@ void run_block(int64_t shared_bytes) {
   for (int left = block.threads; left > 0;) {
     bool ran = false;
     left = 0;
-    for (int i = 0; i < block.threads; ++i) {
+    for (const int i : block.order) {
       Fiber& fiber = *block.fibers[static_cast<size_t>(i)];
       if (fiber.done || (fiber.barrier != nullptr && fiber.barrier->generation == fiber.generation)) {
         left += fiber.done ? 0 : 1;
@@ -126,10 +140,12 @@ void run_grid(const char* name, dim3 grid, dim3 shape, int64_t shared_bytes, con
   if (block.threads == 0 || block.threads > 1024) fail("no such thread block");
   if (shared_bytes > 227 * 1024) fail("more shared memory than there is");
   while (block.fibers.size() < static_cast<size_t>(block.threads)) block.fibers.push_back(std::make_unique<Fiber>());
+  static int blocks = 0;  // of all grids: one of a single block comes in all orders too
   for (unsigned z = 0; z < grid.z; ++z)
     for (unsigned y = 0; y < grid.y; ++y)
       for (unsigned x = 0; x < grid.x; ++x) {
         blockIdx = dim3(x, y, z);
+        order_threads(blocks++);
         run_block(shared_bytes);
       }
 }

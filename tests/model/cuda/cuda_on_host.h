@@ -6,8 +6,9 @@
 #include <functional>
 
 // As much of CUDA C++ as the kernels use, on the CPU: a thread block's threads are fibers of one thread, which switch
-// where threads wait for one another. Finds wrong arithmetic, wrong indices, barriers that not all threads reach and
-// writes past the shared memory; not data races between barriers, and nothing about speed.
+// where threads wait for one another; between barriers they run in an order that changes from block to block. Finds
+// wrong arithmetic, wrong indices, barriers that are missing or that not all threads reach, and writes past the shared
+// memory; nothing about speed.
 
 #define __global__
 #define __device__

@@ -58,7 +58,7 @@ TEST_P(ElementKernelTest, MasksAreTheCpuKernelsBitForBit) {
     const at::Tensor ones = torch::ones({rows(), width()}, type());
     const Guarded out({rows(), width()}, type());
     kernels::masked_sum(shape(), pointer(ones), nullptr, mask.mask(), out.data(), nullptr, nullptr, nullptr);
-    EXPECT_TRUE(torch::equal(out.tensor(), keyed_dropout(ones, {}, mask.rows, probability, {mask.key})));
+    EXPECT_TRUE(torch::equal(out.tensor(), keyed_dropout(ones, {}, {mask.rows, probability, {mask.key}})));
     EXPECT_TRUE(out.margins_are_whole());
   }
 }
@@ -71,7 +71,7 @@ TEST_P(ElementKernelTest, DropoutWithBiasAndSums) {
   const Guarded out({rows(), width()}, type()), sums({width()}, type()), partials({partial_values()}, at::kFloat);
   kernels::masked_sum(shape(), pointer(x), pointer(bias), mask.mask(), out.data(), sums.data(), partials.floats(),
                       nullptr);
-  const at::Tensor right = keyed_dropout(x, bias, mask.rows, 0.25, {mask.key});
+  const at::Tensor right = keyed_dropout(x, bias, {mask.rows, 0.25, {mask.key}});
   EXPECT_TRUE(torch::equal(out.tensor(), right));
   const double limit = type() == at::kFloat ? 1e-6 : 0x1p-7;
   EXPECT_LT(relative_distance(sums.tensor(), right.to(at::kDouble).sum(0)), limit);

@@ -93,12 +93,12 @@ TEST_P(GpuKernels, Activations) {
 TEST_P(GpuKernels, MasksBitForBit) {
   for (const int64_t width : {768, 129}) {
     const at::Tensor ones = torch::ones({1000, width}, type());
-    const at::Tensor right = keyed_dropout(ones, {}, keys_of(1000), 0.1, {PhiloxKey{5, 6}});
-    EXPECT_TRUE(torch::equal(keyed_dropout(ones.cuda(), {}, keys_of(1000), 0.1, {PhiloxKey{5, 6}}).cpu(), right));
+    const at::Tensor right = keyed_dropout(ones, {}, {keys_of(1000), 0.1, {PhiloxKey{5, 6}}});
+    EXPECT_TRUE(torch::equal(keyed_dropout(ones.cuda(), {}, {keys_of(1000), 0.1, {PhiloxKey{5, 6}}}).cpu(), right));
     expect_equal_on_both(
         {draw({1000, width}, type()), draw({width}, type())},
         [&](const std::vector<at::Tensor>& t) {
-          return keyed_dropout(t[0], t[1], keys_of(1000), 0.1, {PhiloxKey{5, 6}});
+          return keyed_dropout(t[0], t[1], {keys_of(1000), 0.1, {PhiloxKey{5, 6}}});
         },
         limit());
   }

@@ -31,7 +31,7 @@ void bench_kernels(Bench& bench) {
   const at::TensorOptions floats = options.dtype(at::kFloat);
   const model::DropoutKey key{PhiloxKey{3, 4}};
   for (const int64_t rows : kRows) {
-    const model::TermDropout dropout{keys_of(rows, bench.device), 0.1, key};
+    const model::SiteDropout dropout{keys_of(rows, bench.device), 0.1, key};
     const auto drawn = [&](int64_t width) { return torch::randn({rows, width}, floats).to(type); };
     const auto leaf = [](at::Tensor values) { return values.requires_grad_(true); };
     const model::NormParameters norm{leaf(torch::ones({kHidden}, floats)), leaf(torch::zeros({kHidden}, floats)),
@@ -55,8 +55,7 @@ void bench_kernels(Bench& bench) {
             [&] { return model::residual_norm(x, bias, dropout, first, {}, norm); });
     measure("bias and GELU", kInner, 2, 3,
             [&] { return model::biased_activation(inner, inner_bias, model::Activation::kGelu); });
-    measure("dropout", kHidden, 2, 2,
-            [&] { return model::keyed_dropout(x, {}, dropout.rows, dropout.probability, dropout.key); });
+    measure("dropout", kHidden, 2, 2, [&] { return model::keyed_dropout(x, {}, dropout); });
   }
 }
 
