@@ -146,7 +146,7 @@ void Optimizer::update_now(const GeneratorGradient& generator, double rate, doub
   }
 }
 
-model::CudaAdamTable Optimizer::table_of(const State& state) {
+std::vector<model::AdamTensors> Optimizer::tensors_of(const State& state) {
   std::vector<model::AdamTensors> tensors;
   int64_t offset = 0;
   for (const model::Parameter* parameter : state.parameters) {
@@ -156,7 +156,7 @@ model::CudaAdamTable Optimizer::table_of(const State& state) {
                        state.counts.narrow(0, place, 1), state.active.narrow(0, place, 1)});
     offset += size;
   }
-  return model::cuda_adam_table(tensors);
+  return tensors;
 }
 
 void Optimizer::queue_update(const GeneratorGradient& generator, double rate, const at::Tensor& norm) {
@@ -172,7 +172,7 @@ void Optimizer::queue_update(const GeneratorGradient& generator, double rate, co
     if constexpr (model::kHasOwnKernels) {
       if (model::own_kernels_take(state.values)) {
         state.active.copy_(factors.active);
-        if (!state.table.rows.defined()) state.table = table_of(state);
+        if (!state.table.rows.defined()) state.table = model::cuda_adam_table(tensors_of(state));
         model::cuda_adam(state.table, control, rate, options_.adam);
         continue;
       }

@@ -74,7 +74,7 @@ class Optimizer {
   bool is_queued() const { return options_.queued.value_or(!model_.options().device.is_cpu()); }
   at::Tensor norm_squared(const GeneratorGradient& generator) const;
   void update_now(const GeneratorGradient& generator, double rate, double norm);
-  static model::CudaAdamTable table_of(const State& state);
+  static std::vector<model::AdamTensors> tensors_of(const State& state);
   void queue_update(const GeneratorGradient& generator, double rate, const at::Tensor& norm);
 
   model::Model& model_;

@@ -30,7 +30,7 @@ endif()
 
 # hyperx_script_test(NAME LABEL COMMAND...): exit code 77 is a skip; the script's line `SKIPPED: reason` says why.
 function(hyperx_script_test name label)
-  add_test(NAME ${name} COMMAND ${ARGN} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+  add_test(NAME ${name} COMMAND ${ARGN} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR} COMMAND_EXPAND_LISTS)
   set_tests_properties(${name} PROPERTIES LABELS ${label} SKIP_RETURN_CODE 77 TIMEOUT 900 PROCESSORS 2
     ENVIRONMENT "HYPERX_BUILD=${CMAKE_BINARY_DIR}")
 endfunction()
@@ -42,4 +42,23 @@ if(HYPERX_TENSOR)
     hyperx_script_test(launch.${name} e2e ${script})
   endforeach()
   hyperx_script_test(docs.user_guide e2e ${CMAKE_SOURCE_DIR}/tests/docs/run_documents.py docs/user_guide.md)
+endif()
+
+# What a build without CUDA is made of, in one that has it: the sources that mention CUDA are compiled as there, unoptimised so that
+# nothing is left out, and must not need anything that is made of CUDA's.
+if(HYPERX_WITH_CUDA)
+  file(GLOB_RECURSE candidates CONFIGURE_DEPENDS
+    ${CMAKE_SOURCE_DIR}/src/model/*.cpp ${CMAKE_SOURCE_DIR}/src/trainer/*.cpp ${CMAKE_SOURCE_DIR}/src/app/tensor/*.cpp)
+  list(FILTER candidates EXCLUDE REGEX "/(cuda|nccl)_[a-z_]+\\.cpp$")
+  set(sources)
+  foreach(source ${candidates})
+    file(STRINGS ${source} mentions REGEX "cuda_|kHasOwnKernels|HYPERX_WITH_CUDA" LIMIT_COUNT 1)
+    if(mentions)
+      list(APPEND sources ${source})
+    endif()
+  endforeach()
+  add_library(without_cuda OBJECT ${sources})
+  target_link_libraries(without_cuda PRIVATE hyperx_trainer hyperx_warnings)
+  target_compile_options(without_cuda PRIVATE -UHYPERX_WITH_CUDA -O0 -fopenmp)
+  hyperx_script_test(build.WithoutCuda unit ${CMAKE_CURRENT_LIST_DIR}/without_cuda.sh $<TARGET_OBJECTS:without_cuda>)
 endif()
