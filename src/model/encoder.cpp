@@ -19,11 +19,12 @@ SiteDropout dropout_at(int64_t site, const EncoderInput& input, double probabili
 // The adapter of each pair on the pair's rows of z, finished with finish(output, z's rows, rows_of), where rows_of
 // takes the same rows of another tensor. A single pair's tensors are used whole: a slice's gradient would be a copy.
 template <class Finish>
-at::Tensor adapt_by_pair(const at::Tensor& z, int64_t layer, const EncoderInput& input, Method& method,
+at::Tensor adapt_by_pair(const at::Tensor& z, int64_t layer, const std::vector<PairRows>& pairs, Method& method,
                          const Finish& finish) {
-  const bool one = input.pairs.size() == 1;
+  const bool one = pairs.size() == 1;
   std::vector<at::Tensor> parts;
-  for (const PairRows& rows : input.pairs) {
+  for (const PairRows& rows : pairs) {
+    if (rows.token_begin == rows.token_end) continue;  // none of the pair's rows is read
     const auto rows_of = [&](const at::Tensor& x) {
       return one ? x : x.narrow(0, rows.token_begin, rows.token_end - rows.token_begin);
     };
@@ -100,9 +101,18 @@ at::Tensor Encoder::embed(const EncoderInput& input) const {
   return layer_norm(sum, embedding_norm_.weight, embedding_norm_.bias, spec_.layer_norm_eps).to(compute_);
 }
 
-at::Tensor Encoder::layer_forward(const Layer& layer, int64_t index, const at::Tensor& x, const EncoderInput& input,
+at::Tensor Encoder::layer_forward(int64_t index, bool outputs_alone, const at::Tensor& x, const EncoderInput& input,
                                   Method& method, const DropoutRates& rates, const DropoutStream& dropout) const {
+  const Layer& layer = layers_[static_cast<size_t>(index)];
   const int64_t site = index * kSitesPerLayer;
+  const auto outputs = [&](const at::Tensor& rows) {
+    return outputs_alone ? rows.index_select(0, input.output_rows) : rows;
+  };
+  const auto hidden_dropout_at = [&](int64_t place) {
+    const SiteDropout drop = dropout_at(site + place, input, rates.hidden, dropout);
+    return outputs_alone ? drop.of_rows(input.output_rows) : drop;
+  };
+  const std::vector<PairRows>& pairs = outputs_alone ? input.output_pairs : input.pairs;
   at::Tensor qkv;
   if (layer.separate.empty()) {
     qkv = layer.query_key_value(x);
@@ -115,21 +125,21 @@ at::Tensor Encoder::layer_forward(const Layer& layer, int64_t index, const at::T
       packed_attention(qkv, input.sentence_starts, spec_.heads,
                        dropout_at(site + kSiteAttentionProbabilities, input, rates.attention, dropout));
   const at::Tensor middle =
-      residual_norm(layer.attention_output.product(context), layer.attention_output.bias(),
-                    dropout_at(site + kSiteAttentionOutput, input, rates.hidden, dropout), x, {}, layer.attention_norm);
+      residual_norm(layer.attention_output.product(outputs(context)), layer.attention_output.bias(),
+                    hidden_dropout_at(kSiteAttentionOutput), outputs(x), {}, layer.attention_norm);
   const at::Tensor inner = biased_activation(layer.up.product(middle), layer.up.bias(), Activation::kGelu);
-  const SiteDropout drop = dropout_at(site + kSiteFeedForwardOutput, input, rates.hidden, dropout);
+  const SiteDropout drop = hidden_dropout_at(kSiteFeedForwardOutput);
   if (method.has_adapter() && method.adapter_position() == Method::Position::kFeedForwardOutput) {
     const at::Tensor z =
         drop.probability > 0 ? keyed_dropout(layer.down.product(inner), layer.down.bias(), drop) : layer.down(inner);
-    return adapt_by_pair(z, index, input, method, [&](const auto& adapter, const auto& own, const auto& rows_of) {
+    return adapt_by_pair(z, index, pairs, method, [&](const auto& adapter, const auto& own, const auto& rows_of) {
       return residual_norm(adapter.change, adapter.bias, {}, own, rows_of(middle), layer.output_norm);
     });
   }
   const at::Tensor out =
       residual_norm(layer.down.product(inner), layer.down.bias(), drop, middle, {}, layer.output_norm);
   if (!method.has_adapter()) return out;
-  return adapt_by_pair(out, index, input, method, [](const auto& adapter, const auto& own, const auto&) {
+  return adapt_by_pair(out, index, pairs, method, [](const auto& adapter, const auto& own, const auto&) {
     return (adapter.bias.defined() ? adapter.change + adapter.bias : adapter.change) + own;
   });
 }
@@ -138,11 +148,14 @@ at::Tensor Encoder::forward(const EncoderInput& input, Method& method, const Dro
                             const DropoutStream& dropout, std::vector<at::Tensor>* hidden_states) const {
   at::Tensor x = keyed_dropout(embed(input), {}, dropout_at(kSiteEmbeddings, input, rates.hidden, dropout));
   if (hidden_states != nullptr) hidden_states->push_back(x);
-  for (size_t index = 0; index < layers_.size(); ++index) {
-    x = layer_forward(layers_[index], static_cast<int64_t>(index), x, input, method, rates, dropout);
+  // Where no row is read, as where all hidden states are asked for, all are made and none or some are taken.
+  const bool narrows = hidden_states == nullptr && input.output_rows.defined() && input.output_rows.numel() > 0;
+  const int64_t last = std::ssize(layers_) - 1;
+  for (int64_t index = 0; index <= last; ++index) {
+    x = layer_forward(index, narrows && index == last, x, input, method, rates, dropout);
     if (hidden_states != nullptr) hidden_states->push_back(x);
   }
-  return x;
+  return narrows || !input.output_rows.defined() ? x : x.index_select(0, input.output_rows);
 }
 
 }  // namespace hyperx::model

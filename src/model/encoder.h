@@ -26,6 +26,9 @@ struct EncoderInput {
   SentenceStarts sentence_starts;
   RowKeys row_keys;             // dropout keys of the rows
   std::vector<PairRows> pairs;  // in order, covering all rows
+  // The rows whose last hidden states are read, [outputs] int64, and which of these each pair has. Undefined: all rows.
+  at::Tensor output_rows;
+  std::vector<PairRows> output_pairs;
 };
 
 struct DropoutRates {
@@ -40,7 +43,8 @@ class Encoder {
   Encoder(const EncoderWeights& weights, ParameterSet& parameters, bool train_all, at::ScalarType compute,
           at::Device device);
 
-  // Last hidden states [tokens, hidden]. With `hidden_states` also those after the embeddings and after each layer.
+  // Last hidden states of the rows that are read: [outputs, hidden]. Past attention no row sees another, so the last
+  // layer goes on with these alone. With `hidden_states`, all rows' after the embeddings and after each layer go there.
   at::Tensor forward(const EncoderInput& input, Method& method, const DropoutRates& rates, const DropoutStream& dropout,
                      std::vector<at::Tensor>* hidden_states = nullptr) const;
 
@@ -57,7 +61,8 @@ class Encoder {
     NormParameters attention_norm, output_norm;
   };
   at::Tensor embed(const EncoderInput& input) const;
-  at::Tensor layer_forward(const Layer& layer, int64_t index, const at::Tensor& x, const EncoderInput& input,
+  // x [tokens, hidden]; returns the same, or [outputs, hidden] of the rows that are read.
+  at::Tensor layer_forward(int64_t index, bool outputs_alone, const at::Tensor& x, const EncoderInput& input,
                            Method& method, const DropoutRates& rates, const DropoutStream& dropout) const;
 
   EncoderSpec spec_;

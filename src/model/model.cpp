@@ -77,12 +77,14 @@ PackedBatch Model::views_of(const FlatBatch& flat, const at::Tensor& values, con
   packed.input.sentence_starts.host = host_starts;
   packed.input.sentence_starts.longest = flat.longest;
   if (!values.is_cpu()) packed.input.sentence_starts.on_device = starts.to(torch::kInt);
-  packed.label_positions = next(flat.labels);
+  packed.input.output_rows = next(flat.labels);
   packed.labels = next(flat.labels);
   packed.label_counts = next(std::ssize(flat.parts));
   if (flat.keys > 0) packed.dropout_keys = next(flat.keys);
   packed.input.pairs = flat.pairs;
   packed.parts = flat.parts;
+  for (const PackedBatch::Part& part : flat.parts)
+    packed.input.output_pairs.push_back({part.pair, part.label_begin, part.label_end});
   return packed;
 }
 
@@ -105,15 +107,16 @@ void Model::begin_step(const std::vector<data::Pair>& pairs, bool training) {
   for (const data::Pair& pair : pairs) parameters_.use_group("heads." + pair.task);
 }
 
-at::Tensor Model::part_logits(const PackedBatch& batch, const PackedBatch::Part& part, const at::Tensor& hidden,
+at::Tensor Model::part_logits(const PackedBatch& batch, const PackedBatch::Part& part, const at::Tensor& outputs,
                               const DropoutStream& dropout) const {
   const std::string& task = step_pairs_.at(static_cast<size_t>(part.pair)).task;
-  const at::Tensor positions = batch.label_positions.narrow(0, part.label_begin, part.label_end - part.label_begin);
-  const at::Tensor rows = hidden.index_select(0, positions);
+  const int64_t count = part.label_end - part.label_begin;
+  const at::Tensor rows = outputs.narrow(0, part.label_begin, count);
   if (task == "mlm" && !decoder_.defined()) decoder_ = encoder_->word_embeddings().to(options_.compute);
   SiteDropout head;
   if (dropout.active)
-    head = SiteDropout{batch.input.row_keys, options_.config.dropout, dropout.key(kSiteHead)}.of_rows(positions);
+    head = SiteDropout{batch.input.row_keys, options_.config.dropout, dropout.key(kSiteHead)}.of_rows(
+        batch.input.output_rows.narrow(0, part.label_begin, count));
   return heads_->logits(task, rows, head, decoder_);
 }
 
@@ -124,19 +127,19 @@ at::Tensor Model::loss(const PackedBatch& batch, const DropoutStream& given, std
   if (dropout.active) dropout.table = batch.dropout_keys;
   if (dropout.table.defined() && rates.hidden > 0 && !own_kernels())
     dropout.draw_masks(batch.input.row_keys, encoder_->spec().hidden, rates.hidden);
-  const at::Tensor hidden = encoder_->forward(batch.input, *method_, rates, dropout, hidden_states);
+  const at::Tensor outputs = encoder_->forward(batch.input, *method_, rates, dropout, hidden_states);
   at::Tensor total;
   for (size_t i = 0; i < batch.parts.size(); ++i) {
     const PackedBatch::Part& part = batch.parts[i];
     const int64_t count = part.label_end - part.label_begin;
     if (count == 0) {
       if (part_losses != nullptr)
-        part_losses->push_back(torch::zeros({}, hidden.options().dtype(at::kDouble).requires_grad(false)));
+        part_losses->push_back(torch::zeros({}, outputs.options().dtype(at::kDouble).requires_grad(false)));
       continue;
     }
     const at::Tensor labels = batch.labels.narrow(0, part.label_begin, count);
     const at::Tensor sum = torch::nn::functional::cross_entropy(
-        part_logits(batch, part, hidden, dropout), labels,
+        part_logits(batch, part, outputs, dropout), labels,
         torch::nn::functional::CrossEntropyFuncOptions().reduction(torch::kSum).ignore_index(data::kNoLabel));
     const at::Tensor label_count = batch.label_counts[static_cast<int64_t>(i)];
     const at::Tensor term = sum / (label_count * std::ssize(step_pairs_));
@@ -148,9 +151,9 @@ at::Tensor Model::loss(const PackedBatch& batch, const DropoutStream& given, std
 
 std::vector<at::Tensor> Model::logits(const PackedBatch& batch, std::vector<at::Tensor>* hidden_states) {
   at::NoGradGuard no_gradient;
-  const at::Tensor hidden = encoder_->forward(batch.input, *method_, {}, {}, hidden_states);
+  const at::Tensor outputs = encoder_->forward(batch.input, *method_, {}, {}, hidden_states);
   std::vector<at::Tensor> parts;
-  for (const PackedBatch::Part& part : batch.parts) parts.push_back(part_logits(batch, part, hidden, {}));
+  for (const PackedBatch::Part& part : batch.parts) parts.push_back(part_logits(batch, part, outputs, {}));
   return parts;
 }
 

@@ -19,8 +19,7 @@ namespace hyperx::model {
 // A batch as tensors on the model's device.
 struct PackedBatch {
   EncoderInput input;
-  at::Tensor label_positions;  // [labels] int64
-  at::Tensor labels;           // [labels] int64; kNoLabel: counts for nothing
+  at::Tensor labels;  // [labels] int64, of the input's output rows; kNoLabel: counts for nothing
   struct Part {
     int64_t pair;  // of begin_step's list
     int64_t label_begin, label_end;
@@ -80,7 +79,7 @@ class Model {
   int64_t trained_element_count() const;
 
  private:
-  at::Tensor part_logits(const PackedBatch& batch, const PackedBatch::Part& part, const at::Tensor& hidden,
+  at::Tensor part_logits(const PackedBatch& batch, const PackedBatch::Part& part, const at::Tensor& outputs,
                          const DropoutStream& dropout) const;
 
   ModelOptions options_;

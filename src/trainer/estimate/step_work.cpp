@@ -41,9 +41,12 @@ StepWork work_of(const StepSizes& share, const ModelSizes& model, const WorkOpti
   const double h = static_cast<double>(model.encoder.hidden), f = static_cast<double>(model.encoder.intermediate);
   const double layers = static_cast<double>(model.encoder.layers), b = model.config.adapter_dim;
   StepWork work;
+  // Past attention the last layer goes on with the rows alone that the loss reads.
+  const double beyond_attention = (layers - 1) * share.tokens + share.labelled + share.masked;
+  const double query_key_value = 3 * h * h, others = static_cast<double>(model.linear_values()) - query_key_value;
   // Frozen products cost one product forward and one backward, trained ones two backward.
-  work.product_operations =
-      layers * 2 * share.tokens * (2 * static_cast<double>(model.linear_values()) + 3 * 2 * h * b);
+  work.product_operations = 2 * layers * share.tokens * 2 * query_key_value;
+  work.product_operations += 2 * beyond_attention * (2 * others + 3 * 2 * h * b);
   double classes = 0;
   for (const data::TaskInfo& task : model.tasks)
     if (!task.masked) classes = std::max(classes, static_cast<double>(task.labels.size()));
@@ -56,7 +59,7 @@ StepWork work_of(const StepSizes& share, const ModelSizes& model, const WorkOpti
   // Forward: two dropouts with sums, two norms, GELU, the adapter's ReLU and sums; backward the same and the sums of
   // gradients where a value is used twice.
   const double softmax = 5 * share.masked * static_cast<double>(model.encoder.vocabulary) * 4;
-  work.element_bytes = layers * share.tokens * options.value_bytes * (34 * h + 5 * f + 5 * b) + softmax;
+  work.element_bytes = beyond_attention * options.value_bytes * (34 * h + 5 * f + 5 * b) + softmax;
 
   const double w = static_cast<double>(model.generator_values()) * options.generator_share;
   const double rows = share.pairs * layers, n = static_cast<double>(model.theta()) * options.generator_share;

@@ -19,16 +19,21 @@ Work work_of(const data::Corpus& corpus, const std::vector<data::Pair>& pairs, c
              const Config& config) {
   const data::BatchMaker maker(corpus, pairs, config.eval.split, config.data.max_subwords, config.train.seed);
   const double h = static_cast<double>(spec.hidden), layers = static_cast<double>(spec.layers);
-  const double layer = 4 * h * h + 2 * h * static_cast<double>(spec.intermediate) + 2 * h * config.model.adapter_dim;
+  const double beyond_attention =
+      h * h + 2 * h * static_cast<double>(spec.intermediate) + 2 * h * config.model.adapter_dim;
   Work work;
   for (int pair = 0; pair < static_cast<int>(pairs.size()); ++pair)
-    for (const auto& stretch : maker.evaluation_stretches(pair, config.eval.limit, config.eval.batch_tokens))
-      for (const int64_t sentence : stretch) {
-        const double length = static_cast<double>(maker.token_count(pair, sentence));
-        ++work.sentences;
-        work.tokens += length;
-        work.operations += layers * (2 * length * layer + 4 * length * length * h);
+    for (const auto& stretch : maker.evaluation_stretches(pair, config.eval.limit, config.eval.batch_tokens)) {
+      const data::Batch batch = maker.make_evaluation(pair, stretch);
+      const double tokens = static_cast<double>(batch.tokens()), labels = static_cast<double>(batch.labels.size());
+      work.sentences += static_cast<double>(batch.sentences());
+      work.tokens += tokens;
+      work.operations += 2 * (layers * tokens * 3 * h * h + ((layers - 1) * tokens + labels) * beyond_attention);
+      for (size_t s = 0; s + 1 < batch.sentence_starts.size(); ++s) {
+        const double length = batch.sentence_starts[s + 1] - batch.sentence_starts[s];
+        work.operations += layers * 4 * length * length * h;
       }
+    }
   return work;
 }
 
