@@ -54,7 +54,9 @@ Batch filled(const Batch& batch, const Capacity& capacity) {
     full.sentence_ids.push_back(0);
   }
   HYPERX_CHECK(full.sentence_starts.back() == capacity.tokens, "too few sentences to fill the batch up");
-  full.label_positions.resize(labels, 0);
+  // Spread over the tokens: what would come back to one row alone comes back in turn.
+  for (size_t label = batch.labels.size(); label < labels; ++label)
+    full.label_positions.push_back(static_cast<int64_t>(label) % capacity.tokens);
   full.labels.resize(labels, kNoLabel);
   full.label_words.resize(labels, 0);
   Segment& segment = full.segments.front();

@@ -8,10 +8,22 @@
 #include "model/ops/own_kernels.h"
 
 namespace hyperx::model {
+namespace {
+
+constexpr int64_t kFlashHeadStep = 8, kFlashMostHead = 256;
+
+}  // namespace
+
 Model::Model(const EncoderWeights& encoder, ModelOptions options) : options_(std::move(options)) {
   const at::ScalarType master = options_.compute == at::kDouble ? at::kDouble : at::kFloat;
   const ModelConfig& config = options_.config;
   const bool train_all = config.method == "mbert";
+  const int64_t head_size = encoder.spec.hidden / encoder.spec.heads;
+  if (options_.device.is_cuda() && options_.compute == at::kBFloat16 &&
+      (head_size % kFlashHeadStep != 0 || head_size > kFlashMostHead))
+    throw UserError(ExitCode::kBadConfig,
+                    "the encoder's heads are " + std::to_string(head_size) +
+                        " features wide, and flash attention takes multiples of 8 up to 256: set train.precision = fp32");
   encoder_ = std::make_unique<Encoder>(encoder, parameters_, train_all, options_.compute, options_.device);
   if (config.method == "hyperx") {
     std::vector<std::string> tasks;
@@ -39,7 +51,7 @@ FlatBatch Model::flatten(const data::Batch& batch, const DropoutStream& dropout)
   for (const data::Segment& segment : batch.segments) {
     flat.pairs.push_back({segment.draw, segment.token_begin, segment.token_end});
     flat.parts.push_back({segment.draw, segment.label_begin, segment.label_end});
-    counts.push_back(segment.label_count);
+    counts.push_back(std::max<int64_t>(1, segment.label_count));  // none: the loss is 0, and not 0 / 0
   }
   const bool on_gpu = !options_.device.is_cpu();
   if (on_gpu && dropout.active) keys = dropout.key_table(encoder_->spec().layers);

@@ -9,11 +9,27 @@
 #include "common/log.h"
 #include "common/version.h"
 #include "model/encoder_weights.h"
+#ifdef HYPERX_WITH_CUDA
+#include <ATen/cuda/CUDAContextLight.h>
+#endif
 
 namespace hyperx::train {
 namespace {
 
 using nlohmann::json;
+
+constexpr int kFlashCapability = 80;
+
+// Ten times the number that NVIDIA gives it, as in sm_90; 0 on the CPU.
+int compute_capability([[maybe_unused]] at::Device device) {
+#ifdef HYPERX_WITH_CUDA
+  if (device.is_cuda()) {
+    const cudaDeviceProp& properties = *at::cuda::getDeviceProperties(device.index());
+    return 10 * properties.major + properties.minor;
+  }
+#endif
+  return 0;
+}
 
 h5::Type h5_type(at::ScalarType type) {
   switch (type) {
@@ -226,9 +242,18 @@ void load_whole_moments(model::Model& model, Optimizer& optimizer, const LoadTen
 at::ScalarType compute_type(const TrainConfig& config, at::Device device) {
   if (config.precision == "fp64") return at::kDouble;
   if (config.precision == "fp32") return at::kFloat;
-  if (config.precision == "bf16") return at::kBFloat16;
-  const bool fast_bf16 = device.is_cuda() || cpu_capability().find("AMX-BF16") != std::string::npos;
-  return fast_bf16 ? at::kBFloat16 : at::kFloat;
+  const int capability = compute_capability(device);
+  const bool flash = capability >= kFlashCapability;
+  if (config.precision == "auto") {
+    const bool fast_bf16 = device.is_cuda() ? flash : cpu_capability().find("AMX-BF16") != std::string::npos;
+    return fast_bf16 ? at::kBFloat16 : at::kFloat;
+  }
+  if (device.is_cuda() && !flash)
+    throw UserError(ExitCode::kBadConfig,
+                    fmt::format("train.precision = bf16: this GPU, of compute capability {}.{}, has no flash attention "
+                                "in bf16 (8.0 and above have); set it to fp32",
+                                capability / 10, capability % 10));
+  return at::kBFloat16;
 }
 
 void set_determinism(const TrainConfig& config, at::Device device) {

@@ -55,6 +55,7 @@ void load_whole_model(model::Model& model, const LoadTensors& load);
 void load_whole_moments(model::Model& model, Optimizer& optimizer, const LoadTensors& load);
 
 // The type that products are computed in: train.precision, where auto is bf16 on devices that multiply it fast.
+// UserError (78): bf16 on a GPU without flash attention.
 at::ScalarType compute_type(const TrainConfig& config, at::Device device);
 // train.deterministic: on a GPU LibTorch then takes kernels that add in one order. Before anything is computed.
 void set_determinism(const TrainConfig& config, at::Device device);

@@ -11,6 +11,7 @@
 #include "data/capacity.h"
 #ifdef HYPERX_WITH_CUDA
 #include <ATen/cuda/CUDAGraph.h>
+#include <c10/cuda/CUDACachingAllocator.h>
 #include <c10/cuda/CUDAFunctions.h>
 #include <c10/cuda/CUDAGuard.h>
 #endif
@@ -30,6 +31,14 @@ void add_gradients(model::Model& model, const model::PackedBatch& batch, const m
 namespace {
 
 constexpr size_t kMostGraphs = 256;
+
+// After an error: the allocator must not go on as if a capture were under way.
+void abandon(at::cuda::CUDAGraph& graph) {
+  try {
+    graph.capture_end();
+  } catch (const c10::Error&) {  // of a graph that is not whole; the first error is on its way
+  }
+}
 
 }  // namespace
 
@@ -62,15 +71,21 @@ std::unique_ptr<StepGraphs::State::Captured> StepGraphs::State::capture(const mo
       torch::empty(flat.values.sizes(), at::TensorOptions().dtype(torch::kLong).device(model.options().device));
   captured->losses = torch::zeros_like(losses);
   c10::cuda::device_synchronize();
-  {
-    const c10::cuda::CUDAStreamGuard guard(stream);
-    // Of this thread alone: that of the watchdog goes on asking for events.
-    captured->graph.capture_begin(pool, cudaStreamCaptureModeThreadLocal);
+  // While a graph is captured, what other steps have left in the cache is given to nobody: a batch of more than half the
+  // memory would find none.
+  c10::cuda::CUDACachingAllocator::emptyCache();
+  const c10::cuda::CUDAStreamGuard guard(stream);
+  // Of this thread alone: that of the watchdog goes on asking for events.
+  captured->graph.capture_begin(pool, cudaStreamCaptureModeThreadLocal);
+  try {
     captured->batch = model.views_of(flat, captured->values, starts);
     captured->losses.zero_();
     train::add_gradients(model, captured->batch, dropout, captured->losses);
-    captured->graph.capture_end();
+  } catch (...) {
+    abandon(captured->graph);
+    throw;
   }
+  captured->graph.capture_end();
   return captured;
 }
 

@@ -99,7 +99,6 @@ void TrainingStep::try_out(const data::StepBatch& batch, const std::vector<data:
   } catch (const c10::OutOfMemoryError& error) {
     problem = error.what_without_backtrace();
   }
-  model_.begin_step(pairs, true);  // clears the gradients
   if (communicator_.all_reduce_max({problem.empty() ? 0 : 1})[0] == 0) return;
   int64_t tokens = 0, sentences = 0, largest = 0;
   for (const data::DrawSummary& draw : batch.draws) {

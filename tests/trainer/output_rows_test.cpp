@@ -20,13 +20,9 @@ class OutputRowsTest : public testing::TestWithParam<const char*> {
     ModelConfig config = tiny_config();
     config.adapter_position = GetParam();
     model_ = std::make_unique<model::Model>(
-        tiny_encoder(), model::ModelOptions{config,
-                                            {data::task_info("ner"), data::task_info("pos")},
-                                            {"en", "tr"},
-                                            3,
-                                            at::kDouble,
-                                            at::kCPU,
-                                            {}});
+        tiny_encoder(),
+        model::ModelOptions{
+            config, {data::task_info("ner"), data::task_info("pos")}, {"en", "tr"}, 3, at::kDouble, at::kCPU, {}});
     const at::NoGradGuard no_gradient;  // away from the start, where the adapters are near the identity
     for (const auto& view : model_->named_tensors()) view.value.add_(torch::randn_like(view.value) * 0.3);
   }
@@ -49,7 +45,8 @@ class OutputRowsTest : public testing::TestWithParam<const char*> {
 
   void expect_same(const data::Batch& batch) {
     const Outcome some = run(batch, false), all = run(batch, true);
-    // Measured: 2e-16 for the loss, 3e-16 for gradients and scores; a row or a mask bit that is not the right one: 1e-3.
+    // Measured: 2e-16 for the loss, 3e-16 for gradients and scores; a row or a mask bit that is not the right one:
+    // 1e-3.
     const auto near = [](const at::Tensor& found, const at::Tensor& expected) {
       EXPECT_EQ(found.sizes(), expected.sizes());
       return torch::allclose(found, expected, 1e-13, 1e-14);

@@ -48,5 +48,22 @@ TEST(StepGraphs, AFilledBatchGivesItsOwnLossesAndGradients) {
   EXPECT_LT(worst, 1e-15);  // measured: 3e-17
 }
 
+// A mini-batch of masked words of which none was chosen: filled up, its labels are all fillers.
+TEST(StepGraphs, AFilledBatchWithoutLabelsHasALossOfZero) {
+  model::Model model(tiny_encoder(), {tiny_config(), {data::task_info("mlm")}, {"en"}, 3, at::kDouble, at::kCPU, {}});
+  data::Batch batch = data::split_segments(with_sentences(two_sentences())).front();
+  batch.label_positions.clear();
+  batch.labels.clear();
+  batch.label_words.clear();
+  batch.segments[0].label_end = 0;
+  batch.segments[0].label_count = 0;
+  model.begin_step({{"mlm", "en"}}, true);
+  at::Tensor losses = torch::zeros({1}, torch::kDouble);
+  const model::DropoutStream dropout{9, 1, true};
+  add_gradients(model, model.pack(data::filled(batch, data::capacity_of(batch, true)), dropout), dropout, losses);
+  EXPECT_EQ(losses[0].item<double>(), 0);
+  EXPECT_EQ(model.hyperx()->theta_gradient().abs().max().item<double>(), 0);
+}
+
 }  // namespace
 }  // namespace hyperx::train

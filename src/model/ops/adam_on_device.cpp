@@ -48,7 +48,7 @@ void low_rank_adam_on_device(at::Tensor w, at::Tensor c, at::Tensor w_m, at::Ten
                              const at::Tensor& g, const at::Tensor& s, const StepFactors& factors,
                              const at::Tensor& control, double rate, const AdamOptions& options) {
   if constexpr (kHasOwnKernels) {
-    if (own_kernels_take(w)) {
+    if (own_kernels_take(w) && cuda_low_rank_adam_fits(w, s.size(0))) {
       cuda_low_rank_adam({w, c, w_m, w_v, c_m, c_v, g, s, {}, {}, control, factors.counts}, rate, options);
       return;
     }

@@ -2,6 +2,7 @@
 
 #include <torch/torch.h>
 
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
@@ -14,17 +15,20 @@ at::Tensor attention_by_operations(const at::Tensor& qkv, const at::Tensor& sent
   const int64_t hidden = qkv.size(1) / 3, dim = hidden / heads;
   const int32_t* const starts = sentence_starts.const_data_ptr<int32_t>();
   std::vector<at::Tensor> sentences;
+  at::Tensor mask;  // [heads, tokens, longest], drawn at once: a draw is 250 small operations
+  if (dropout.probability > 0) {
+    int64_t longest = 0;
+    for (int64_t s = 0; s + 1 < sentence_starts.numel(); ++s)
+      longest = std::max<int64_t>(longest, starts[s + 1] - starts[s]);
+    mask = attention_dropout_mask(dropout, heads, longest, qkv.options().requires_grad(false));
+  }
   for (int64_t s = 0; s + 1 < sentence_starts.numel(); ++s) {
     const int64_t begin = starts[s], length = starts[s + 1] - begin;
     const at::Tensor parts =
         qkv.narrow(0, begin, length).view({length, 3, heads, dim}).permute({1, 2, 0, 3});  // [3, heads, length, dim]
     at::Tensor weights =
         torch::softmax(torch::matmul(parts[0], parts[1].transpose(1, 2)) / std::sqrt(static_cast<double>(dim)), 2);
-    if (dropout.probability > 0) {
-      const RowKeys own{dropout.rows.slots.narrow(0, begin, length), dropout.rows.positions.narrow(0, begin, length)};
-      weights = weights * attention_dropout_mask({own, dropout.probability, dropout.key}, heads, length,
-                                                 qkv.options().requires_grad(false));
-    }
+    if (mask.defined()) weights = weights * mask.narrow(1, begin, length).narrow(2, 0, length);
     sentences.push_back(torch::matmul(weights, parts[2]).transpose(0, 1).reshape({length, hidden}));
   }
   return torch::cat(sentences);

@@ -83,6 +83,11 @@ void cuda_low_rank_adam(const CudaLowRankAdam& call, double rate, const AdamOpti
   kernels::low_rank_adam(update, current_stream(call.w));
 }
 
+bool cuda_low_rank_adam_fits(const at::Tensor& w, int64_t rows) {
+  const c10::DeviceGuard guard(w.device());
+  return kernels::low_rank_adam_fits(rows, 0, w.size(1));
+}
+
 CudaAdamTable cuda_adam_table(const std::vector<AdamTensors>& tensors) {
   std::vector<kernels::AdamTensor> rows;
   CudaAdamTable table;

@@ -39,6 +39,8 @@ struct CudaLowRankAdam {
   at::Tensor control, count;
 };
 void cuda_low_rank_adam(const CudaLowRankAdam& call, double rate, const AdamOptions& options);
+// Whether W's GPU can take so many sources at once.
+bool cuda_low_rank_adam_fits(const at::Tensor& w, int64_t rows);
 
 // Tensors of one Adam, in a table on the GPU that is made once: the tensors must stay where they are. count [1] int64:
 // this update's number; active [1] bool: whether it takes part in it.

@@ -50,16 +50,16 @@ void generate(const GeneratorSize& size, const float* w, const float* c, const S
               int64_t theta_stride, Stream stream) {
   if (size.theta == 0) return;
   const int64_t row_bytes = padded_projected(size.projected) * static_cast<int64_t>(sizeof(float));
-  const int64_t pass = std::min(kMostSources, kSharedBudget / row_bytes / kGroupSources * kGroupSources);
+  const int64_t pass = std::min(kMostSources, most_shared_bytes() / row_bytes / kGroupSources * kGroupSources);
   if (pass == 0) throw SystemError("generate: a source is too wide for the shared memory");
-  const int64_t blocks =
-      std::min<int64_t>(ceil_divide(size.theta, kThreads / kWarpLanes * kWarpRows), multiprocessors() * 4);
+  const int64_t useful_blocks = ceil_divide(size.theta, kThreads / kWarpLanes * kWarpRows);
   with_chunks(quads_as_vectors(size.projected, {w}), size.projected, [&](auto vector, auto chunks) {
+    const auto kernel = generate_kernel<decltype(vector)::value, decltype(chunks)::value>;
     for (int64_t first = 0; first < sources.rows; first += pass) {
       const Sources some{std::min(pass, sources.rows - first), sources.s + first * size.projected};
-      launch("generate", generate_kernel<decltype(vector)::value, decltype(chunks)::value>,
-             dim3(static_cast<unsigned>(blocks)), dim3(kThreads),
-             static_cast<int64_t>(sizeof(float)) * source_values(some.rows, size.projected), stream, size, w, c, some,
+      const int64_t bytes = static_cast<int64_t>(sizeof(float)) * source_values(some.rows, size.projected);
+      const int64_t blocks = std::min(useful_blocks, resident_blocks("generate", kernel, kThreads, bytes));
+      launch("generate", kernel, dim3(static_cast<unsigned>(blocks)), dim3(kThreads), bytes, stream, size, w, c, some,
              theta + first * theta_stride, theta_stride);
     }
   });

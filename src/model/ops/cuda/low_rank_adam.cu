@@ -150,20 +150,23 @@ __global__ void __launch_bounds__(kThreads) low_rank_adam_kernel(LowRankAdam cal
 }  // namespace
 
 bool low_rank_adam_fits(int64_t rows, int64_t next_rows, int64_t projected) {
-  return shared_values(rows, next_rows, projected) * static_cast<int64_t>(sizeof(float)) <= kSharedBudget;
+  return shared_values(rows, next_rows, projected) * static_cast<int64_t>(sizeof(float)) <= most_shared_bytes();
 }
 
 void low_rank_adam(const LowRankAdam& call, Stream stream) {
   if (call.size.theta == 0) return;
   if (!low_rank_adam_fits(call.sources.rows, call.next.rows, call.size.projected))
     throw SystemError("low_rank_adam: more sources than the shared memory holds");
-  const int64_t blocks = std::min<int64_t>(ceil_divide(call.size.theta, kWarps * kWarpRows), multiprocessors() * 4);
+  const int64_t useful_blocks = ceil_divide(call.size.theta, kWarps * kWarpRows);
   const int64_t bytes =
       static_cast<int64_t>(sizeof(float)) * shared_values(call.sources.rows, call.next.rows, call.size.projected);
   with_chunks(quads_as_vectors(call.size.projected, {call.w, call.w_m, call.w_v}), call.size.projected,
               [&](auto vector, auto chunks) {
-                launch("low_rank_adam", low_rank_adam_kernel<decltype(vector)::value, decltype(chunks)::value>,
-                       dim3(static_cast<unsigned>(blocks)), dim3(kThreads), bytes, stream, call);
+                const auto kernel = low_rank_adam_kernel<decltype(vector)::value, decltype(chunks)::value>;
+                const int64_t blocks =
+                    std::min(useful_blocks, resident_blocks("low_rank_adam", kernel, kThreads, bytes));
+                launch("low_rank_adam", kernel, dim3(static_cast<unsigned>(blocks)), dim3(kThreads), bytes, stream,
+                       call);
               });
 }
 

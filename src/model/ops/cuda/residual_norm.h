@@ -46,7 +46,7 @@ struct NormBackward {
   float* partials = nullptr;      // norm_partial_values() of scratch
 };
 // Sums over rows: kNormChunkRows rows a chunk in fp32, chunks c, c + 16, ... and then these 16 sums in order.
-constexpr int64_t kNormChunkRows = 16;
+constexpr int64_t kNormChunkRows = 8;
 int64_t norm_partial_values(int64_t rows, int64_t width);
 void residual_norm_backward(const NormBackward& call, Stream stream);
 

@@ -17,7 +17,6 @@ constexpr int kTileRows = 4;                   // of W, a half-warp
 constexpr int kWarpRows = 2 * kTileRows;       // a warp
 constexpr int kGroupSources = 4;               // rows of s at a time
 constexpr int kChunkColumns = 4 * kHalfLanes;  // of W, that a half-warp covers at a time
-constexpr int64_t kSharedBudget = 200 * 1024;  // bytes of a thread block
 constexpr int kMostKeptChunks = 4;             // of W's rows in registers: projected up to 256
 
 // Sources lie in shared memory with rows and columns up to whole groups, the rest zero.
@@ -29,9 +28,10 @@ constexpr int64_t source_values(int64_t rows, int64_t projected) {
 
 // By all threads of a block; `shared` [padded rows, padded columns]. Ends without a barrier.
 __device__ inline void stage_sources(const Sources& sources, int64_t projected, float* shared) {
-  const int64_t width = padded_projected(projected), count = source_values(sources.rows, projected);
-  for (int64_t i = threadIdx.x; i < count; i += blockDim.x) {
-    const int64_t row = i / width, column = i % width;
+  const int width = static_cast<int>(padded_projected(projected));
+  const int count = static_cast<int>(source_values(sources.rows, projected));  // of shared memory: few
+  for (int i = static_cast<int>(threadIdx.x); i < count; i += static_cast<int>(blockDim.x)) {
+    const int row = i / width, column = i % width;
     shared[i] = row < sources.rows && column < projected ? sources.s[row * projected + column] : 0.0F;
   }
 }

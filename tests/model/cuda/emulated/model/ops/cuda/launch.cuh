@@ -16,7 +16,12 @@ using bf16 = cuda_on_host::BFloat16;
 
 constexpr unsigned kAllLanes = 0xFFFFFFFFU;
 
-inline int multiprocessors() { return 1; }  // so that blocks have more than one tile to do
+inline int64_t most_shared_bytes() { return 227 * 1024; }  // an H100's
+
+template <class... Parameters>
+int64_t resident_blocks(const char*, void (*)(Parameters...), int64_t, int64_t) {
+  return 4;  // so few that blocks have more than one tile to do
+}
 
 inline unsigned two_bf16(float first, float second) {
   return __float2bfloat16_rn(first).bits | (static_cast<unsigned>(__float2bfloat16_rn(second).bits) << 16);
