@@ -21,9 +21,10 @@ Model::Model(const EncoderWeights& encoder, ModelOptions options) : options_(std
   const int64_t head_size = encoder.spec.hidden / encoder.spec.heads;
   if (options_.device.is_cuda() && options_.compute == at::kBFloat16 &&
       (head_size % kFlashHeadStep != 0 || head_size > kFlashMostHead))
-    throw UserError(ExitCode::kBadConfig,
-                    "the encoder's heads are " + std::to_string(head_size) +
-                        " features wide, and flash attention takes multiples of 8 up to 256: set train.precision = fp32");
+    throw UserError(
+        ExitCode::kBadConfig,
+        "the encoder's heads are " + std::to_string(head_size) +
+            " features wide, and flash attention takes multiples of 8 up to 256: set train.precision = fp32");
   encoder_ = std::make_unique<Encoder>(encoder, parameters_, train_all, options_.compute, options_.device);
   if (config.method == "hyperx") {
     std::vector<std::string> tasks;

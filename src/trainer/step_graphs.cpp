@@ -71,8 +71,8 @@ std::unique_ptr<StepGraphs::State::Captured> StepGraphs::State::capture(const mo
       torch::empty(flat.values.sizes(), at::TensorOptions().dtype(torch::kLong).device(model.options().device));
   captured->losses = torch::zeros_like(losses);
   c10::cuda::device_synchronize();
-  // While a graph is captured, what other steps have left in the cache is given to nobody: a batch of more than half the
-  // memory would find none.
+  // While a graph is captured, what other steps have left in the cache is given to nobody: a batch of more than half
+  // the memory would find none.
   c10::cuda::CUDACachingAllocator::emptyCache();
   const c10::cuda::CUDAStreamGuard guard(stream);
   // Of this thread alone: that of the watchdog goes on asking for events.

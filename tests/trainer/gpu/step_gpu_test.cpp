@@ -102,8 +102,8 @@ TEST_F(StepOnGpu, TrainsAsTheCpuDoes) {
   EXPECT_LT(expected.back(), expected.front());
 }
 
-// Attention's dropout is off: it is flash attention's own, whose draws follow the batch's sizes. The rate is so low that
-// the rounding of one step, which follows them too, does not grow in the next.
+// Attention's dropout is off: it is flash attention's own, whose draws follow the batch's sizes. The rate is so low
+// that the rounding of one step, which follows them too, does not grow in the next.
 TEST_F(StepOnGpu, GraphsComputeWhatOperationsDo) {
   Config config = settings();
   config.model.attention_dropout = 0;

@@ -160,14 +160,13 @@ void low_rank_adam(const LowRankAdam& call, Stream stream) {
   const int64_t useful_blocks = ceil_divide(call.size.theta, kWarps * kWarpRows);
   const int64_t bytes =
       static_cast<int64_t>(sizeof(float)) * shared_values(call.sources.rows, call.next.rows, call.size.projected);
-  with_chunks(quads_as_vectors(call.size.projected, {call.w, call.w_m, call.w_v}), call.size.projected,
-              [&](auto vector, auto chunks) {
-                const auto kernel = low_rank_adam_kernel<decltype(vector)::value, decltype(chunks)::value>;
-                const int64_t blocks =
-                    std::min(useful_blocks, resident_blocks("low_rank_adam", kernel, kThreads, bytes));
-                launch("low_rank_adam", kernel, dim3(static_cast<unsigned>(blocks)), dim3(kThreads), bytes, stream,
-                       call);
-              });
+  with_chunks(
+      quads_as_vectors(call.size.projected, {call.w, call.w_m, call.w_v}), call.size.projected,
+      [&](auto vector, auto chunks) {
+        const auto kernel = low_rank_adam_kernel<decltype(vector)::value, decltype(chunks)::value>;
+        const int64_t blocks = std::min(useful_blocks, resident_blocks("low_rank_adam", kernel, kThreads, bytes));
+        launch("low_rank_adam", kernel, dim3(static_cast<unsigned>(blocks)), dim3(kThreads), bytes, stream, call);
+      });
 }
 
 }  // namespace HYPERX_KERNEL_BUILD
