@@ -36,12 +36,16 @@ std::vector<int> ranks_of(const CommandLine& line) {
   return ranks;
 }
 
-// Sub-words of one evaluation of all pairs that have the split.
-double evaluation_tokens(const data::CorpusIndex& index, const EvalConfig& config) {
+// Sub-words of one evaluation: of eval.pairs that have the split, and whose task and language are learnt.
+double evaluation_tokens(const data::Corpus& corpus, const EvalConfig& config, const std::set<std::string>& tasks,
+                         const std::set<std::string>& languages) {
   double tokens = 0;
-  for (const data::PairEntry& entry : index.pairs) {
-    const data::SplitEntry* const split = entry.find_split(config.split);
-    if (split == nullptr || split->counts.sentences == 0) continue;
+  std::vector<data::Pair> pairs = corpus.pairs_with(config.split);
+  if (!config.pairs.empty()) pairs = data::select_pairs(config.pairs, pairs, "eval.pairs");
+  for (const data::Pair& pair : pairs) {
+    const data::SplitEntry* const split = corpus.entry(pair).find_split(config.split);
+    if (split->counts.sentences == 0 || !tasks.contains(pair.task) || !languages.contains(pair.base_language()))
+      continue;
     const double lines = static_cast<double>(split->counts.sentences);
     const double scored = config.limit > 0 ? std::min(lines, static_cast<double>(config.limit)) : lines;
     tokens += scored * (static_cast<double>(split->counts.subwords) / lines + 2);
@@ -66,7 +70,7 @@ void take_corpus(const Config& config, Setup& setup) {
   setup.model.languages = static_cast<int64_t>(languages.size());
   setup.step = estimate::step_of_corpus(corpus.index(), pairs, config);
   if (config.train.epochs > 0) setup.steps = config.train.epochs * batches / config.train.pairs_per_step;
-  if (config.eval.every > 0) setup.evaluation_tokens = evaluation_tokens(corpus.index(), config.eval);
+  if (config.eval.every > 0) setup.evaluation_tokens = evaluation_tokens(corpus, config.eval, tasks, languages);
 }
 
 void take_defaults(const CommandLine& line, Setup& setup) {

@@ -21,15 +21,6 @@ int column_flag(const CommandLine& line, const std::string& name) {
   return column;
 }
 
-// What --NAME may be where it is given: one word alone.
-bool word_flag(const CommandLine& line, const std::string& name, const std::string& word) {
-  if (!line.has_flag(name)) return false;
-  if (line.flag(name) != word)
-    throw UserError(ExitCode::kUsage, "--" + name + " " + data::quote_for_message(line.flag(name)) + ": " + word +
-                                          " is all that it can be");
-  return true;
-}
-
 data::SourceSpec spec_of(const CommandLine& line, const std::string& path) {
   data::SourceSpec spec;
   spec.path = path;
@@ -42,8 +33,8 @@ data::SourceSpec spec_of(const CommandLine& line, const std::string& path) {
   spec.word_column = column_flag(line, "word");
   spec.tag_column = column_flag(line, "tag");
   spec.comment = line.flag("comment");
-  spec.strip_prefix = word_flag(line, "prefix", "strip");
-  spec.bilou = word_flag(line, "scheme", "BILOU");
+  spec.strip_prefix = line.word_flag("prefix", "strip");
+  spec.bilou = line.word_flag("scheme", "BILOU");
   spec.keep_multiword = line.config.data.pos_multiword == "keep";
   if (line.has_flag("labels")) {
     spec.label_map_path = line.flag("labels");

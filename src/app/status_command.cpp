@@ -1,5 +1,7 @@
+#include <cmath>
 #include <filesystem>
 #include <iostream>
+#include <map>
 
 #include "app/commands.h"
 #include "common/errors.h"
@@ -77,12 +79,33 @@ std::string number_of(const nlohmann::json& object, const char* key) {
                                                                                : "-";
 }
 
-std::string evaluation_text(const nlohmann::json& evaluation) {
-  if (!evaluation.is_object()) return "-";
-  const std::string step = evaluation.contains("step") ? "@" + evaluation["step"].dump() : "";
-  for (const char* key : {"score", "mean", "value"})
-    if (number_of(evaluation, key) != "-") return number_of(evaluation, key) + step;
-  return step.empty() ? "-" : step;
+// Of one pair "pos:en accuracy 0.91 @5000", of several the mean of each main metric: "accuracy 0.91 (3 pairs), f1 0.74
+// (2 pairs) @5000". A score that is missing or not finite leaves out the mean, not the pair.
+std::string evaluation_text(const std::vector<nlohmann::json>& lines) {
+  if (lines.empty()) return "-";
+  struct Scores {
+    double sum = 0;
+    int64_t pairs = 0;
+    std::string pair;
+  };
+  std::map<std::string, Scores> scores;  // by main metric
+  for (const nlohmann::json& line : lines) {
+    const std::string metric = line.value("main_metric", "?");
+    Scores& of_metric = scores[metric];
+    of_metric.pair = line.value("pair", "?") + " ";
+    of_metric.pairs += 1;
+    const nlohmann::json metrics = line.value("metrics", nlohmann::json::object());
+    const bool known = metrics.contains(metric) && metrics[metric].is_number();
+    of_metric.sum += known ? metrics[metric].get<double>() : std::nan("");
+  }
+  std::string text;
+  for (const auto& [metric, found] : scores) {
+    const double mean = found.sum / static_cast<double>(found.pairs);
+    text += (text.empty() ? "" : ", ") + (found.pairs == 1 ? found.pair : "") + metric + " " +
+            (std::isfinite(mean) ? number_text(mean) : "-") +
+            (found.pairs == 1 ? "" : " (" + std::to_string(found.pairs) + " pairs)");
+  }
+  return text + " @" + lines.back().value("step", nlohmann::json()).dump();
 }
 
 void print_table(const std::vector<Status>& all) {

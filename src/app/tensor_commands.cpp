@@ -59,8 +59,8 @@ Command train_command() {
       "SIGTERM and SIGUSR1 save at the next step and end with code 75; the same line with --resume auto goes on.\n\n"
       "Example:\n"
       "  mpirun -np 2 hyperx train --config configs/quick.conf --run.dir runs/quick --resume auto";
-  spec.key_prefixes = {"run.",  "data.",       "model.", "train.",  "parallel.",
-                       "eval.", "checkpoint.", "device", "kernels", "threads"};
+  spec.key_prefixes = {"run.",        "data.corpus", "data.max_subwords", "model.", "train.", "parallel.", "eval.",
+                       "checkpoint.", "device",      "kernels",           "threads"};
   spec.flags = {{"resume", "auto", "start run.dir, or go on with the newest whole checkpoint that is in it"}};
   return {spec, run_tensor_command};
 }
@@ -76,8 +76,16 @@ Command evaluate_command() {
       "file a pair and split is written below the run's results/.\n\n"
       "Example:\n"
       "  mpirun -np 2 hyperx evaluate runs/quick --eval.split test --eval.pairs 'pos:*'";
-  spec.key_prefixes = {"data.",  "model.encoder", "train.precision", "train.deterministic", "parallel.", "eval.",
-                       "device", "kernels",       "threads"};
+  spec.key_prefixes = {"data.corpus",
+                       "data.max_subwords",
+                       "model.encoder",
+                       "train.precision",
+                       "train.deterministic",
+                       "parallel.",
+                       "eval.",
+                       "device",
+                       "kernels",
+                       "threads"};
   spec.flags = {{"force", "", "score again what has a result file"}};
   return {spec, run_tensor_command};
 }
@@ -99,7 +107,7 @@ Command predict_command() {
                        "kernels",           "threads"};
   spec.flags = {{"task", "TASK", "pos or ner"},
                 {"language", "LANGUAGE", "language of the text: one that the model has learnt"},
-                {"format", "FORMAT", "auto, conllu, tagged or text (auto: by the first lines)"},
+                {"format", "FORMAT", "auto, conllu, tagged or text (auto: by the name; standard input is text)"},
                 {"words", "SPLITTER", "how plain text is cut into words: auto, space, basic or chars"},
                 {"output", "FILE", "written in place of standard output"}};
   return {spec, run_tensor_command};

@@ -1,5 +1,6 @@
 #include <filesystem>
 #include <iostream>
+#include <optional>
 
 #include "app/commands.h"
 #include "common/errors.h"
@@ -7,24 +8,42 @@
 #include "common/progress.h"
 #include "data/corpus.h"
 #include "trainer/checkpoint/checkpoint.h"
+#include "trainer/checkpoint/manifest_text.h"
 
 namespace hyperx {
 namespace {
 
 namespace fs = std::filesystem;
 
-// What was looked at, and what of it does not hold.
+// Checkpoints and corpora that were looked at, and which of them do not hold.
 struct Outcome {
-  int64_t whole = 0;
-  std::vector<std::string> problems;
+  int64_t all = 0, damaged = 0, other_format = 0;
+  std::string first;  // what is wrong with the first
 
-  void add(const std::string& name, const std::vector<std::string>& found) {
-    if (found.empty()) {
-      ++whole;
+  void add(const std::string& name, const std::vector<std::string>& problems) {
+    ++all;
+    if (problems.empty()) {
       std::cout << name << ": whole\n";
+      return;
     }
-    for (const std::string& problem : found) std::cout << "DAMAGED " << problem << "\n";
-    problems.insert(problems.end(), found.begin(), found.end());
+    ++damaged;
+    for (const std::string& problem : problems) std::cout << "DAMAGED " << problem << "\n";
+    if (first.empty()) first = problems.front();
+  }
+  // Nothing of it can be compared, and nothing says that it is damaged.
+  void add_other_format(const std::string& problem) {
+    ++all;
+    ++other_format;
+    std::cout << "NOT CHECKED " << problem << "\n";
+    if (first.empty()) first = problem;
+  }
+  bool good() const { return damaged == 0 && other_format == 0; }
+  std::string text() const {
+    const std::string of_all = " of " + std::to_string(all);
+    std::string text = damaged > 0 ? std::to_string(damaged) + of_all + " damaged" : "";
+    if (other_format > 0)
+      text += (text.empty() ? "" : ", ") + std::to_string(other_format) + of_all + " of another format version";
+    return text + "; the first: " + first;
   }
 };
 
@@ -35,7 +54,22 @@ int64_t bytes_below(const std::string& folder) {
   return bytes;
 }
 
+// Of a version that this program does not read: what is wrong with it is for the program that does to say.
+std::optional<std::string> other_format(const std::string& folder) {
+  try {
+    train::read_manifest(folder);
+  } catch (const train::OtherFormat& error) {
+    return error.what();
+  } catch (const UserError&) {  // as verify_checkpoint() will say
+  }
+  return std::nullopt;
+}
+
 void verify_one_checkpoint(const std::string& folder, Outcome& outcome) {
+  if (const auto problem = other_format(folder)) {
+    outcome.add_other_format(*problem);
+    return;
+  }
   Progress progress("verify " + fs::path(folder).filename().string(), bytes_below(folder), "bytes");
   int64_t before = 0;  // bytes of the files that are done
   const auto report = [&](const std::string&, int64_t done, int64_t all) {
@@ -98,11 +132,8 @@ int run_verify(const CommandLine& line) {
       throw UserError(ExitCode::kNoInput, object + ": no such run, checkpoint or corpus");
   }
   std::cout.flush();
-  if (outcome.problems.empty()) return 0;
-  throw UserError(ExitCode::kBadData,
-                  std::to_string(outcome.problems.size()) + " of " +
-                      std::to_string(outcome.whole + static_cast<int64_t>(outcome.problems.size())) +
-                      " damaged; the first: " + outcome.problems.front());
+  if (outcome.good()) return 0;
+  throw UserError(ExitCode::kBadData, outcome.text());
 }
 
 }  // namespace
@@ -114,7 +145,7 @@ Command verify_command() {
   spec.summary = "checks every byte of checkpoints and corpora against their digests";
   spec.help =
       "Of a RUN all checkpoints are read; a file is read with the folder that it lies in. Ends with 65 when something "
-      "is damaged, naming it.\n\n"
+      "is damaged\nor of a format version that this program does not read, naming it.\n\n"
       "Example:\n"
       "  hyperx verify runs/quick corpus/";
   return {spec, run_verify};

@@ -123,7 +123,7 @@ std::vector<Option> make_table() {
       opt(&C::data, &D::max_subwords, "data.max_subwords", "longest sentence, [CLS] and [SEP] included [sub-words]",
           in_range(3, 65536)),
       opt(&C::data, &D::overlap, "data.overlap",
-          "evaluation sentences that stand in training data: count them, leave them out, or refuse the data",
+          "training sentences that also stand in a dev or test file: count them, leave them out, or refuse the data",
           one_of({"report", "drop", "refuse"})),
       opt(&C::data, &D::pos_multiword, "data.pos_multiword",
           "multiword-range lines of CoNLL-U as words tagged _ (keep: as the original)", one_of({"drop", "keep"})),
@@ -234,7 +234,8 @@ std::vector<Option> make_table() {
       opt(&C::checkpoint, &K::every, "checkpoint.every",
           "distance of checkpoints; 0: one at the end alone [optimizer steps]", at_least(0)),
       opt(&C::checkpoint, &K::keep_last, "checkpoint.keep_last", "newest checkpoints to keep", at_least(1)),
-      opt(&C::checkpoint, &K::keep_best, "checkpoint.keep_best", "best checkpoints to keep beside them", at_least(0)),
+      opt(&C::checkpoint, &K::keep_best, "checkpoint.keep_best",
+          "best checkpoints to keep beside them; 0: none is saved for its score", at_least(0)),
       opt(&C::checkpoint, &K::select, "checkpoint.select",
           "pairs whose mean main metric chooses the best; empty: those of eval.pairs", any_text()),
 
@@ -308,6 +309,13 @@ double CommandLine::number_flag(const std::string& name, double fallback) const 
 
 int64_t CommandLine::count_flag(const std::string& name, int64_t fallback) const {
   return positive_flag(*this, name, fallback, "a whole number");
+}
+
+bool CommandLine::word_flag(const std::string& name, const std::string& word) const {
+  if (!has_flag(name)) return false;
+  if (flag(name) != word)
+    throw UserError(ExitCode::kUsage, "--" + name + " '" + flag(name) + "': " + word + " is all that it can be");
+  return true;
 }
 
 }  // namespace hyperx

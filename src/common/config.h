@@ -112,7 +112,8 @@ struct ConfigOrigin {
 // A command's arguments after its name, split up. Commands declare what they take; all else is an error with a
 // suggestion.
 struct CommandLine {
-  std::string command;  // "train"
+  std::string command;                 // "train"
+  std::vector<std::string> arguments;  // what was given after it, as it stood
   Config config;
   std::vector<std::string> objects;                        // arguments without a leading --
   std::vector<std::pair<std::string, std::string>> flags;  // --resume auto and the like: what is the command's own
@@ -125,6 +126,8 @@ struct CommandLine {
   std::string flag(const std::string& name, const std::string& fallback = "") const;
   double number_flag(const std::string& name, double fallback) const;   // UserError (64): not a number above 0
   int64_t count_flag(const std::string& name, int64_t fallback) const;  // UserError (64): not a whole number above 0
+  // Is a flag given that takes one word alone, such as --resume auto? UserError (64): given with another value.
+  bool word_flag(const std::string& name, const std::string& word) const;
   bool given(const std::string& key) const;  // by the command line or a file, whatever the value
 };
 

@@ -114,6 +114,7 @@ class LineParser {
  public:
   LineParser(const CommandSpec& spec, const std::vector<std::string>& arguments) : spec_(spec) {
     line_.command = spec.name;
+    line_.arguments = arguments;
     for (const std::string& prefix : spec.key_prefixes) {
       HYPERX_CHECK(takes_any_key(prefix), "no option is called " + prefix + ", which `" + spec.name + "` declares");
     }

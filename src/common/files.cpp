@@ -51,6 +51,16 @@ void write_all(int fd, std::string_view content, const std::string& path) {
   }
 }
 
+void rename_path(const std::string& from, const std::string& to) {
+  if (std::rename(from.c_str(), to.c_str()) != 0)
+    throw SystemError(from + ": cannot be renamed to " + to + ": " + errno_text());
+}
+
+void sync_parent(const std::string& path) {
+  const std::string folder = std::filesystem::path(path).parent_path().string();
+  sync_path(folder.empty() ? "." : folder);
+}
+
 }  // namespace
 
 std::string read_file(const std::string& path) {
@@ -82,8 +92,7 @@ void write_file_atomically(const std::string& path, std::string_view content) {
     ::unlink(temporary.c_str());
     throw;
   }
-  const std::string folder = std::filesystem::path(path).parent_path().string();
-  sync_path(folder.empty() ? "." : folder);
+  sync_parent(path);
 }
 
 void sync_path(const std::string& path) {
@@ -95,6 +104,29 @@ void sync_path(const std::string& path) {
 void start_write_back(const std::string& path) {
   const Descriptor file(path, O_WRONLY);
   if (file.get() >= 0) ::sync_file_range(file.get(), 0, 0, SYNC_FILE_RANGE_WRITE);
+}
+
+void replace_folder(const std::string& from, const std::string& to, bool may_exchange) {
+  struct stat status {};
+  std::string former;  // where what was at `to` lies now
+  if (::lstat(to.c_str(), &status) != 0) {
+    rename_path(from, to);
+  } else if (may_exchange && ::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_EXCHANGE) == 0) {
+    former = from;
+  } else {
+    former = to + "." + std::to_string(::getpid()) + ".old.tmp";
+    rename_path(to, former);
+    try {
+      rename_path(from, to);
+    } catch (const SystemError& error) {
+      if (std::rename(former.c_str(), to.c_str()) == 0) throw;
+      throw SystemError(std::string(error.what()) + "; what was at " + to + " is now " + former);
+    }
+  }
+  sync_parent(to);
+  std::error_code error;
+  if (!former.empty()) std::filesystem::remove_all(former, error);
+  if (error) throw SystemError(to + " is replaced, but the former one, " + former + ": " + error.message());
 }
 
 void make_folders(const std::string& path) {

@@ -22,6 +22,12 @@ void start_write_back(const std::string& path);
 // Folder and its parents. UserError (73) naming the first part that cannot be made.
 void make_folders(const std::string& path);
 
+// Puts the folder `from` in the place of `to`, removes what was there and syncs the folder above. Where the file system
+// can exchange two names there is no moment without a `to`; elsewhere, or without `may_exchange`, the former one is
+// named TO.PID.old.tmp for that moment, and gets its name back if `from` cannot take it.
+// SystemError (74): `to` stands as before, or (told by the message) the former one could not be removed or named back.
+void replace_folder(const std::string& from, const std::string& to, bool may_exchange = true);
+
 // A read-only memory map. Empty files map to size 0 and data() == nullptr.
 class MappedFile {
  public:

@@ -271,23 +271,6 @@ void File::write(const std::string& name, Type type, const std::vector<int64_t>&
   if (type == Type::kBFloat16) set_attribute(name, kElementType, name_of(type));
 }
 
-void File::create_dataset(const std::string& name, Type type, const std::vector<int64_t>& shape) {
-  impl_->step([&] { impl_->streamed[name] = impl_->make_dataset(name, type, shape); });
-  if (type == Type::kBFloat16) set_attribute(name, kElementType, name_of(type));
-}
-
-void File::write_rows(const std::string& name, int64_t first_row, int64_t rows, const void* data) {
-  impl_->step([&] {
-    const auto found = impl_->streamed.find(name);
-    HYPERX_CHECK(found != impl_->streamed.end(), name + " was not made by create_dataset");
-    if (rows == 0) return;
-    const DatasetInfo set = impl_->describe(name, found->second);
-    const auto [memory, space] = impl_->row_spaces(set, found->second, first_row, rows);
-    check(H5Dwrite(found->second.get(), stored_type(set.type), memory.get(), space.get(), H5P_DEFAULT, data),
-          "H5Dwrite", impl_->at(name));
-  });
-}
-
 std::vector<DatasetInfo> File::datasets() const {
   keep_quiet();
   std::vector<DatasetInfo> result;
@@ -312,7 +295,7 @@ void File::read(const std::string& name, Type type, void* data) const {
 void File::read_rows(const std::string& name, Type type, int64_t first_row, int64_t rows, void* data) const {
   auto found = impl_->streamed.find(name);
   if (found == impl_->streamed.end()) {
-    if (!impl_->writing) impl_->streamed.clear();  // one set's chunk cache is enough
+    impl_->streamed.clear();  // one set's chunk cache is enough
     found = impl_->streamed.emplace(name, impl_->open_dataset(name)).first;
   }
   const DatasetInfo set = impl_->describe(name, found->second);
@@ -342,10 +325,6 @@ void File::close(bool sync) {
     return;
   }
   impl_->step([&] {
-    for (auto& [name, dataset] : impl_->streamed) {
-      check(H5Dflush(dataset.get()), "H5Dflush", impl_->at(name));
-      dataset.close("H5Dclose", impl_->at(name));
-    }
     impl_->streamed.clear();
     check(H5Fflush(impl_->file.get(), H5F_SCOPE_GLOBAL), "H5Fflush", impl_->at(""));
     impl_->file.close("H5Fclose", impl_->at(""));

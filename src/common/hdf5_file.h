@@ -49,9 +49,6 @@ class File {
   // After a failed call nothing more can be written, and close() throws: HDF5 itself would close such a file as if it
   // were whole. Groups on the way are made. `data` holds the elements in row-major order.
   void write(const std::string& name, Type type, const std::vector<int64_t>& shape, const void* data);
-  // A dataset written piece by piece along its first dimension, so that it need not be in memory at once.
-  void create_dataset(const std::string& name, Type type, const std::vector<int64_t>& shape);
-  void write_rows(const std::string& name, int64_t first_row, int64_t rows, const void* data);
 
   std::vector<DatasetInfo> datasets() const;  // of the whole file, in order of creation within each group
   bool has(const std::string& name) const;

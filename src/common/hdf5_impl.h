@@ -21,7 +21,7 @@ struct File::Impl {
   bool failed = false;     // a call failed: nothing that follows can be trusted
   int64_t file_bytes = 0;  // of a file opened for reading
   Handle file;
-  std::map<std::string, Handle> streamed;  // written: sets made by create_dataset; read: the one read_rows used last
+  std::map<std::string, Handle> streamed;  // the set that read_rows used last
 
   Place at(const std::string& object) const { return Place{path, object, !writing}; }
 
@@ -59,7 +59,7 @@ struct File::Impl {
   }
   DatasetInfo describe(const std::string& name, const Handle& dataset) const;
   Type type_of(const std::string& name, const Handle& dataset) const;
-  // Memory and file spaces of rows [first, first + rows) of a dataset, for H5Dwrite and H5Dread.
+  // Memory and file spaces of rows [first, first + rows) of a dataset, for H5Dread.
   std::pair<Handle, Handle> row_spaces(const DatasetInfo& set, const Handle& dataset, int64_t first,
                                        int64_t rows) const;
   void list(const std::string& group, std::vector<DatasetInfo>& result) const;

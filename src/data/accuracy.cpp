@@ -47,14 +47,4 @@ std::vector<std::pair<std::string, Score>> AccuracyScorer::tag_scores() const {
   return scores;
 }
 
-void AccuracyScorer::set_counts(std::span<const int64_t> counts) {
-  HYPERX_CHECK(counts.size() == counts_.size(), "counts of other labels");
-  std::copy(counts.begin(), counts.end(), counts_.begin());
-}
-
-void AccuracyScorer::merge(std::span<const int64_t> counts) {
-  HYPERX_CHECK(counts.size() == counts_.size(), "counts of other labels");
-  for (size_t i = 0; i < counts.size(); ++i) counts_[i] += counts[i];
-}
-
 }  // namespace hyperx::data

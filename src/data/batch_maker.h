@@ -50,7 +50,7 @@ class BatchMaker {
   Batch make(const StepPlan& plan, const std::vector<SentencePlace>& part, const std::vector<DrawSummary>& draws) const;
 
   // For evaluation: the split's sentences [0, limit) (0: all) in order, cut into stretches of at most batch_tokens
-  // tokens. Rank r of R takes stretches r, r + R, ...
+  // tokens. Which of them a rank takes is the evaluation's to say: neighbours, to about as many tokens a rank.
   std::vector<std::vector<int64_t>> evaluation_stretches(int pair, int64_t limit, int64_t batch_tokens) const;
   // One segment; sentence_slots = sentence_ids; label_count counts the batch itself; masks by (seed, pair, sentence).
   Batch make_evaluation(int pair, const std::vector<int64_t>& sentences) const;

@@ -52,7 +52,7 @@ void ConlluReader::add_line(std::string_view line, Sentence& sentence) {
     ++all_words_;
     bare_forms_ += columns_[kForm] == "_";
     word_lines_.push_back(lines_.number());
-    if (spec_.read_tags) add_head();
+    if (spec_.read_heads) add_head();
   }
   if (kind_ == Kind::kWord || spec_.keep_multiword) add_word(sentence);
 }
@@ -109,7 +109,7 @@ void ConlluReader::finish(Sentence& sentence) {
   if (range_end_ > words_)
     lines_.fail(range_line_, fmt::format("a range beyond the sentence, value '{}' of {} words: correct its end",
                                          range_end_, words_));
-  if (!spec_.read_tags || std::all_of(heads_.begin(), heads_.end(), [](int32_t head) { return head < 0; })) return;
+  if (std::all_of(heads_.begin(), heads_.end(), [](int32_t head) { return head < 0; })) return;
   check_tree();
   if (spec_.keep_multiword) return;
   sentence.heads = heads_;

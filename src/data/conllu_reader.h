@@ -5,8 +5,9 @@
 namespace hyperx::data {
 
 // CoNLL-U: ten columns, ids n (words), n-m (multiword ranges) and n.k (empty nodes), which are checked to follow each
-// other. Heads are checked to be a tree with one root unless their column is `_`. With spec.keep_multiword, ranges
-// (tagged `_`) and empty nodes are words too, as in the original; they have no head then, and heads is left empty.
+// other. With spec.read_heads, heads are checked to be a tree with one root unless their column is `_`. With
+// spec.keep_multiword, ranges (tagged `_`) and empty nodes are words too, as in the original; they have no head then,
+// and heads is left empty.
 class ConlluReader : public SourceReader {
  public:
   using SourceReader::SourceReader;

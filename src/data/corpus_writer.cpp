@@ -1,8 +1,10 @@
 #include "data/corpus_writer.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
-#include <cstdio>
 #include <filesystem>
 
 #include "common/digest.h"
@@ -17,12 +19,6 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr const char* kMarkerName = ".hyperx-prepare";  // says that a temporary folder is ours to remove
-
-void rename_path(const std::string& from, const std::string& to) {
-  if (std::rename(from.c_str(), to.c_str()) != 0) {
-    throw SystemError("cannot rename " + from + " to " + to + ": " + errno_text());
-  }
-}
 
 bool is_empty_folder(const std::string& path) {
   std::error_code error;
@@ -72,39 +68,41 @@ CorpusFolder::CorpusFolder(const std::string& path, bool force)
                       "data.corpus: " + path_ + " holds a corpus already; --force replaces it, or name another folder");
     }
   }
-  if (fs::exists(temporary_)) {
-    if (!is_empty_folder(temporary_) && !fs::exists(temporary_ + "/" + kMarkerName)) {
-      throw UserError(ExitCode::kCannotCreate, temporary_ + " is in the way and was not made by prepare; remove it");
-    }
-    fs::remove_all(temporary_);
-  }
+  if (fs::exists(temporary_) && !is_empty_folder(temporary_) && !fs::exists(temporary_ + "/" + kMarkerName))
+    throw UserError(ExitCode::kCannotCreate, temporary_ + " is in the way and was not made by prepare; remove it");
+  take();
+}
+
+void CorpusFolder::take() {
   make_folders(temporary_);
-  write_file_atomically(temporary_ + "/" + kMarkerName, "written by hyperx prepare, which removes this folder\n");
+  const std::string marker = temporary_ + "/" + kMarkerName;
+  lock_ = ::open(marker.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  struct stat held {
+  }, named{};
+  // Whoever had the lock may have removed or renamed the folder since: what is held must be what stands there.
+  const bool ours = lock_ >= 0 && ::flock(lock_, LOCK_EX | LOCK_NB) == 0 && ::fstat(lock_, &held) == 0 &&
+                    ::stat(marker.c_str(), &named) == 0 && held.st_ino == named.st_ino;
+  if (!ours) {
+    if (lock_ >= 0) ::close(lock_);
+    throw UserError(ExitCode::kCannotCreate, temporary_ +
+                                                 ": another prepare is writing this corpus now; wait for it, or "
+                                                 "name another data.corpus");
+  }
+  for (const auto& entry : fs::directory_iterator(temporary_))  // of one that was killed
+    if (entry.path().filename() != kMarkerName) fs::remove_all(entry.path());
 }
 
 CorpusFolder::~CorpusFolder() {
   std::error_code ignored;  // nothing can be done about it here; the next prepare tries again
   if (!committed_) fs::remove_all(temporary_, ignored);
+  ::close(lock_);
 }
 
 void CorpusFolder::commit() {
   fs::remove(temporary_ + "/" + kMarkerName);
   sync_path(temporary_);
-  std::string old;
-  if (!fs::exists(path_) || is_empty_folder(path_)) {
-    rename_path(temporary_, path_);
-  } else if (renameat2(AT_FDCWD, temporary_.c_str(), AT_FDCWD, path_.c_str(), RENAME_EXCHANGE) == 0) {
-    old = temporary_;
-  } else {  // a file system that cannot exchange two names
-    old = path_ + ".old";
-    fs::remove_all(old);
-    rename_path(path_, old);
-    rename_path(temporary_, path_);
-  }
+  replace_folder(temporary_, path_);
   committed_ = true;
-  const fs::path parent = fs::path(path_).parent_path();
-  sync_path(parent.empty() ? "." : parent.string());
-  if (!old.empty()) fs::remove_all(old);
 }
 
 void write_pair(const std::string& folder, const std::vector<std::pair<std::string, const SplitArrays*>>& splits,

@@ -14,17 +14,20 @@ namespace hyperx::data {
 class CorpusFolder {
  public:
   // UserError (73): `path` exists and holds something and `force` is false, or it holds something that is no corpus, or
-  // its parent cannot be made.
+  // its parent cannot be made, or another process writes it at this moment.
   CorpusFolder(const std::string& path, bool force);
   ~CorpusFolder();
   CorpusFolder(const CorpusFolder&) = delete;
   CorpusFolder& operator=(const CorpusFolder&) = delete;
   const std::string& temporary() const { return temporary_; }
-  // SystemError (74) when a rename fails; an old corpus then still stands.
+  // SystemError (74), see replace_folder(): an old corpus then still stands.
   void commit();
 
  private:
+  void take();  // the temporary folder, empty, for this process alone
+
   std::string path_, temporary_;
+  int lock_ = -1;  // of the file in the temporary folder that says whose it is
   bool committed_ = false;
 };
 

@@ -122,14 +122,4 @@ EntityScores EntityScorer::scores(EntityMode mode) const {
   return result;
 }
 
-void EntityScorer::set_counts(std::span<const int64_t> counts) {
-  HYPERX_CHECK(counts.size() == counts_.size(), "counts of other labels");
-  std::copy(counts.begin(), counts.end(), counts_.begin());
-}
-
-void EntityScorer::merge(std::span<const int64_t> counts) {
-  HYPERX_CHECK(counts.size() == counts_.size(), "counts of other labels");
-  for (size_t i = 0; i < counts.size(); ++i) counts_[i] += counts[i];
-}
-
 }  // namespace hyperx::data

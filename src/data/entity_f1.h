@@ -35,8 +35,7 @@ struct EntityScores {
   Score weighted;                             // mean over the types, weighted by support
 };
 
-// Entity precision, recall and F1. What it counts are plain integers, so that ranks which scored different sentences
-// sum their counts() elementwise and get the scores of all.
+// Entity precision, recall and F1.
 class EntityScorer {
  public:
   // Labels are O, B-TYPE and I-TYPE in any order. UserError (65) for another, naming it.
@@ -54,11 +53,6 @@ class EntityScorer {
   std::vector<Entity> entities(std::span<const LabelId> labels, EntityMode mode) const;
   const std::vector<std::string>& types() const { return types_; }
 
-  // [2 modes x types x (gold, predicted, correct)]
-  const std::vector<int64_t>& counts() const { return counts_; }
-  void set_counts(std::span<const int64_t> counts);  // in place of one's own: after a sum over ranks
-  void merge(std::span<const int64_t> counts);       // added to one's own
-
  private:
   struct Tag {
     char prefix = 'O';  // O, B, I
@@ -68,9 +62,9 @@ class EntityScorer {
   void find_entities(std::span<const LabelId> labels, EntityMode mode, std::vector<Entity>& found) const;
   int64_t* counts_of(EntityMode mode, int type);
 
-  std::vector<Tag> tags_;           // [labels]
-  std::vector<std::string> types_;  // sorted
-  std::vector<int64_t> counts_;
+  std::vector<Tag> tags_;                 // [labels]
+  std::vector<std::string> types_;        // sorted
+  std::vector<int64_t> counts_;           // [2 modes x types x (gold, predicted, correct)]
   std::vector<Entity> gold_, predicted_;  // scratch of add()
 };
 

@@ -58,6 +58,33 @@ bool any_matches(const std::vector<std::string>& patterns, std::string_view name
                      [&](const std::string& pattern) { return matches(pattern, name); });
 }
 
+std::string name_list(const std::vector<Pair>& pairs) {
+  std::vector<std::string> names;
+  for (const Pair& pair : pairs) names.push_back(pair.name());
+  return fmt::format("{}", fmt::join(names, " "));
+}
+
+// Each name of {a,b,c} must be that of some pair: one that is misspelt would else be left out in silence.
+void check_alternatives(const Pattern& pattern, const std::string& element, const std::vector<Pair>& available,
+                        const std::string& key) {
+  const auto stands_in = [&](const std::string& task, const std::string& language) {
+    return std::any_of(available.begin(), available.end(),
+                       [&](const Pair& pair) { return matches(task, pair.task) && matches(language, pair.language); });
+  };
+  const auto refuse = [&](const std::string& name) {
+    throw UserError(ExitCode::kBadConfig, fmt::format("{}: '{}' of '{}' matches no pair: there are {}", key, name,
+                                                      element, name_list(available)));
+  };
+  for (const std::string& task : pattern.tasks)
+    if (std::none_of(pattern.languages.begin(), pattern.languages.end(),
+                     [&](const std::string& language) { return stands_in(task, language); }))
+      refuse(task);
+  for (const std::string& language : pattern.languages)
+    if (std::none_of(pattern.tasks.begin(), pattern.tasks.end(),
+                     [&](const std::string& task) { return stands_in(task, language); }))
+      refuse(language);
+}
+
 Pattern parse_pattern(std::string element, const std::string& key) {
   const std::string written = element;
   Pattern pattern;
@@ -106,11 +133,10 @@ std::vector<Pair> select_pairs(const std::string& set, const std::vector<Pair>& 
       any = true;
       chosen[i] = !pattern.removes;
     }
-    if (any) continue;
-    std::vector<std::string> names;
-    for (const Pair& pair : available) names.push_back(pair.name());
-    throw UserError(ExitCode::kBadConfig,
-                    fmt::format("{}: '{}' matches no pair: there are {}", key, element, fmt::join(names, " ")));
+    if (!any)
+      throw UserError(ExitCode::kBadConfig,
+                      fmt::format("{}: '{}' matches no pair: there are {}", key, element, name_list(available)));
+    check_alternatives(pattern, element, available, key);
   }
   std::vector<Pair> result;
   for (size_t i = 0; i < available.size(); ++i)

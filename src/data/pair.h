@@ -23,7 +23,8 @@ Pair parse_pair(const std::string& text);
 
 // The members of `available` that a set such as "mlm:*,*:en,pos:{tr,kk},!ner:en" names, in the order of `available`,
 // each once; a leading ! takes away. * stands for any name without @: second sources are named in full, or as
-// "ner:*@*". An element that matches nothing is a UserError (78) that lists what there is.
+// "ner:*@*". An element that matches nothing, or a name in braces that does, is a UserError (78) that lists what there
+// is.
 std::vector<Pair> select_pairs(const std::string& set, const std::vector<Pair>& available, const std::string& key);
 
 // What is known of a task before any data is read.

@@ -142,6 +142,9 @@ void PredictionInput::Impl::add_word(const WordLine& word, size_t tag_begin, Tag
 }
 
 void PredictionInput::Impl::take_text_line(std::string_view line, TaggingChunk& chunk) {
+  if (is_number(line.substr(0, line.find('\t'))) &&
+      static_cast<size_t>(std::count(line.begin(), line.end(), '\t')) + 1 == kConlluColumns)
+    fail("ten columns in what is read as plain text, " + quote_for_message(line) + ": it is CoNLL-U (--format conllu)");
   std::vector<std::string_view> words;
   split_words(line, split, words);
   chunk.words.emplace_back();

@@ -1,6 +1,7 @@
 #include "data/result_file.h"
 
 #include <cmath>
+#include <filesystem>
 #include <limits>
 #include <nlohmann/json.hpp>
 
@@ -123,6 +124,10 @@ std::string result_path(const std::string& folder, const Pair& pair) {
   return folder + "/" + pair.file_name() + ".json";
 }
 
+std::string predictions_path(const std::string& folder, const Pair& pair) {
+  return folder + "/" + pair.file_name() + ".tsv";
+}
+
 std::string result_to_json(const EvaluationResult& result) {
   const Json json = {{"format_version", kFormatVersion},
                      {"pair", result.pair.name()},
@@ -152,7 +157,13 @@ EvaluationResult result_from_json(const std::string& text, const std::string& or
   }
 }
 
-void write_result(const std::string& folder, const EvaluationResult& result) {
+void write_result(const std::string& folder, const EvaluationResult& result, const std::string& predictions) {
+  const std::string beside = predictions_path(folder, result.pair);
+  if (!predictions.empty()) {
+    write_file_atomically(beside, predictions);
+  } else if (std::error_code error; !std::filesystem::remove(beside, error) && error) {
+    throw SystemError(beside + ": the predictions of an older score cannot be removed: " + error.message());
+  }
   write_file_atomically(result_path(folder, result.pair), result_to_json(result));
 }
 

@@ -57,12 +57,15 @@ void add_seqeval_metrics(const SeqevalPosScorer& scorer,
 std::string signature_line(const Pair& pair, const std::string& split, const std::string& source, int64_t sentences,
                            int64_t words, const std::string& scorer);
 
-// "FOLDER/pos.tr.json"
+// "FOLDER/pos.tr.json", "FOLDER/pos.tr.tsv"
 std::string result_path(const std::string& folder, const Pair& pair);
+std::string predictions_path(const std::string& folder, const Pair& pair);
 std::string result_to_json(const EvaluationResult& result);
 // UserError (65) naming `origin`: no JSON, a field missing or of another type, another format version.
 EvaluationResult result_from_json(const std::string& text, const std::string& origin);
-void write_result(const std::string& folder, const EvaluationResult& result);  // atomically, as result_path()
+// As result_path(), and `predictions`, where there are any, as predictions_path(); each file atomically. Without them
+// the predictions of an older score are removed: those that lie beside a result are its own.
+void write_result(const std::string& folder, const EvaluationResult& result, const std::string& predictions = "");
 EvaluationResult read_result(const std::string& path);
 
 }  // namespace hyperx::data

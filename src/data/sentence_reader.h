@@ -19,7 +19,8 @@ struct Sentence {
   std::vector<int16_t> labels;          // [words] index of the tag in the task's labels; empty where tags is
   std::vector<std::string_view> ids;    // [words] CoNLL-U ids ("3", "3-4", "8.1"); empty for other formats
   std::vector<int64_t> lines;           // [words] line in the file, from 1
-  std::vector<int32_t> heads;  // [words] CoNLL-U: 0 = root, else the number of a syntactic word; empty: column is `_`
+  std::vector<int32_t>
+      heads;  // [words] CoNLL-U: 0 = root, else a syntactic word's number; empty: `_`, or not asked for
   std::vector<std::string_view> relations;  // [words] CoNLL-U DEPREL; empty where heads is
   int64_t first_line = 0;                   // of the first word
 
@@ -48,6 +49,7 @@ struct SourceSpec {
   int64_t limit = 0;              // sentences; 0: all
   bool keep_multiword = false;    // conllu: ranges (tagged `_`) and empty nodes are words, as in the original
   bool read_tags = true;          // false: tags are neither needed nor checked (predict)
+  bool read_heads = false;        // conllu: heads and relations are read, and checked to be trees
 };
 
 // Streams the sentences of one file. Errors are UserErrors: 66 missing, a folder, no permission; 65 anything in the

@@ -1,6 +1,7 @@
 #include "trainer/evaluation.h"
 
 #include <ATen/record_function.h>
+#include <spdlog/fmt/fmt.h>
 #include <torch/torch.h>
 
 #include <algorithm>
@@ -8,6 +9,7 @@
 #include <set>
 
 #include "common/errors.h"
+#include "common/log.h"
 #include "data/accuracy.h"
 #include "data/entity_f1.h"
 #include "data/seqeval_pos.h"
@@ -294,21 +296,22 @@ std::vector<data::Pair> scorable_pairs(const data::Corpus& corpus, const std::st
   const auto known = [&](const data::Pair& pair) {
     return tasks.contains(pair.task) && languages.contains(pair.base_language());
   };
-  std::vector<data::Pair> available, scorable;
-  for (const data::Pair& pair : corpus.pairs_with(split)) {
-    available.push_back(pair);
-    if (known(pair)) scorable.push_back(pair);
-  }
-  if (set.empty()) return scorable;
+  const std::vector<data::Pair> available = corpus.pairs_with(split);
   std::vector<data::Pair> chosen;
-  for (const data::Pair& pair : data::select_pairs(set, available, key)) {
+  std::string left_out;
+  for (const data::Pair& pair : set.empty() ? available : data::select_pairs(set, available, key)) {
     if (known(pair)) {
       chosen.push_back(pair);
-    } else if (set.find('*') == std::string::npos) {
-      throw UserError(ExitCode::kBadConfig, key + ": the model cannot score " + pair.name() +
-                                                ": it has learnt nothing of this task or of this language");
+    } else if (set.empty() || set.find('*') != std::string::npos) {
+      left_out += " " + pair.name();
+    } else {
+      const bool knows_task = tasks.contains(pair.task);
+      throw UserError(ExitCode::kBadConfig,
+                      fmt::format("{}: the model cannot score {}: it has learnt nothing of the {} {}", key, pair.name(),
+                                  knows_task ? "language" : "task", knows_task ? pair.base_language() : pair.task));
     }
   }
+  if (!left_out.empty()) log::info("not scored, as the model has not learnt their task or language:{}", left_out);
   return chosen;
 }
 

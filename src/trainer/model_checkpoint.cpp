@@ -271,6 +271,7 @@ LoadedModel load_model(const std::string& run_or_checkpoint, const std::string& 
   loaded.checkpoint_digest = checkpoint.manifest().files.at(kModelFile).xxh128;
   loaded.info = ModelInfo::from_json(checkpoint.model_info(), loaded.checkpoint);
   const std::string source = encoder.empty() ? loaded.info.encoder_source : encoder;
+  loaded.info.encoder_source = source;
   const model::EncoderWeights weights = model::load_encoder(source, loaded.info.config.train.seed);
   model::ModelOptions options{loaded.info.config.model,
                               loaded.info.tasks,

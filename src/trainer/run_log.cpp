@@ -50,10 +50,19 @@ void RunLog::step(const StepRecord& record) {
   state_.step = record.step;
   tokens_since_line_ += record.tokens;
   progress_line(record);
-  if (seconds_between(last_heartbeat_, Clock::now()) >= kHeartbeatSeconds) {
-    write_run_state(run_, state_, false);
-    last_heartbeat_ = Clock::now();
-  }
+  heartbeat();
+}
+
+void RunLog::heartbeat() {
+  if (!writes_ || seconds_between(last_heartbeat_, Clock::now()) < kHeartbeatSeconds) return;
+  write_run_state(run_, state_, false);
+  last_heartbeat_ = Clock::now();
+}
+
+void RunLog::saved(const std::string& checkpoint) {
+  if (!writes_ || checkpoint == state_.checkpoint) return;
+  state_.checkpoint = checkpoint;
+  write_run_state(run_, state_, false);
 }
 
 void RunLog::progress_line(const StepRecord& record) {

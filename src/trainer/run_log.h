@@ -30,7 +30,11 @@ class RunLog {
 
   void step(const StepRecord& record);
   void evaluation(int64_t step, const std::vector<data::EvaluationResult>& results, double seconds);
+  // A checkpoint is on its way to the disk; saved(): it is there.
   void checkpoint(int64_t step, double pause_seconds, double waited_seconds, int64_t bytes);
+  void saved(const std::string& checkpoint);
+  // To be called more often than every kHeartbeatSeconds, where step() is not.
+  void heartbeat();
   // Writes state.json now ("running", "saved", "finished", "failed").
   void set_state(const std::string& state);
   RunState& state() { return state_; }

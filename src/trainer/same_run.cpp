@@ -10,9 +10,9 @@
 namespace hyperx::train {
 namespace {
 
-constexpr std::array kOfTheRun = {"data.max_subwords",     "data.train_on_test", "train.pairs",
-                                  "train.batch_sentences", "train.seed",         "train.temperature",
-                                  "train.pairs_per_step",  "train.sampling",     "train.length_bucket"};
+constexpr std::array kOfTheRun = {"data.max_subwords", "train.pairs",        "train.batch_sentences",
+                                  "train.seed",        "train.temperature",  "train.pairs_per_step",
+                                  "train.sampling",    "train.length_bucket"};
 constexpr std::array kOfTheLearning = {
     "train.steps",     "train.epochs",        "train.learning_rate",       "train.warmup_steps",
     "train.schedule",  "train.clip_norm",     "train.final_learning_rate", "train.weight_decay",
@@ -36,9 +36,6 @@ std::vector<std::string> check_same_run(const ModelInfo& saved, const ModelInfo&
                         "; a run goes on with the settings that it began with. Take those, or name "
                         "another --run.dir (train.init_from starts from these weights)");
   };
-  if (saved.encoder_digest.get() != now.encoder_digest.get())
-    refuse(fmt::format("was trained on another encoder ({}) than model.encoder = {}", saved.encoder_source,
-                       now.encoder_source));
   std::vector<std::string> changes;
   const auto before = config_values(saved.config), after = config_values(now.config);
   for (size_t i = 0; i < after.size(); ++i) {
@@ -47,6 +44,10 @@ std::vector<std::string> check_same_run(const ModelInfo& saved, const ModelInfo&
     if (belongs_to_run(key)) refuse(fmt::format("{} is {} here and was {}", key, value, before[i].second));
     if (contains(kOfTheLearning, key)) changes.push_back(fmt::format("{} is {}, was {}", key, value, before[i].second));
   }
+  // After the settings: a drawn encoder is another with another train.seed.
+  if (saved.encoder_digest.get() != now.encoder_digest.get())
+    refuse(fmt::format("was trained on another encoder ({}) than model.encoder = {}", saved.encoder_source,
+                       now.encoder_source));
   if (saved.corpus_digest != now.corpus_digest) changes.emplace_back("the corpus was prepared anew since");
   return changes;
 }

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <set>
+#include <utility>
 
 #include "common/clock.h"
 #include "common/log.h"
@@ -32,7 +32,15 @@ Trainer::Trainer(TrainerParts parts)
                 exchange_kind(config_, parts_.model, parts_.communicator.size()),
                 config_.train.generator_gradient == "dense"),
       step_(config_, parts_.communicator, parts_.model, optimizer_, exchange_) {
+  if (config_.train.warmup_steps > mixture_.total_steps())
+    throw UserError(
+        ExitCode::kBadConfig,
+        fmt::format("train.warmup_steps = {} is more than the {} steps of train.epochs = {}: the rate would "
+                    "never reach its height; set train.warmup_steps too",
+                    config_.train.warmup_steps, mixture_.total_steps(), config_.train.epochs));
+  choose_evaluated_pairs();
   if (parts_.resume_from) resume(*parts_.resume_from);
+  if (state_.step < mixture_.total_steps() && parts_.model.options().device.is_cuda()) try_largest_batches();
   const bool writes = parts_.communicator.rank() == 0;
   RunState run_state;
   run_state.step = state_.step;
@@ -46,11 +54,9 @@ Trainer::Trainer(TrainerParts parts)
     writer_ = std::make_unique<CheckpointWriter>(
         CheckpointWriterOptions{parts_.run.checkpoints(), config_.checkpoint.keep_last, config_.checkpoint.keep_best,
                                 at::get_num_threads(), state_bytes(parts_.model)});
-  if (state_.step < mixture_.total_steps()) {
-    if (parts_.model.options().device.is_cuda()) try_largest_batches();
+  if (state_.step < mixture_.total_steps())
     loader_ = std::make_unique<data::BatchLoader>(
         maker_, mixture_, loader_options(config_.train, parts_.communicator, exchange_, state_.step));
-  }
 }
 
 void Trainer::try_largest_batches() {
@@ -76,12 +82,17 @@ void Trainer::resume(const std::string& folder) {
                                               "one that the run began with");
   saved_step_ = state_.step;
   log::info("resumed from {} at step {}", folder, state_.step);
+  if (parts_.communicator.rank() != 0) return;
   for (const std::string& change : changes) log::warning("from step {} on: {}", state_.step + 1, change);
 }
 
 ExitCode Trainer::run() {
   log_start();
   log_->set_state("running");
+  if (state_.step >= mixture_.total_steps())
+    log::info("finished already, at step {} of {}: train.steps or train.epochs above that goes on", state_.step,
+              mixture_.total_steps());
+  evaluate_what_a_stop_left_out();
   Control control;
   while (state_.step < mixture_.total_steps() && !control.stop) {
     const auto section = parts_.watchdog.enter("step", state_.step + 1);
@@ -106,7 +117,7 @@ ExitCode Trainer::run() {
     if (parts_.model.options().device.is_cpu()) finish_step();
     control = agree();  // all ranks as one
     if (control.stop || control.evaluate || control.save) finish_step();
-    if (control.evaluate) evaluate();
+    if (control.evaluate) control.save = (evaluate() && config_.checkpoint.keep_best > 0) || control.save;
     if (control.save) save();
   }
   finish_step();
@@ -118,7 +129,7 @@ ExitCode Trainer::run() {
   }
   parts_.communicator.barrier();
   const bool finished = state_.step >= mixture_.total_steps();
-  log_->state().checkpoint = checkpoint_name(state_.step);
+  note_saved_checkpoint();
   log_->set_state(finished ? "finished" : "saved");
   if (!finished)
     log::info("stopped by {} at step {}: all is saved; the same line with --resume auto goes on",
@@ -135,6 +146,7 @@ void Trainer::finish_step() {
   record.skipped = !std::isfinite(record.gradient_norm);
   record.seconds = seconds_since(std::max(queued_->begin, last_finish_));
   last_finish_ = Clock::now();
+  note_saved_checkpoint();
   log_->step(record);
   check_finite(record);
   queued_.reset();
@@ -158,7 +170,6 @@ void Trainer::check_finite(const StepRecord& record) {
 }
 
 Trainer::Control Trainer::agree() {
-  const auto is_due = [&](int64_t every) { return every > 0 && state_.step % every == 0; };
   Control control;
   control.signal = static_cast<int>(parts_.communicator.all_reduce_max({parts_.stop.signal()})[0]);
   control.stop = control.signal != 0;
@@ -167,30 +178,55 @@ Trainer::Control Trainer::agree() {
   return control;
 }
 
-void Trainer::evaluate() {
+void Trainer::choose_evaluated_pairs() {
+  if (config_.eval.every <= 0) return;
+  const auto pairs_of_set = [&](const std::string& set, const char* key) {
+    return scorable_pairs(parts_.corpus, set, config_.eval.split, parts_.model.options(), key);
+  };
+  evaluated_pairs_ = pairs_of_set(config_.eval.pairs, "eval.pairs");
+  deciding_pairs_.insert(evaluated_pairs_.begin(), evaluated_pairs_.end());
+  if (config_.checkpoint.select.empty()) return;
+  const std::set<data::Pair> evaluated = std::exchange(deciding_pairs_, {});
+  for (const data::Pair& pair : pairs_of_set(config_.checkpoint.select, "checkpoint.select")) {
+    if (!evaluated.contains(pair))
+      throw UserError(ExitCode::kBadConfig,
+                      fmt::format("checkpoint.select = '{}' chooses the best checkpoint by {}, which eval.pairs = '{}' "
+                                  "does not score: name it there too",
+                                  config_.checkpoint.select, pair.name(), config_.eval.pairs));
+    deciding_pairs_.insert(pair);
+  }
+}
+
+// A run that a signal stopped at a step of eval.every saved at once, without the evaluation.
+void Trainer::evaluate_what_a_stop_left_out() {
+  if (state_.step == 0 || !is_due(config_.eval.every) || state_.evaluated_step == state_.step) return;
+  evaluate();
+  save();  // with its score
+}
+
+bool Trainer::evaluate() {
   const auto section = parts_.watchdog.enter("evaluation", state_.step);
   const Clock::time_point start = Clock::now();
-  Evaluator evaluator(parts_.model, parts_.corpus, parts_.communicator, config_, [&] { parts_.watchdog.beat(); });
-  const std::string& split = config_.eval.split;
-  const auto pairs = scorable_pairs(parts_.corpus, config_.eval.pairs, split, parts_.model.options(), "eval.pairs");
-  const auto deciding =
-      scorable_pairs(parts_.corpus, config_.checkpoint.select.empty() ? config_.eval.pairs : config_.checkpoint.select,
-                     split, parts_.model.options(), "checkpoint.select");
-  const std::set<data::Pair> decides(deciding.begin(), deciding.end());
-  const std::vector<data::EvaluationResult> results = evaluator.evaluate(pairs, split);
+  Evaluator evaluator(parts_.model, parts_.corpus, parts_.communicator, config_, [&] {
+    parts_.watchdog.beat();
+    log_->heartbeat();
+  });
+  const std::vector<data::EvaluationResult> results = evaluator.evaluate(evaluated_pairs_, config_.eval.split);
   double score = 0;
   int64_t scored = 0;
   for (const data::EvaluationResult& result : results) {
-    if (result.pair.task == "mlm" || !decides.contains(result.pair)) continue;
+    if (result.pair.task == "mlm" || !deciding_pairs_.contains(result.pair)) continue;
     score += result.main_value();
     ++scored;
   }
-  evaluated_step_ = state_.step;
+  state_.evaluated_step = state_.step;
   step_score_.reset();
   if (scored > 0) step_score_ = score / static_cast<double>(scored);
-  if (step_score_ && (!state_.best_score || *step_score_ > *state_.best_score)) state_.best_score = step_score_;
+  const bool is_best = step_score_ && (!state_.best_score || *step_score_ > *state_.best_score);
+  if (is_best) state_.best_score = step_score_;
   log_->state().best_score = state_.best_score;
   log_->evaluation(state_.step, results, seconds_since(start));
+  return is_best;
 }
 
 void Trainer::save() {
@@ -198,7 +234,11 @@ void Trainer::save() {
   const auto section = parts_.watchdog.enter("checkpoint", state_.step);
   const NamedViews model_views = whole_model(parts_.model, parts_.communicator);
   const NamedViews moment_views = whole_moments(parts_.model, optimizer_, parts_.communicator);
-  if (!writer_) return;
+  if (writer_) hand_over(model_views, moment_views);
+  parts_.communicator.barrier();  // all wait within this section's limit, which is longer than a step's
+}
+
+void Trainer::hand_over(const NamedViews& model_views, const NamedViews& moment_views) {
   state_.cursors = mixture_.cursors(state_.step);
   state_.update_counts = optimizer_.counts();
   const HostTensors model(model_views), optimizer(moment_views);
@@ -209,10 +249,13 @@ void Trainer::save() {
   content.model_info = parts_.info.to_json();
   content.train_state = state_.to_json();
   content.manifest = {{"world_size", parts_.communicator.size()}, {"config", dump_config(config_)}};
-  if (evaluated_step_ == state_.step) content.score = step_score_;
+  if (state_.evaluated_step == state_.step) content.score = step_score_;
   const CheckpointPause pause = writer_->submit(content);
-  log_->state().checkpoint = checkpoint_name(state_.step);
   log_->checkpoint(state_.step, pause.seconds, pause.waited_seconds, pause.bytes);
+}
+
+void Trainer::note_saved_checkpoint() {
+  if (writer_ && writer_->last_saved()) log_->saved(checkpoint_name(*writer_->last_saved()));
 }
 
 std::vector<data::Pair> Trainer::pairs_of(const data::StepBatch& batch) const {

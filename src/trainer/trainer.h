@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "common/config.h"
@@ -63,9 +64,14 @@ class Trainer {
   };
   void finish_step();  // reads, records and checks queued_, if there is one
   void check_finite(const StepRecord& record);
+  bool is_due(int64_t every) const { return every > 0 && state_.step % every == 0; }
   Control agree();
-  void evaluate();
+  void choose_evaluated_pairs();  // before hours are spent on a set that cannot be scored
+  bool evaluate();                // whether the score is the best so far
+  void evaluate_what_a_stop_left_out();
   void save();
+  void hand_over(const NamedViews& model_views, const NamedViews& moment_views);
+  void note_saved_checkpoint();
   void log_start() const;
   std::vector<data::Pair> pairs_of(const data::StepBatch& batch) const;
   std::string pair_names(const data::StepBatch& batch) const;
@@ -79,7 +85,9 @@ class Trainer {
   TrainingStep step_;
   TrainingState state_;
   std::optional<double> step_score_;  // of the evaluation at this very step
-  int64_t evaluated_step_ = -1, saved_step_ = -1;
+  int64_t saved_step_ = -1;
+  std::vector<data::Pair> evaluated_pairs_;  // eval.pairs
+  std::set<data::Pair> deciding_pairs_;      // checkpoint.select
   std::optional<QueuedStep> queued_;
   Clock::time_point last_finish_;
   std::unique_ptr<data::BatchLoader> loader_;

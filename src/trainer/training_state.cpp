@@ -13,6 +13,7 @@ json TrainingState::to_json() const {
           {"skipped_steps", skipped_steps},
           {"skipped_in_a_row", skipped_in_a_row},
           {"cursors", cursors},
+          {"evaluated_step", evaluated_step},
           {"best_score", best_score ? json(*best_score) : json()},
           {"update_counts", counts}};
 }
@@ -24,6 +25,7 @@ TrainingState TrainingState::from_json(const json& object, const std::string& or
     state.skipped_steps = object.at("skipped_steps");
     state.skipped_in_a_row = object.at("skipped_in_a_row");
     state.cursors = object.at("cursors").get<std::vector<int64_t>>();
+    state.evaluated_step = object.value("evaluated_step", state.evaluated_step);
     if (!object.at("best_score").is_null()) state.best_score = object.at("best_score").get<double>();
     for (const auto& [name, count] : object.at("update_counts").items())
       state.update_counts.emplace_back(name, count.get<int64_t>());

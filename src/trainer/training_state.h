@@ -15,6 +15,7 @@ struct TrainingState {
   int64_t skipped_steps = 0;  // with a gradient that was not finite
   int64_t skipped_in_a_row = 0;
   std::vector<int64_t> cursors;  // of the mixture before `step`: only checked on resume
+  int64_t evaluated_step = -1;   // of the newest evaluation
   std::optional<double> best_score;
   std::vector<std::pair<std::string, int64_t>> update_counts;  // of the optimizer
 

@@ -6,6 +6,7 @@
 
 #include "common/errors.h"
 #include "common/files.h"
+#include "common/host.h"
 #include "tests/checkpoint/checkpoint_sample.h"
 #include "trainer/checkpoint/metrics_file.h"
 #include "trainer/checkpoint/run_state.h"
@@ -184,6 +185,8 @@ TEST_F(RunFolder, StateComesBackAndLostIsTold) {
   EXPECT_EQ(observed_state(state), "lost");
   state.state = "finished";
   EXPECT_EQ(observed_state(state), "finished");
+  state.state = "queued";
+  EXPECT_EQ(observed_state(state), "lost");
 
   state.state = "failed";
   state.failure = RunFailure{3, "node7", 17, "evaluation", "bad \xff byte"};  // not UTF-8: told all the same
@@ -255,12 +258,17 @@ TEST_F(RunFolder, MetricsTailGivesRateAndLastEvaluation) {
   const std::string file = path("metrics.jsonl");
   EXPECT_TRUE(read_metrics_tail(file).last_step.is_null());
   MetricsFile metrics(file, 0);
-  metrics.write({{"event", "evaluation"}, {"step", 1}, {"score", 0.25}});
+  for (const int step : {1, 2})
+    for (const char* pair : {"pos:en", "ner:en"})
+      metrics.write({{"event", "evaluation"}, {"step", step}, {"pair", pair}});
   for (int step = 1; step <= 300; ++step)
     metrics.write({{"event", "step"}, {"step", step}, {"tokens", 700}, {"seconds", step <= 200 ? 10.0 : 0.5}});
   const MetricsTail tail = read_metrics_tail(file);
   EXPECT_EQ(tail.last_step.at("step"), 300);
-  EXPECT_EQ(tail.last_evaluation.at("score"), 0.25);
+  ASSERT_EQ(tail.last_evaluation.size(), 2U);
+  EXPECT_EQ(tail.last_evaluation[0].at("pair"), "pos:en");
+  EXPECT_EQ(tail.last_evaluation[1].at("pair"), "ner:en");
+  EXPECT_EQ(tail.last_evaluation[1].at("step"), 2);
   EXPECT_DOUBLE_EQ(tail.steps_per_second, 2.0);
   EXPECT_DOUBLE_EQ(tail.tokens_per_second, 1400.0);
 }

@@ -69,6 +69,18 @@ std::string other_value(const Option& option) {
   return "0.30000000000000004";  // needs all 17 digits
 }
 
+TEST_F(ConfigTest, AWordFlagTakesItsWordAlone) {
+  EXPECT_FALSE(parse_command_line(train_spec(), {}).word_flag("resume", "auto"));
+  const Arguments arguments = {"--resume", "auto", "--train.steps=9000", "object"};
+  const CommandLine line = parse_command_line(train_spec(), arguments);
+  EXPECT_TRUE(line.word_flag("resume", "auto"));
+  EXPECT_EQ(line.arguments, arguments);
+  const CommandLine other = parse_command_line(train_spec(), {"--resume", "no"});
+  const auto [code, message] = user_error_of([&] { other.word_flag("resume", "auto"); });
+  EXPECT_EQ(code, 64);
+  EXPECT_EQ(message, "--resume 'no': auto is all that it can be");
+}
+
 TEST_F(ConfigTest, CommandLineGoesBeforeLaterFileBeforeEarlierFileBeforeDefault) {
   const std::string first = file("first.conf", "train.seed = 11\ntrain.steps = 9001\nmodel.adapter_dim = 33\n");
   const std::string second =

@@ -81,10 +81,7 @@ TEST_F(Hdf5File, MappedBytesAreTheElements) {
   const DatasetInfo odd{"train/odd", Type::kUInt8, {13}, -1}, ids{"train/token_ids", Type::kInt32, {100003}, -1};
   File out = File::create(path("m.h5"));
   out.write(odd.name, odd.type, odd.shape, pattern(odd).data());
-  out.create_dataset(ids.name, ids.type, ids.shape);
-  const std::vector<char> bytes = pattern(ids);
-  for (int64_t row = 0; row < 100003; row += 9000)
-    out.write_rows(ids.name, row, std::min<int64_t>(9000, 100003 - row), bytes.data() + 4 * row);
+  out.write(ids.name, ids.type, ids.shape, pattern(ids).data());
   out.write("train/empty", Type::kInt64, {0}, nullptr);
   out.close();
 
@@ -100,16 +97,12 @@ TEST_F(Hdf5File, MappedBytesAreTheElements) {
   EXPECT_EQ(in.info("train/empty").file_offset, -1);
 }
 
-TEST_F(Hdf5File, RowsAreWrittenAndReadInPieces) {
+TEST_F(Hdf5File, RowsAreReadInPieces) {
   constexpr int64_t kRows = 5000, kColumns = 300;
   std::vector<float> values(kRows * kColumns);
   std::iota(values.begin(), values.end(), 0.0f);
   File out = File::create(path("r.h5"));
-  out.create_dataset("w", Type::kFloat32, {kRows, kColumns});
-  for (int64_t row = 0; row < kRows; row += 333) {
-    const int64_t rows = std::min<int64_t>(333, kRows - row);
-    out.write_rows("w", row, rows, values.data() + row * kColumns);
-  }
+  out.write("w", Type::kFloat32, {kRows, kColumns}, values.data());
   out.close();
   const File in = File::open(path("r.h5"));
   std::vector<float> got(values.size(), -1.0f);

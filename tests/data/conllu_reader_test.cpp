@@ -31,6 +31,7 @@ class ConlluReaderTest : public ::testing::Test {
     SourceSpec result;
     result.path = files_.write("a.conllu", content);
     result.format = SourceFormat::kConllu;
+    result.read_heads = true;
     return result;
   }
   std::vector<Sentence> read(const SourceSpec& source, const std::string& multiword = "drop") {
@@ -94,8 +95,18 @@ TEST_F(ConlluReaderTest, LimitAndLabelMap) {
 
 TEST_F(ConlluReaderTest, WithoutTagsNothingIsAskedOfThem) {
   SourceSpec source = spec(word("1", "x", "_", "9") + word("2", "y", "?", "2"));
-  source.read_tags = false;
+  source.read_tags = source.read_heads = false;
   EXPECT_THAT(read(source)[0].words, ElementsAre("x", "y"));
+}
+
+// A file that was made for tags alone may hold anything there.
+TEST_F(ConlluReaderTest, HeadsAreReadOnlyWhereTheyAreAskedFor) {
+  SourceSpec source = spec(word("1", "x", "X", "0") + word("2", "y", "NOUN", "0") + word("3", "z", "VERB", "none"));
+  source.read_heads = SourceSpec().read_heads;
+  const auto sentences = read(source);
+  ASSERT_EQ(sentences.size(), 1U);
+  EXPECT_THAT(sentences[0].tags, ElementsAre("X", "NOUN", "VERB"));
+  EXPECT_THAT(sentences[0].heads, IsEmpty());
 }
 
 TEST_F(ConlluReaderTest, ArabicDiacriticsAreTakenOut) {

@@ -50,6 +50,10 @@ TEST(PairSet, SecondSourcesAreNamedOnPurposeOnly) {
 TEST(PairSet, AnElementWithoutAPairIsAnErrorThatListsWhatThereIs) {
   EXPECT_THAT(user_error([] { names("pos:en,pos:xx"); }),
               StartsWith("78 train.pairs: 'pos:xx' matches no pair: there are pos:en pos:tr ner:en"));
+  EXPECT_THAT(user_error([] { names("pos:{en,xx}"); }),
+              StartsWith("78 train.pairs: 'xx' of 'pos:{en,xx}' matches no pair: there are pos:en"));
+  EXPECT_THAT(user_error([] { names("{pos,dep}:*"); }), StartsWith("78 train.pairs: 'dep' of '{pos,dep}:*'"));
+  EXPECT_THAT(user_error([] { names("pos:*,!pos:{en,xx}"); }), StartsWith("78 train.pairs: 'xx' of '!pos:{en,xx}'"));
   for (const char* bad : {"", "pos", "pos:{tr", "pos:en,,ner:en", "!", "pos:", "pos:{}"})
     EXPECT_THAT(user_error([&] { names(bad); }), StartsWith("78 train.pairs: ")) << bad;
 }

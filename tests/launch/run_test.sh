@@ -11,6 +11,8 @@ expect 0 "hyperx train --threads 1 --config a.conf" "$repository/launch/run" -n 
 expect 0 "--map-by :OVERSUBSCRIBE" "$repository/launch/run" -n 1 -t $((cores + 1)) --dry-run train
 expect 64 "'two' is not a number" "$repository/launch/run" -n two train
 expect 64 "no hyperx command given" "$repository/launch/run" -n 2
+expect 64 "-n needs a value" "$repository/launch/run" -n
+expect 64 "'predict' is not for several processes" "$repository/launch/run" -n 2 predict runs/first
 expect 64 "unknown argument '--nope'" "$repository/launch/run" --nope train
 expect 66 "hosts.txt: no such file" "$repository/launch/run" --hostfile "$scratch/hosts.txt" train
 printf '# two machines\nnode1 slots=1\nnode2 slots=1\n' >"$scratch/hosts.txt"
@@ -24,14 +26,20 @@ printf '#!/bin/sh\necho "rank $OMPI_COMM_WORLD_RANK of $OMPI_COMM_WORLD_SIZE: $*
 chmod +x "$scratch/bin/hyperx"
 HYPERX_BUILD=$scratch expect 65 "rank 1 of 2: train --steps 1" "$repository/launch/run" -n 2 -t 1 train --steps 1
 
-# SIGTERM to launch/run reaches the ranks as SIGUSR1, they take their time, and their code comes back.
+# SIGTERM to launch/run, and Ctrl-C to all that its terminal runs, reach the ranks as one SIGUSR1; they take their time, and their
+# code comes back.
 printf '#!/bin/bash\ntrap "sleep 2; echo saved; exit 75" USR1\necho ready\nfor i in $(seq 200); do sleep 0.1; done\n' >"$scratch/bin/hyperx"
-HYPERX_BUILD=$scratch "$repository/launch/run" -n 2 -t 1 train >"$scratch/signal" 2>&1 &
-launched=$!
-for _ in $(seq 100); do [ "$(grep -c ready "$scratch/signal")" = 2 ] || sleep 0.1; done
-kill -TERM $launched
-code=0
-wait $launched || code=$?
-holds "exit code 75 after SIGTERM, not $code" test $code = 75
-holds "both ranks saved" test "$(grep -c saved "$scratch/signal")" = 2
+stop_by() {  # stop_by SIGNAL: to the whole process group, as a terminal does
+  local code=0 launched
+  HYPERX_BUILD=$scratch setsid env --default-signal=INT "$repository/launch/run" -n 2 -t 1 train >"$scratch/signal" 2>&1 &
+  launched=$!
+  for _ in $(seq 100); do [ "$(grep -c ready "$scratch/signal")" = 2 ] || sleep 0.1; done
+  kill "-$1" -- "-$launched"
+  wait $launched || code=$?
+  holds "exit code 75 after SIG$1, not $code" test $code = 75
+  holds "both ranks saved after SIG$1" test "$(grep -c saved "$scratch/signal")" = 2
+}
+stop_by TERM
+stop_by INT
+stop_by HUP
 finish

@@ -134,28 +134,6 @@ TEST(EntityF1, WordsWithoutAPredictionMissTheirEntities) {
   EXPECT_EQ(accuracy.words(), 4);
 }
 
-TEST(EntityF1, CountsOfRanksAddUp) {
-  EntityScorer whole(kLabels), first(kLabels), second(kLabels), summed(kLabels);
-  AccuracyScorer all_words(kLabels), some_words(kLabels), other_words(kLabels);
-  for (LabelId i = 0; i < 60; ++i) {
-    const std::vector<LabelId> gold = {static_cast<LabelId>(i % 7), static_cast<LabelId>(i * 3 % 7), 2};
-    const std::vector<LabelId> predicted = {static_cast<LabelId>(i % 5), static_cast<LabelId>(i * 3 % 7), 2};
-    whole.add(gold, predicted);
-    all_words.add(gold, predicted);
-    (i % 3 == 0 ? first : second).add(gold, predicted);
-    (i % 3 == 0 ? some_words : other_words).add(gold, predicted);
-  }
-  first.merge(second.counts());
-  EXPECT_EQ(first.counts(), whole.counts());
-  summed.set_counts(first.counts());
-  EXPECT_EQ(summed.default_scores().micro, whole.default_scores().micro);
-  EXPECT_EQ(summed.strict_scores().weighted, whole.strict_scores().weighted);
-  EXPECT_GT(whole.default_scores().micro.f1, 0.1);
-  some_words.merge(other_words.counts());
-  EXPECT_EQ(some_words.counts(), all_words.counts());
-  EXPECT_EQ(some_words.tag_scores(), all_words.tag_scores());
-}
-
 TEST(EntityF1, RefusesATagThatIsNone) {
   for (const char* tag : {"NOUN", "B", "B-", "", "L-PER", "B_PER"})
     EXPECT_THAT(user_error_of([&] { EntityScorer({"O", tag}); }), testing::HasSubstr("'" + std::string(tag) + "'"));

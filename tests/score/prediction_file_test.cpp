@@ -119,6 +119,13 @@ TEST_F(PredictionFile, TextBecomesTaggedLines) {
   EXPECT_EQ(tag_text("\xEF\xBB\xBFGo on!\r\n\n你好", SourceFormat::kText), "Go\tT\non\tT\n!\tT\n\n\n你\tT\n好\tT\n\n");
 }
 
+// What comes by standard input, or in a .txt, and was not said to be CoNLL-U.
+TEST_F(PredictionFile, ConlluReadAsTextIsAnError) {
+  EXPECT_THAT(error_for("# text = Go\n1\tGo\tgo\tVERB\t_\t_\t0\troot\t_\t_\n\n", SourceFormat::kText),
+              AllOf(HasSubstr(":2: ten columns"), HasSubstr("--format conllu")));
+  EXPECT_EQ(tag_text("1\tGo", SourceFormat::kText), "1\tT\nGo\tT\n\n");
+}
+
 TEST_F(PredictionFile, EverySizeOfChunkGivesTheSameFile) {
   std::string content;
   for (int i = 0; i < 20; ++i)

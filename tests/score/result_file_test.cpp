@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include <cmath>
+#include <filesystem>
 #include <limits>
 
 #include "common/version.h"
@@ -50,6 +51,19 @@ TEST(ResultFile, ComesBackAsItWas) {
   const EvaluationResult plain = some_result("ner", "tr", 0.5);
   write_result(folder.path(""), plain);
   EXPECT_EQ(read_result(folder.path("ner.tr.json")), plain);
+}
+
+TEST(ResultFile, PredictionsBesideItAreItsOwn) {
+  const ScratchFolder folder;
+  const EvaluationResult result = some_result("pos", "tr", 0.5);
+  const std::string beside = predictions_path(folder.path(""), result.pair);
+  const std::string of_another_pair = folder.write("pos.tr-x.tsv", "X\tX\n");
+  write_result(folder.path(""), result, "NOUN\tVERB\n\n");
+  EXPECT_EQ(file_content(folder.path("pos.tr.tsv")), "NOUN\tVERB\n\n");
+  write_result(folder.path(""), result);
+  EXPECT_FALSE(std::filesystem::exists(beside));
+  EXPECT_TRUE(std::filesystem::exists(of_another_pair));
+  EXPECT_EQ(read_result(folder.path("pos.tr.json")), result);
 }
 
 TEST(ResultFile, HoldsWhatScriptsRelyOn) {

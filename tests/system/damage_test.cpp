@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "common/files.h"
 #include "tests/system/workplace.h"
 
 namespace hyperx::testing_system {
@@ -75,6 +76,30 @@ TEST_F(DamageTest, AMissingManifest) {
   copy_run("bare");
   fs::remove(checkpoint("bare", 20) + "/manifest.json");
   expect_fall_back("bare");
+}
+
+// Two bad files of a checkpoint are one bad checkpoint, and one of another format version is none.
+TEST_F(DamageTest, VerifyCountsCheckpoints) {
+  const Outcome whole = run(0, {"verify", path("whole")});
+  EXPECT_EQ(whole.code, 0) << whole.errors;
+  copy_run("bad");
+  for (const char* file : {"/model.h5", "/optimizer.h5"}) fs::resize_file(checkpoint("bad", 15) + file, 100);
+  const Outcome bad = run(0, {"verify", path("bad")});
+  EXPECT_EQ(bad.code, 65);
+  EXPECT_THAT(bad.errors, HasSubstr("1 of 3 damaged; the first: " + checkpoint("bad", 15)));
+
+  const std::string manifest = checkpoint("bad", 10) + "/manifest.json";
+  std::string text = read_file(manifest);
+  text.replace(text.find("\"format_version\": 2"), 19, "\"format_version\": 1");
+  text.replace(text.find("manifest_xxh128"), 15, "manifest_sha256");  // as version 1 named it
+  write_file_atomically(manifest, text);
+  const Outcome older = run(0, {"verify", checkpoint("bad", 10)});
+  EXPECT_EQ(older.code, 65);
+  EXPECT_THAT(older.errors, HasSubstr("1 of 1 of another format version; the first: " + manifest));
+  EXPECT_EQ(older.output.find("DAMAGED"), std::string::npos) << older.output;
+  const Outcome both = run(0, {"verify", path("bad")});
+  EXPECT_THAT(both.errors, HasSubstr("1 of 3 damaged, 1 of 3 of another format version"));
+  std::printf("%s%s", both.output.c_str(), both.errors.c_str());
 }
 
 TEST_F(DamageTest, AFinishedRunStaysAsItIs) {

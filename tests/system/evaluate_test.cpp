@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "common/files.h"
+#include "common/text_table.h"
 #include "tests/system/workplace.h"
 
 namespace hyperx::testing_system {
@@ -166,6 +167,47 @@ TEST_F(EvaluateTest, PredictionsCountToTheAccuracy) {
   EXPECT_DOUBLE_EQ(static_cast<double>(right) / static_cast<double>(words), result.at("metrics").at("accuracy"));
 }
 
+TEST_F(EvaluateTest, PredictionsBesideAResultAreItsOwn) {
+  ASSERT_EQ(evaluate(0, {"--eval.pairs", "pos:mt,ner:en", "--eval.predictions", "yes"}).code, 0);
+  const std::string predictions = results_folder() + "/pos.mt.tsv";
+  const std::string written = read_file(predictions);
+  ASSERT_EQ(evaluate(0, {"--eval.pairs", "pos:mt,ner:en"}).code, 0);
+  EXPECT_EQ(read_file(predictions), written) << "the result was not written anew";
+  ASSERT_EQ(evaluate(0, {"--eval.pairs", "pos:mt", "--data.max_subwords", "24"}).code, 0);
+  EXPECT_FALSE(fs::exists(predictions)) << "they are those of an older score";
+  EXPECT_TRUE(fs::exists(results_folder() + "/ner.en.tsv"));
+}
+
+TEST_F(EvaluateTest, APartOfASplitLeavesNoFile) {
+  const Outcome part = evaluate(2, {"--eval.pairs", "pos:en", "--eval.limit", "5"});
+  ASSERT_EQ(part.code, 0) << part.errors;
+  EXPECT_THAT(part.output, HasSubstr("pos"));
+  EXPECT_THAT(part.errors, HasSubstr("eval.limit = 5: no file is written to "));
+  EXPECT_FALSE(fs::exists(results_folder()));
+
+  ASSERT_EQ(evaluate(0, {"--eval.pairs", "pos:en", "--eval.predictions", "yes"}).code, 0);
+  const std::string result = read_file(results_folder() + "/pos.en.json");
+  const std::string predictions = read_file(results_folder() + "/pos.en.tsv");
+  ASSERT_EQ(evaluate(0, {"--eval.pairs", "pos:en", "--eval.limit", "5"}).code, 0);
+  const Outcome refused = evaluate(2, {"--eval.pairs", "pos:en", "--eval.limit", "5", "--eval.predictions", "yes"});
+  EXPECT_EQ(refused.code, 78) << refused.errors;
+  EXPECT_THAT(refused.errors, HasSubstr("eval.predictions = yes with eval.limit = 5"));
+  EXPECT_THAT(refused.errors, HasSubstr("Set eval.limit to 0"));
+  EXPECT_EQ(read_file(results_folder() + "/pos.en.json"), result);
+  EXPECT_EQ(read_file(results_folder() + "/pos.en.tsv"), predictions);
+}
+
+TEST_F(EvaluateTest, AnEncoderFolderOfAnotherVocabularyIsRefused) {
+  const std::string other = path("other");
+  fs::copy(encoder(), other);
+  std::string vocabulary = read_file(other + "/vocab.txt");
+  vocabulary.insert(vocabulary.size() - 1, "x");  // another last sub-word: as many as before, so the same weights
+  write_file_atomically(other + "/vocab.txt", vocabulary);
+  const Outcome outcome = evaluate(2, {"--eval.pairs", "pos:en", "--model.encoder", "random:" + other});
+  EXPECT_EQ(outcome.code, 65) << outcome.errors;
+  EXPECT_THAT(outcome.errors, HasSubstr(other + ": its vocabulary is not the one the model was trained with"));
+}
+
 TEST_F(EvaluateTest, PredictTouchesOnlyTheTagColumn) {
   const std::string gold = sample("pos.mt.test.conllu"), output = path("tagged.conllu");
   for (const Arguments& more : {Arguments{}, Arguments{"--data.max_subwords", "24"}}) {
@@ -234,6 +276,75 @@ TEST_F(EvaluateTest, PlainTextGivesAWordALine) {
     words.push_back(columns[0]);
   }
   EXPECT_THAT(words, testing::ElementsAre("Hello", "there", ",", "world", ".", "我", "爱", "北", "京"));
+}
+
+TEST_F(EvaluateTest, StatusShowsTheScoresOfTheLastEvaluation) {
+  const Options options = {
+      {"train.steps", "4"}, {"eval.every", "2"}, {"eval.limit", "40"}, {"eval.pairs", "pos:en,pos:mt,ner:en"}};
+  train(0, "scored", options);
+  double sum = 0;
+  int64_t lines = 0;
+  for (const json& event : history("scored")) {
+    if (event.at("event") != "evaluation" || event.at("step") != 4) continue;
+    ++lines;
+    if (event.at("main_metric") == "accuracy") sum += event.at("metrics").at("accuracy").get<double>();
+  }
+  EXPECT_EQ(lines, 3);
+  const Outcome status = run(0, {"status", path("scored")});
+  ASSERT_EQ(status.code, 0) << status.errors;
+  EXPECT_THAT(status.output, HasSubstr("accuracy " + number_text(sum / 2) + " (2 pairs), ner:en f1 "));
+  EXPECT_THAT(status.output, HasSubstr(" @4 "));
+  std::printf("%s", status.output.c_str());
+}
+
+TEST_F(EvaluateTest, TheWholeCommandLineIsKept) {
+  json kept = json::parse(read_file(path("run") + "/environment.json")).at(0).at("command_line");
+  EXPECT_EQ(kept.at(0), "hyperx");
+  kept.erase(0);
+  const std::map<std::string, std::string> options = {{"train.steps", std::to_string(kSteps)},
+                                                      {"train.learning_rate", "1e-4"},
+                                                      {"train.pairs", "pos:en,pos:mt,ner:en,ner:zh,mlm:en,mlm:is"}};
+  EXPECT_EQ(kept, json(train_line("run", options)));
+}
+
+TEST_F(EvaluateTest, EstimateCountsThePairsThatAreEvaluated) {
+  const auto run_seconds = [&](const std::string& pairs) {
+    const Outcome outcome =
+        run(0, {"estimate", "--model.encoder", "random:" + encoder(), "--data.corpus", corpus(), "--gpu", "h100",
+                "--ranks", "1", "--train.pairs", "pos:en,pos:mt,ner:en", "--eval.every", "1", "--eval.split", "test",
+                "--eval.pairs", pairs, "--json", path("estimate.json")});
+    EXPECT_EQ(outcome.code, 0) << outcome.errors;
+    return json::parse(read_file(path("estimate.json"))).at("rows").at(0).at("run_seconds").get<double>();
+  };
+  const double one = run_seconds("pos:en"), two = run_seconds("pos:en,ner:en"), all = run_seconds("");
+  EXPECT_LT(one, two);
+  EXPECT_LT(two, all);
+  EXPECT_EQ(all, run_seconds("*:*"));
+}
+
+// It takes more steps than such a training has. A dense gradient, where it is asked for, is seen in the memory.
+TEST_F(EvaluateTest, BenchStepNeedsNoLongTraining) {
+  const auto peak_megabytes = [&](const std::string& gradient) {
+    Arguments line = {"bench", "step", "--repeat", "1", "--data.corpus", corpus(), "--json", path("bench.json")};
+    for (const auto& [key, value] : Options{{"model.encoder", "random:" + encoder()},
+                                            {"train.pairs", "pos:en"},
+                                            {"train.steps", "3"},
+                                            {"train.warmup_steps", "0"},
+                                            {"train.precision", "fp32"},
+                                            {"train.generator_gradient", gradient}})
+      line.insert(line.end(), {"--" + key, value});
+    const Outcome bench = run(0, line);
+    EXPECT_EQ(bench.code, 0) << bench.errors;
+    if (bench.code != 0) return 0.0;
+    const json measured = json::parse(read_file(path("bench.json")));
+    for (const json& row : measured.at("measures"))
+      if (row.at("what") == "activations at the peak") return row.at("value").get<double>();
+    ADD_FAILURE() << bench.output;
+    return 0.0;
+  };
+  const double factored = peak_megabytes("factored"), dense = peak_megabytes("dense");
+  std::printf("peak: %.1f MB, with a dense gradient %.1f MB\n", factored, dense);
+  EXPECT_GT(dense, factored + 4e-6 * 16000 * 193);  // of [2 * 256 * 32, 192] and a bias
 }
 
 TEST_F(EvaluateTest, UnknownTaskAndLanguageAreRefused) {

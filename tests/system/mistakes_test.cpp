@@ -1,6 +1,7 @@
 // A user's mistakes under mpirun: the right code, one or two lines, once. And a training that diverges.
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <sstream>
 
@@ -46,6 +47,14 @@ TEST_F(MistakesTest, AMisspeltKey) {
   expect_refused(line, 64, "train.learning_rate");
 }
 
+TEST_F(MistakesTest, AWordBehindResumeThatIsNotAuto) {
+  train(0, "run", {{"train.steps", "2"}});
+  Arguments line = train_line("run", {{"train.steps", "4"}});
+  line.insert(line.end(), {"--resume", "no"});
+  expect_refused(line, 64, "--resume 'no': auto is all that it can be");
+  EXPECT_EQ(state("run").at("step"), 2);
+}
+
 TEST_F(MistakesTest, NoPairs) { expect_refused(train_line("run", {{"train.pairs", ""}}), 78, "train.pairs"); }
 
 TEST_F(MistakesTest, APairThatTheCorpusLacks) {
@@ -57,6 +66,36 @@ TEST_F(MistakesTest, AMistakeLeavesTheFolderFree) {
   expect_refused(train_line("run", {{"train.pairs", "pos:xx"}}), 78, "pos:xx");
   train(2, "run");
   EXPECT_EQ(state("run").at("state"), "finished");
+}
+
+// What is scored is looked at before the first step, not at the first evaluation.
+TEST_F(MistakesTest, AnEvaluationThatCannotBe) {
+  const auto line = [&](const Options& options) {
+    Options all = {{"train.pairs", "pos:en"}, {"eval.every", "2"}};
+    for (const auto& [key, value] : options) all[key] = value;
+    return train_line("run", all);
+  };
+  expect_refused(line({{"eval.pairs", "pos:en,ner:en"}}), 78, "ner:en: it has learnt nothing of the task ner");
+  expect_refused(line({{"eval.pairs", "pos:xx"}}), 78, "eval.pairs: 'pos:xx' matches no pair");
+  expect_refused(line({{"train.pairs", "pos:en,ner:en"}, {"eval.pairs", "pos:en"}, {"checkpoint.select", "ner:en"}}),
+                 78, "by ner:en, which eval.pairs = 'pos:en' does not score");
+  EXPECT_FALSE(std::filesystem::exists(path("run") + "/metrics.jsonl"));
+}
+
+TEST_F(MistakesTest, LongerSentencesThanTheEncoderHasPositions) {
+  expect_refused(train_line("run", {{"data.max_subwords", "60000"}}), 78, "data.max_subwords = 60000 is more than");
+}
+
+TEST_F(MistakesTest, AWarmUpLongerThanTheEpochs) {
+  Options options = {{"train.epochs", "1"}, {"train.warmup_steps", "100000"}};
+  Arguments line = train_line("run", options);
+  const auto steps = std::find(line.begin(), line.end(), "--train.steps");
+  line.erase(steps, steps + 2);
+  expect_refused(line, 78, "train.warmup_steps = 100000 is more than the");
+}
+
+TEST_F(MistakesTest, ASettingOfPrepareAlone) {
+  expect_refused(train_line("run", {{"data.overlap", "drop"}}), 64, "data.overlap");
 }
 
 TEST_F(MistakesTest, APairWithoutATrainSplit) {

@@ -3,9 +3,11 @@
 
 #include <csignal>
 #include <filesystem>
+#include <map>
 #include <random>
 #include <thread>
 
+#include "common/files.h"
 #include "tests/system/workplace.h"
 #include "trainer/checkpoint/checkpoint.h"
 
@@ -167,6 +169,55 @@ TEST_F(SignalTest, TermToMpirun) {
   longer["train.steps"] = std::to_string(saved + kEvery);
   train(2, "stopped", longer, {"--resume", "auto"});
   EXPECT_NE(log("stopped").find("resumed from"), std::string::npos);
+}
+
+// Each step is one of eval.every, so that the signal comes at one: saved at once, evaluated when the run goes on.
+TEST_F(SignalTest, AnEvaluationLeftOutIsMadeUpFor) {
+  Options options = kRun;
+  options["eval.every"] = "1";
+  options["train.steps"] = "12";
+  Arguments line = train_line("stopped", options);
+  line.insert(line.end(), {"--resume", "auto"});
+  Job job(0, line, path(""));
+  ASSERT_TRUE(wait_for_metrics(job, "stopped", 2000));
+  job.send(SIGTERM);
+  ASSERT_EQ(job.wait().code, 75);
+  const int64_t step = state("stopped").at("step");
+  ASSERT_LT(step, 12);
+  const auto evaluated = [&] {
+    std::vector<int64_t> found;
+    for (const nlohmann::json& event : history("stopped"))
+      if (event.at("event") == "evaluation" && event.at("pair") == "pos:en") found.push_back(event.at("step"));
+    return found;
+  };
+  ASSERT_EQ(std::ssize(evaluated()), step - 1);
+  ASSERT_EQ(run(0, line).code, 0);
+  const std::vector<int64_t> found = evaluated();
+  ASSERT_EQ(found.size(), 12U);
+  for (int64_t i = 0; i < 12; ++i) EXPECT_EQ(found[static_cast<size_t>(i)], i + 1);
+}
+
+// The best of all evaluations is kept, whether or not checkpoint.every falls on its step.
+TEST_F(SignalTest, TheBestIsSavedWhereverItIs) {
+  train(2, "run", {{"eval.every", "3"}, {"eval.limit", "20"}, {"checkpoint.every", "5"}, {"train.steps", "11"}});
+  const nlohmann::json end = state("run");
+  EXPECT_EQ(end.at("checkpoint"), train::checkpoint_name(11));
+  double best = -1;
+  int64_t best_step = 0;
+  std::map<int64_t, std::pair<double, int>> sums;
+  for (const nlohmann::json& event : history("run")) {
+    if (event.at("event") != "evaluation" || event.at("pair") == "mlm:en") continue;
+    auto& [sum, count] = sums[event.at("step")];
+    sum += event.at("metrics").at(event.at("main_metric")).get<double>();
+    ++count;
+  }
+  for (const auto& [step, score] : sums)
+    if (score.first / score.second > best) {
+      best = score.first / score.second;
+      best_step = step;
+    }
+  EXPECT_NEAR(end.at("best_score").get<double>(), best, 1e-12);
+  EXPECT_EQ(read_file(path("run") + "/checkpoints/best"), train::checkpoint_name(best_step) + "\n");
 }
 
 TEST_F(SignalTest, AProcessAloneStopsToo) {

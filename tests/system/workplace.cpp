@@ -147,7 +147,7 @@ json SystemTest::state(const std::string& name) const { return json::parse(read_
 std::string SystemTest::log(const std::string& name) const { return read_file(path(name) + "/train.log"); }
 
 std::string SystemTest::checkpoint(const std::string& name, int64_t step) const {
-  return train::RunDir{path(name)}.checkpoint(step);
+  return train::RunDir{path(name)}.checkpoints() + "/" + train::checkpoint_name(step);
 }
 
 Tensors SystemTest::tensors(const std::string& name, int64_t step) const {

@@ -31,7 +31,8 @@ TEST(SameRunTest, WhatTheRunDependsOnIsRefused) {
                     HasSubstr("--run.dir")));
   now = saved;
   now.config.train.seed = 2;
-  EXPECT_THAT(refusal(saved, now), HasSubstr("train.seed"));
+  now.encoder_digest = known_digest("drawn with another seed");
+  EXPECT_THAT(refusal(saved, now), HasSubstr("train.seed is 2 here and was 1"));
   now = saved;
   now.config.model.adapter_dim = 128;
   EXPECT_THAT(refusal(saved, now), HasSubstr("model.adapter_dim"));

@@ -21,7 +21,7 @@ int set_threads(const Config& config, const comm::MpiSession& session) {
     const int online = static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN));
     // Ranks that may all run everywhere share the CPUs; ranks that the launcher bound have theirs for themselves.
     threads = allowed == online ? std::max(1, allowed / session.info().local_size) : allowed;
-    if (allowed == 1 && online > session.info().local_size && session.launched())
+    if (session.rank() == 0 && allowed == 1 && online > session.info().local_size && session.launched())
       log::warning(
           "the launcher bound this rank to one of {} CPUs: start with launch/run, or give mpirun --bind-to none",
           online);

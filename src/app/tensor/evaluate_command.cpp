@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
+#include <functional>
 
 #include "app/tensor/model_setup.h"
 #include "app/tensor/tensor_commands.h"
@@ -11,6 +12,8 @@
 #include "common/files.h"
 #include "common/log.h"
 #include "data/result_table.h"
+#include "data/word_piece.h"
+#include "model/encoder_spec.h"
 #include "trainer/checkpoint/run_dir.h"
 #include "trainer/comm/make_communicator.h"
 #include "trainer/comm/rank_zero.h"
@@ -34,28 +37,37 @@ std::string results_folder(const train::LoadedModel& loaded, const std::string& 
 Config evaluation_config(const CommandLine& line, const train::ModelInfo& info) {
   Config config = line.config;
   config.train.seed = info.config.train.seed;
+  config.model.encoder = info.encoder_source;
   if (!line.given("data.max_subwords")) config.data.max_subwords = info.config.data.max_subwords;
   if (config.data.corpus.empty()) config.data.corpus = info.config.data.corpus;
   return config;
 }
 
-// The same checkpoint, corpus and settings; and the predictions, where they are asked for, are there.
-bool is_scored_already(const std::string& path, const train::LoadedModel& loaded, const data::Corpus& corpus,
-                       const Config& config) {
-  if (!std::filesystem::exists(path)) return false;
-  const data::EvaluationResult result = data::read_result(path);
-  const bool seqeval = config.eval.pos_metric == "seqeval";
-  if (result.pair.task == "pos" && (result.main_metric == "seqeval_f1") != seqeval) return false;
-  const std::string scorer = train::scorer_text(config, result.main_metric, loaded.model->options().compute);
-  if (result.signature.find("|" + scorer + "|") == std::string::npos) return false;
-  const std::string predictions = path.substr(0, path.size() - 4) + "tsv";  // pos.tr.json, pos.tr.tsv
-  if (config.eval.predictions && result.pair.task != "mlm" && !std::filesystem::exists(predictions)) return false;
-  return result.checkpoint_xxh128 == loaded.checkpoint_digest && result.corpus_xxh128 == corpus.digest();
+// Files in the results folder speak of whole splits.
+void require_whole_splits_for_predictions(const EvalConfig& config) {
+  if (config.limit == 0 || !config.predictions) return;
+  throw UserError(ExitCode::kBadConfig,
+                  fmt::format("eval.predictions = yes with eval.limit = {}: files are written for whole splits alone. "
+                              "Set eval.limit to 0 to write them, or eval.predictions to no to see a part's scores",
+                              config.limit));
+}
+
+// Corpus and encoder folder must have the vocabulary that the model was trained with.
+void check_vocabulary(const data::Corpus& corpus, const Config& config, const train::ModelInfo& info) {
+  if (corpus.index().tokenizer_digest != info.tokenizer_digest)
+    throw UserError(ExitCode::kBadConfig,
+                    config.data.corpus + ": was prepared with another vocabulary than the model was trained with");
+  const std::string folder = model::encoder_folder(config.model.encoder);
+  if (data::WordPiece::load(folder).digest() != info.tokenizer_digest)
+    throw UserError(ExitCode::kBadData, folder +
+                                            ": its vocabulary is not the one the model was trained with. Name the "
+                                            "right folder with --model.encoder");
+  check_tokenizer(corpus, config, model::read_encoder_spec(folder));
 }
 
 // A line a word, gold<TAB>predicted, an empty line after each sentence; `_` where there is no prediction.
-void write_predictions(const std::string& path, const data::Split& split, const std::vector<std::string>& labels,
-                       const train::SplitPredictions& predictions) {
+std::string predictions_text(const data::Split& split, const std::vector<std::string>& labels,
+                             const train::SplitPredictions& predictions) {
   std::string text;
   size_t word = 0;
   for (int64_t sentence = 0; word < predictions.labels.size(); ++sentence) {
@@ -65,14 +77,117 @@ void write_predictions(const std::string& path, const data::Split& split, const 
     }
     text += '\n';
   }
-  write_file_atomically(path, text);
+  return text;
 }
+
+void log_result(const data::EvaluationResult& result, double sentences_per_second) {
+  const std::string name = result.pair.name();
+  log::info("{} {} {} {:.4f} ({} sentences, {:.0f} a second)", name, result.split, result.main_metric,
+            result.main_value(), result.sentences, sentences_per_second);
+  if (result.unlabelled_words + result.truncated_words > 0)
+    log::info("{} {}: {} words without a sub-word and {} beyond data.max_subwords count as wrong", name, result.split,
+              result.unlabelled_words, result.truncated_words);
+}
+
+// Scores the pairs of one split and writes a result file a pair. All its calls are collective.
+class SplitScorer {
+ public:
+  SplitScorer(const train::LoadedModel& loaded, const data::Corpus& corpus, const Config& config,
+              comm::Communicator& communicator, std::function<void()> on_progress)
+      : loaded_(loaded),
+        corpus_(corpus),
+        config_(config),
+        communicator_(communicator),
+        folder_(results_folder(loaded, config.eval.split)),
+        evaluator_(*loaded.model, corpus, communicator, config, std::move(on_progress)) {}
+
+  // Results of `pairs`, on rank 0; those that have been scored already are read, unless `again`.
+  std::vector<data::EvaluationResult> score(const std::vector<data::Pair>& pairs, bool again) {
+    if (config_.eval.limit > 0)
+      log::info("eval.limit = {}: no file is written to {}, which holds results of whole splits", config_.eval.limit,
+                folder_);
+    std::vector<data::EvaluationResult> results(pairs.size());
+    std::vector<size_t> group;  // scored together, so that every rank has work; written before the next
+    for (size_t place = 0; place < pairs.size(); ++place) {
+      const std::string path = data::result_path(folder_, pairs[place]);
+      const std::string scored = comm::on_rank_zero(communicator_, [&] {
+        const bool keep = !again && config_.eval.limit == 0;
+        return std::string(keep && is_scored_already(pairs[place]) ? "yes" : "");
+      });
+      if (scored.empty()) {
+        group.push_back(place);
+      } else {
+        log::info("{} {} is scored already: {}", pairs[place].name(), config_.eval.split, path);
+        if (communicator_.rank() == 0) results[place] = data::read_result(path);
+      }
+      if (group.size() == static_cast<size_t>(communicator_.size())) score_group(pairs, group, results);
+    }
+    if (!group.empty()) score_group(pairs, group, results);
+    return results;
+  }
+
+ private:
+  // The same checkpoint, corpus and settings; and the predictions, where they are asked for, are there.
+  bool is_scored_already(const data::Pair& pair) const {
+    const std::string path = data::result_path(folder_, pair);
+    if (!std::filesystem::exists(path)) return false;
+    const data::EvaluationResult result = data::read_result(path);
+    const bool seqeval = config_.eval.pos_metric == "seqeval";
+    if (pair.task == "pos" && (result.main_metric == "seqeval_f1") != seqeval) return false;
+    const std::string scorer = train::scorer_text(config_, result.main_metric, loaded_.model->options().compute);
+    if (result.signature.find("|" + scorer + "|") == std::string::npos) return false;
+    const bool needs_predictions = config_.eval.predictions && pair.task != "mlm";
+    if (needs_predictions && !std::filesystem::exists(data::predictions_path(folder_, pair))) return false;
+    return result.checkpoint_xxh128 == loaded_.checkpoint_digest && result.corpus_xxh128 == corpus_.digest();
+  }
+
+  // Empties `group`, places in `pairs`.
+  void score_group(const std::vector<data::Pair>& pairs, std::vector<size_t>& group,
+                   std::vector<data::EvaluationResult>& results) {
+    std::vector<data::Pair> members;
+    for (const size_t place : group) members.push_back(pairs[place]);
+    const Clock::time_point start = Clock::now();
+    std::vector<train::SplitPredictions> predictions;
+    auto found = evaluator_.evaluate(members, config_.eval.split, &predictions);
+    const double seconds = std::max(seconds_since(start), 1e-9);
+    int64_t sentences = 0;
+    for (const data::EvaluationResult& result : found) sentences += result.sentences;
+    for (size_t i = 0; i < group.size(); ++i) {
+      const auto& trained = loaded_.info.trained_pairs;
+      found[i].trained = std::find(trained.begin(), trained.end(), members[i]) != trained.end();
+      found[i].checkpoint_xxh128 = loaded_.checkpoint_digest;
+      found[i].corpus_xxh128 = corpus_.digest();
+      log_result(found[i], static_cast<double>(sentences) / seconds);
+      if (communicator_.rank() != 0) continue;
+      if (config_.eval.limit == 0) write(found[i], predictions[i]);
+      results[group[i]] = std::move(found[i]);
+    }
+    group.clear();
+  }
+
+  void write(const data::EvaluationResult& result, const train::SplitPredictions& predictions) const {
+    make_folders(folder_);
+    const bool with_predictions = config_.eval.predictions && !predictions.labels.empty();
+    data::write_result(folder_, result,
+                       with_predictions ? predictions_text(corpus_.split(result.pair, result.split),
+                                                           corpus_.labels(result.pair.task), predictions)
+                                        : "");
+  }
+
+  const train::LoadedModel& loaded_;
+  const data::Corpus& corpus_;
+  const Config& config_;
+  comm::Communicator& communicator_;
+  const std::string folder_;
+  train::Evaluator evaluator_;
+};
 
 }  // namespace
 
 int run_evaluate(const CommandLine& line, comm::MpiSession& session, comm::RankProgress& progress) {
   if (line.objects.size() != 1)
     throw UserError(ExitCode::kUsage, "name one run or checkpoint: hyperx evaluate RUN|CHECKPOINT");
+  require_whole_splits_for_predictions(line.config.eval);
   const at::NoGradGuard no_gradient;
   const at::Device device = comm::choose_device(line.config.device, session);
   choose_kernels(line.config, device, session.rank());
@@ -80,72 +195,26 @@ int run_evaluate(const CommandLine& line, comm::MpiSession& session, comm::RankP
   const auto communicator = comm::make_communicator(line.config.parallel, device, session);
   comm::WatchdogOptions options;
   options.limits = comm::SectionLimits::of(line.config.parallel);
-  comm::Watchdog watchdog(session.info(), progress, options);
+  comm::Watchdog watchdog(session.info(), progress, options);  // its thread ends before the communicator
+  watchdog.watch(communicator.get());
   const auto section = watchdog.enter("evaluation", 0);
 
-  train::LoadedModel loaded = train::load_model(line.objects[0], line.config.model.encoder, line.config.train, device);
+  const train::LoadedModel loaded =
+      train::load_model(line.objects[0], line.config.model.encoder, line.config.train, device);
   const Config config = evaluation_config(line, loaded.info);
-  const data::Corpus corpus = data::Corpus::open(config.data.corpus);
-  if (corpus.index().tokenizer_digest != loaded.info.tokenizer_digest)
-    throw UserError(ExitCode::kBadConfig,
-                    config.data.corpus + ": was prepared with another vocabulary than the model was trained with");
+  const data::Corpus corpus = open_corpus(config.data.corpus, *communicator);
+  comm::on_rank_zero(*communicator, [&] {
+    check_vocabulary(corpus, config, loaded.info);
+    return std::string();
+  });
   const std::string& split = config.eval.split;
   const auto pairs = train::scorable_pairs(corpus, config.eval.pairs, split, loaded.model->options(), "eval.pairs");
   if (pairs.empty())
     throw UserError(ExitCode::kBadConfig,
                     "no pair of " + config.data.corpus + " has a '" + split + "' split that this model can score");
-  const std::string folder = results_folder(loaded, split);
 
-  train::Evaluator evaluator(*loaded.model, corpus, *communicator, config, [&] { watchdog.beat(); });
-  std::vector<data::EvaluationResult> results(pairs.size());  // rank 0's
-  std::vector<size_t> group;  // scored together, so that every rank has work; written before the next
-  const auto score = [&] {
-    std::vector<data::Pair> members;
-    for (const size_t place : group) members.push_back(pairs[place]);
-    const Clock::time_point start = Clock::now();
-    std::vector<train::SplitPredictions> predictions;
-    auto found = evaluator.evaluate(members, split, &predictions);
-    const double seconds = seconds_since(start);
-    int64_t sentences = 0;
-    for (const data::EvaluationResult& result : found) sentences += result.sentences;
-    for (size_t i = 0; i < group.size(); ++i) {
-      data::EvaluationResult& result = found[i];
-      const data::Pair& pair = members[i];
-      const auto& trained = loaded.info.trained_pairs;
-      result.trained = std::find(trained.begin(), trained.end(), pair) != trained.end();
-      result.checkpoint_xxh128 = loaded.checkpoint_digest;
-      result.corpus_xxh128 = corpus.digest();
-      log::info("{} {} {} {:.4f} ({} sentences, {:.0f} a second)", pair.name(), split, result.main_metric,
-                result.main_value(), result.sentences, static_cast<double>(sentences) / std::max(seconds, 1e-9));
-      if (result.unlabelled_words + result.truncated_words > 0)
-        log::info("{} {}: {} words without a sub-word and {} beyond data.max_subwords count as wrong", pair.name(),
-                  split, result.unlabelled_words, result.truncated_words);
-      if (communicator->rank() != 0) continue;
-      make_folders(folder);
-      if (config.eval.predictions && !predictions[i].labels.empty())
-        write_predictions(folder + "/" + pair.file_name() + ".tsv", corpus.split(pair, split), corpus.labels(pair.task),
-                          predictions[i]);
-      if (config.eval.limit == 0) data::write_result(folder, result);
-      results[group[i]] = std::move(result);
-    }
-    group.clear();
-  };
-  for (size_t place = 0; place < pairs.size(); ++place) {
-    const data::Pair& pair = pairs[place];
-    const std::string path = data::result_path(folder, pair);
-    const std::string scored = comm::on_rank_zero(*communicator, [&] {
-      const bool keep = !line.has_flag("force") && config.eval.limit == 0;
-      return std::string(keep && is_scored_already(path, loaded, corpus, config) ? "yes" : "");
-    });
-    if (scored.empty()) {
-      group.push_back(place);
-    } else {
-      log::info("{} {} is scored already: {}", pair.name(), split, path);
-      if (communicator->rank() == 0) results[place] = data::read_result(path);
-    }
-    if (group.size() == static_cast<size_t>(communicator->size())) score();
-  }
-  if (!group.empty()) score();
+  SplitScorer scorer(loaded, corpus, config, *communicator, [&] { watchdog.beat(); });
+  const auto results = scorer.score(pairs, line.has_flag("force"));
   if (communicator->rank() == 0) std::fputs(data::results_table(results).c_str(), stdout);
   return static_cast<int>(ExitCode::kDone);
 }

@@ -54,6 +54,14 @@ void check_tokenizer(const data::Corpus& corpus, const Config& config, const mod
     throw UserError(ExitCode::kBadData, folder + ": vocab.txt has " + std::to_string(corpus.index().vocabulary_size) +
                                             " sub-words, config.json says vocab_size " +
                                             std::to_string(spec.vocabulary));
+  check_positions(config.data.max_subwords, spec);
+}
+
+void check_positions(int max_subwords, const model::EncoderSpec& spec) {
+  const int64_t positions = spec.max_positions - spec.position_offset;
+  if (max_subwords > positions)
+    throw UserError(ExitCode::kBadConfig, "data.max_subwords = " + std::to_string(max_subwords) +
+                                              " is more than the encoder has positions: " + std::to_string(positions));
 }
 
 train::ModelInfo describe_model(const Config& config, const data::Corpus& corpus, const std::vector<data::Pair>& pairs,

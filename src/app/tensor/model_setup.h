@@ -24,8 +24,11 @@ model::EncoderWeights load_encoder_on_node(const Config& config, const comm::Mpi
 // Collective: the digest that the node's rank computed.
 FutureDigest digest_of_node(const model::EncoderWeights& encoder, const comm::MpiSession& session);
 
-// The corpus must have been tokenised with the encoder's vocabulary: ids of another mean nothing to it. UserError.
+// The corpus must have been tokenised with the encoder's vocabulary: ids of another mean nothing to it. UserError; also
+// where check_positions() has one.
 void check_tokenizer(const data::Corpus& corpus, const Config& config, const model::EncoderSpec& spec);
+// UserError (78): sentences may be longer than the encoder has positions.
+void check_positions(int max_subwords, const model::EncoderSpec& spec);
 
 // A fresh model of the pairs' tasks and languages.
 train::ModelInfo describe_model(const Config& config, const data::Corpus& corpus, const std::vector<data::Pair>& pairs,

@@ -1,13 +1,17 @@
 #include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
+#include <unistd.h>
 
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <optional>
 
 #include "app/tensor/model_setup.h"
 #include "app/tensor/tensor_commands.h"
 #include "common/errors.h"
+#include "common/files.h"
 #include "common/log.h"
 #include "common/progress.h"
 #include "data/prediction_file.h"
@@ -119,6 +123,47 @@ class Tagger {
   data::TaskInfo task_;
 };
 
+// What --output names. A file is written as FILE.PID.tmp and takes its name when all of it is there, so that FILE may
+// be an input, too, and a failure leaves it as it was. A pipe or a device is written to as it stands.
+class OutputFile {
+ public:
+  explicit OutputFile(const std::string& path) : path_(path), written_(path) {
+    std::error_code ignored;  // what cannot be examined cannot be opened either
+    const std::filesystem::file_status status = std::filesystem::status(path, ignored);
+    if (!std::filesystem::exists(status) || std::filesystem::is_regular_file(status)) {
+      if (std::filesystem::exists(status)) path_ = std::filesystem::canonical(path, ignored).string();  // behind a link
+      written_ = path_ + "." + std::to_string(::getpid()) + ".tmp";
+    }
+    stream_.open(written_, std::ios::binary | std::ios::trunc);
+    if (!stream_) throw UserError(ExitCode::kCannotCreate, path + ": cannot be created: " + errno_text());
+    if (is_beside() && std::filesystem::exists(status))
+      std::filesystem::permissions(written_, status.permissions(), ignored);
+  }
+  ~OutputFile() {
+    if (is_beside()) ::unlink(written_.c_str());
+  }
+  OutputFile(const OutputFile&) = delete;
+  OutputFile& operator=(const OutputFile&) = delete;
+
+  std::ostream& stream() { return stream_; }
+
+  void finish() {
+    stream_.close();
+    if (!stream_) throw SystemError(path_ + ": cannot be written: " + errno_text());
+    if (!is_beside()) return;
+    sync_path(written_);
+    if (std::rename(written_.c_str(), path_.c_str()) != 0)
+      throw SystemError(path_ + ": cannot take the place of the old file: " + errno_text());
+    written_ = path_;
+  }
+
+ private:
+  bool is_beside() const { return written_ != path_; }
+
+  std::string path_, written_;
+  std::ofstream stream_;
+};
+
 data::SourceFormat format_of(const std::string& asked, const std::string& path) {
   if (asked != "auto") return data::parse_source_format(asked, "--format");
   if (path == "-") return data::SourceFormat::kText;
@@ -160,19 +205,18 @@ int run_predict(const CommandLine& line) {
   train::LoadedModel loaded = train::load_model(line.objects[0], line.config.model.encoder, line.config.train, device);
   const int max_subwords =
       line.given("data.max_subwords") ? line.config.data.max_subwords : loaded.info.config.data.max_subwords;
+  check_positions(max_subwords, loaded.model->encoder().spec());
   Tagger tagger(std::move(loaded), pair, max_subwords, line.config.eval.batch_tokens);
 
   std::vector<std::string> files(line.objects.begin() + 1, line.objects.end());
   if (files.empty()) files.push_back("-");
-  std::ofstream file;
-  if (line.has_flag("output")) {
-    file.open(line.flag("output"), std::ios::binary | std::ios::trunc);
-    if (!file) throw UserError(ExitCode::kCannotCreate, line.flag("output") + ": cannot be created: " + errno_text());
-  }
-  std::ostream& out = line.has_flag("output") ? file : std::cout;
+  std::optional<OutputFile> file;
+  if (line.has_flag("output")) file.emplace(line.flag("output"));
+  std::ostream& out = file ? file->stream() : std::cout;
   for (const std::string& path : files) tag_file(path, line, tagger, out);
   out.flush();
   if (!out) throw SystemError("the output cannot be written: " + errno_text());
+  if (file) file->finish();
   if (tagger.truncated + tagger.unlabelled > 0)
     log::warning("{} of {} words got no prediction: {} beyond data.max_subwords = {}, {} without a sub-word",
                  tagger.truncated + tagger.unlabelled, tagger.words, tagger.truncated, max_subwords, tagger.unlabelled);

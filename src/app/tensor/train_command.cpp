@@ -21,10 +21,11 @@ void require(const std::string& value, const char* key, const char* what) {
 }
 
 // Starts from another checkpoint's weights: same names and shapes are taken, the rest stays as drawn and is named.
-void take_initial_weights(const std::string& from, model::Model& model) {
+void take_initial_weights(const std::string& from, model::Model& model, int rank) {
   const train::Checkpoint checkpoint = train::Checkpoint::open(train::resolve_checkpoint(from));
   train::LoadReport report;
   train::load_whole_model(model, [&](const auto& targets) { report = checkpoint.load_model_partly(targets); });
+  if (rank != 0) return;
   log::info("weights of {} taken", checkpoint.folder());
   for (const std::string& name : report.missing) log::warning("{} has no {}: it starts fresh", from, name);
   for (const std::string& name : report.unused) log::warning("{} of {} is not used", name, from);
@@ -38,6 +39,15 @@ std::optional<std::string> find_resume_point(const RunDir& run, comm::Communicat
     return found.folder;
   });
   return folder.empty() ? std::nullopt : std::optional<std::string>(folder);
+}
+
+// What an earlier start has left, if anything.
+train::RunState state_before(const RunDir& run) {
+  try {
+    return train::read_run_state(run);
+  } catch (const UserError&) {
+    return {};
+  }
 }
 
 std::vector<train::HostRow> host_rows(const comm::MpiSession& session, at::Device device, int threads) {
@@ -67,7 +77,9 @@ int train_in(const CommandLine& line, comm::MpiSession& session, comm::Communica
   const Config& config = line.config;
   const std::vector<train::HostRow> hosts = host_rows(session, device, threads);
   if (communicator.rank() == 0) {
-    train::write_run_description(run, dump_config(config), train::describe_environment({line.command}), hosts);
+    std::vector<std::string> command_line = {"hyperx", line.command};
+    command_line.insert(command_line.end(), line.arguments.begin(), line.arguments.end());
+    train::write_run_description(run, dump_config(config), train::describe_environment(command_line), hosts);
     for (const train::HostRow& row : hosts)
       log::info("rank {:<4} {}  {}  {} threads on cores {}", row.rank, row.host, row.device, row.threads, row.cores);
   }
@@ -85,7 +97,8 @@ int train_in(const CommandLine& line, comm::MpiSession& session, comm::Communica
   model::Model model(encoder, model_options(info, device, communicator));
   const std::optional<std::string> resume_from = find_resume_point(run, communicator);
   if (resume_from) info.encoder_digest = digest_of_node(encoder, session);
-  if (!resume_from && !config.train.init_from.empty()) take_initial_weights(config.train.init_from, model);
+  if (!resume_from && !config.train.init_from.empty())
+    take_initial_weights(config.train.init_from, model, communicator.rank());
   train::Trainer trainer(
       {config, run, communicator, watchdog, stop, corpus, model, std::move(info), pairs, resume_from});
   return static_cast<int>(trainer.run());
@@ -97,6 +110,7 @@ int run_train(const CommandLine& line, comm::MpiSession& session, comm::RankProg
               const comm::StopRequest& stop) {
   const Config& config = line.config;
   validate(config);
+  const bool resume = line.word_flag("resume", "auto");
   require(config.run.dir, "run.dir", "name the folder for the run's checkpoints, logs and results");
   require(config.data.corpus, "data.corpus", "name the folder that `hyperx prepare` wrote");
   require(config.train.pairs, "train.pairs", "name pairs such as pos:en,mlm:*");
@@ -105,25 +119,29 @@ int run_train(const CommandLine& line, comm::MpiSession& session, comm::RankProg
   choose_kernels(config, device, session.rank());
   const int threads = set_threads(config, session);
   const auto communicator = comm::make_communicator(config.parallel, device, session);
-  const bool resume = line.has_flag("resume");
   std::optional<train::RunLock> lock;
   const RunDir run{comm::on_rank_zero(*communicator, [&] {
     const RunDir opened = train::open_run_dir(config.run.dir, resume);
     lock.emplace(opened);
     log::add_file(opened.log());
+    train::RunState state = state_before(opened);
+    state.state = "queued";
+    state.failure.reset();
+    train::write_run_state(opened, state);
     return opened.path;
   })};
 
   const auto record_failure = [&](const comm::FailureReport& report) {
-    train::RunState state;
-    try {
-      state = train::read_run_state(run);
-    } catch (const UserError&) {  // failed before its first state was written
-    }
+    train::RunState state = state_before(run);
     state.state = "failed";
+    state.step = std::max(state.step, report.step - 1);  // the one that failed is not done
     state.failure =
         train::RunFailure{report.rank, report.host, std::max<int64_t>(report.step, 0), report.section, report.reason};
-    train::write_run_state(run, state);
+    try {
+      train::write_run_state(run, state);
+    } catch (const std::exception& error) {  // the failure itself is what the user must hear
+      log::warning("the failure could not be recorded: {}", error.what());
+    }
   };
   comm::WatchdogOptions options;
   options.limits = comm::SectionLimits::of(config.parallel);

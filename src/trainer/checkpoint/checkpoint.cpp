@@ -144,7 +144,6 @@ nlohmann::json Checkpoint::train_state() const {
 }
 
 std::vector<h5::DatasetInfo> Checkpoint::model_tensors() const { return tensors_of(open_file(kModelFile)); }
-std::vector<h5::DatasetInfo> Checkpoint::optimizer_tensors() const { return tensors_of(open_file(kOptimizerFile)); }
 
 std::vector<char> Checkpoint::read_model_tensor(const std::string& name) const {
   const h5::File file = open_file(kModelFile);

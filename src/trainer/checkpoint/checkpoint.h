@@ -10,12 +10,18 @@
 
 #include "common/hdf5_file.h"
 
-// A checkpoint is a folder step-0005000/ with
-//   model.h5       tensors/NAME: what was trained; info: JSON (label sets, pairs seen, config, digest and path of the
-//   encoder) optimizer.h5   tensors/NAME: moments and counts; state: JSON (step, best score, cursors). Only needed to
-//   go on training. manifest.json  format version, step, world size, config; size and XXH128 of each file and of
-//   itself. Written last.
-// The same content gives the same bytes of model.h5 and optimizer.h5: no times, hosts or paths of ours are in them.
+// A checkpoint is a folder step-0005000/ with three files.
+//
+// model.h5: tensors/NAME, what was trained; info, JSON: label sets, pairs seen, config, digest and source of the
+// encoder.
+//
+// optimizer.h5: tensors/NAME, moments and counts; state, JSON: step, best score, cursors. Only needed to go on
+// training.
+//
+// manifest.json: format version, step, world size, config; size and XXH128 of each file and of itself. Written last.
+//
+// The same content gives the same bytes of model.h5 and optimizer.h5: no times and no hosts are in them, nor any folder
+// but the encoder's.
 namespace hyperx::train {
 
 constexpr int kCheckpointFormat = 2;
@@ -44,7 +50,7 @@ struct CheckpointContent {
   int64_t step = 0;
   std::vector<TensorRef> model;
   std::vector<TensorRef> optimizer;
-  nlohmann::json model_info;  // must not depend on host, time or folder: model.h5 is compared bit by bit
+  nlohmann::json model_info;  // must not depend on host, time or run folder: model.h5 is compared bit by bit
   nlohmann::json train_state;
   nlohmann::json manifest;      // further keys of the manifest: config (text), world_size, ...
   std::optional<double> score;  // of this step's evaluation, larger is better; chooses `best`. Not finite: none.
@@ -68,11 +74,11 @@ struct Manifest {
 std::string checkpoint_name(int64_t step);
 std::optional<int64_t> step_of_name(const std::string& name);
 
-// Writing is in two parts, so that several ranks can write files of their own (generator-K-of-R.h5) and rank 0 commits
-// when it has everybody's entries. Both throw SystemError and leave the clearing up to the caller.
-//   1  the files of this process, written, hashed and synced
+// Writing is in two parts, by rank 0 alone: what other ranks hold is gathered before. Both throw SystemError and leave
+// the clearing up to the caller. The first: the files, written, hashed and synced.
 std::map<std::string, FileEntry> write_checkpoint_files(const std::string& folder, const CheckpointContent& content);
-//   2  the manifest, sync of the folder, rename from `folder` to `final_folder` (which it replaces), sync of the parent
+// The second: the manifest, sync of the folder, rename from `folder` to `final_folder` (which it replaces), sync of the
+// parent.
 void commit_checkpoint(const std::string& folder, const std::string& final_folder, const CheckpointContent& content,
                        const std::map<std::string, FileEntry>& files);
 
@@ -104,7 +110,6 @@ class Checkpoint {
   const nlohmann::json& model_info() const { return model_info_; }
   nlohmann::json train_state() const;                  // UserError (65) when the optimizer was dropped
   std::vector<h5::DatasetInfo> model_tensors() const;  // names without "tensors/"
-  std::vector<h5::DatasetInfo> optimizer_tensors() const;
   h5::File open_file(const std::string& name) const;
 
   // Strict: names, types and shapes of both sides must be equal; else UserError (65) that lists every difference and
@@ -113,9 +118,6 @@ class Checkpoint {
   void load_optimizer(const std::vector<TensorTarget>& targets) const { load(kOptimizerFile, targets, false); }
   LoadReport load_model_partly(const std::vector<TensorTarget>& targets) const {
     return load(kModelFile, targets, true);
-  }
-  LoadReport load_optimizer_partly(const std::vector<TensorTarget>& targets) const {
-    return load(kOptimizerFile, targets, true);
   }
   // One tensor of the model, its elements as they are stored.
   std::vector<char> read_model_tensor(const std::string& name) const;

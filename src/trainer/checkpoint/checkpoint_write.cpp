@@ -1,12 +1,6 @@
-#include <fcntl.h>
-#include <linux/fs.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include <cmath>
-#include <cstdio>
-#include <filesystem>
 
 #include "common/digest.h"
 #include "common/errors.h"
@@ -18,8 +12,6 @@
 namespace hyperx::train {
 
 namespace {
-
-namespace fs = std::filesystem;
 
 constexpr int64_t kWriteBackBytes = 32 << 20;
 
@@ -44,16 +36,6 @@ int64_t file_size(const std::string& path) {
   struct stat status {};
   if (::stat(path.c_str(), &status) != 0) throw SystemError(path + ": " + errno_text());
   return status.st_size;
-}
-
-// Puts `from` in the place of the folder `to`, which afterwards lies at `from`. In one step where the file system can.
-void exchange_folders(const std::string& from, const std::string& to) {
-  if (::syscall(SYS_renameat2, AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_EXCHANGE) == 0) return;
-  const std::string old = to + ".old.tmp";
-  fs::remove_all(old);
-  if (std::rename(to.c_str(), old.c_str()) != 0) throw SystemError(to + ": cannot be renamed: " + errno_text());
-  if (std::rename(from.c_str(), to.c_str()) != 0) throw SystemError(from + ": cannot be renamed: " + errno_text());
-  if (std::rename(old.c_str(), from.c_str()) != 0) throw SystemError(old + ": cannot be renamed: " + errno_text());
 }
 
 }  // namespace
@@ -87,13 +69,7 @@ void commit_checkpoint(const std::string& folder, const std::string& final_folde
   manifest["files"] = files_object(files);
   write_file_atomically(folder + "/" + kManifestFile, manifest_text(manifest));
   sync_path(folder);
-  if (fs::exists(final_folder)) {
-    exchange_folders(folder, final_folder);
-    fs::remove_all(folder);
-  } else if (std::rename(folder.c_str(), final_folder.c_str()) != 0) {
-    throw SystemError(folder + ": cannot be renamed to " + final_folder + ": " + errno_text());
-  }
-  sync_path(fs::path(final_folder).parent_path().string());
+  replace_folder(folder, final_folder);
 }
 
 }  // namespace hyperx::train

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "common/errors.h"
@@ -73,22 +74,31 @@ MetricsTail read_metrics_tail(const std::string& path) {
   std::string_view rest = file.view();
   double seconds = 0, tokens = 0;
   int steps = 0;
-  while (!rest.empty() && (steps < kRateSteps || tail.last_evaluation.is_null())) {
+  bool before_evaluation = false;  // its lines follow each other
+  while (!rest.empty() && (steps < kRateSteps || !before_evaluation)) {
     rest.remove_suffix(rest.back() == '\n' ? 1 : 0);
     const size_t before = rest.rfind('\n');
     const std::string_view line = rest.substr(before == std::string_view::npos ? 0 : before + 1);
     rest = rest.substr(0, before == std::string_view::npos ? 0 : before + 1);
     // lines of steps are many: they are only parsed while their rate is wanted
-    if (steps >= kRateSteps && line.find("\"evaluation\"") == std::string_view::npos) continue;
+    const bool may_evaluate = line.find("\"evaluation\"") != std::string_view::npos;
+    before_evaluation = before_evaluation || (!may_evaluate && !tail.last_evaluation.empty());
+    if (steps >= kRateSteps && !may_evaluate) continue;
     const nlohmann::json object = parse_line(line);
     if (object.is_discarded() || !object.contains("event")) continue;
-    if (object["event"] == "evaluation" && tail.last_evaluation.is_null()) tail.last_evaluation = object;
+    if (object["event"] == "evaluation" && !before_evaluation) {
+      const bool same =
+          tail.last_evaluation.empty() || tail.last_evaluation.back()["step"] == object.value("step", nlohmann::json());
+      if (same) tail.last_evaluation.push_back(object);
+      before_evaluation = !same;
+    }
     if (object["event"] != "step" || steps >= kRateSteps) continue;
     if (tail.last_step.is_null()) tail.last_step = object;
     ++steps;
     if (object.contains("seconds") && object["seconds"].is_number()) seconds += object["seconds"].get<double>();
     if (object.contains("tokens") && object["tokens"].is_number()) tokens += object["tokens"].get<double>();
   }
+  std::reverse(tail.last_evaluation.begin(), tail.last_evaluation.end());
   if (seconds > 0) {
     tail.steps_per_second = steps / seconds;
     tail.tokens_per_second = tokens / seconds;

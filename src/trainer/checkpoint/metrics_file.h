@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 // metrics.jsonl: an object a line, each with "event" and "step".
 namespace hyperx::train {
@@ -31,9 +32,9 @@ class MetricsFile {
 
 // What `status` shows, read from the end of the file.
 struct MetricsTail {
-  nlohmann::json last_step;        // null: none yet
-  nlohmann::json last_evaluation;  // null: none yet
-  double steps_per_second = 0;     // over the last steps, by their "seconds"; 0: not known
+  nlohmann::json last_step;                     // null: none yet
+  std::vector<nlohmann::json> last_evaluation;  // a line a pair, all of one step; empty: none yet
+  double steps_per_second = 0;                  // over the last steps, by their "seconds"; 0: not known
   double tokens_per_second = 0;
 };
 MetricsTail read_metrics_tail(const std::string& path);

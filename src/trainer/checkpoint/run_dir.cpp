@@ -10,6 +10,7 @@
 
 #include "common/errors.h"
 #include "common/files.h"
+#include "common/host.h"
 #include "common/version.h"
 #include "trainer/checkpoint/checkpoint.h"
 #include "trainer/checkpoint/run_state.h"
@@ -42,14 +43,8 @@ nlohmann::json variables() {
 
 }  // namespace
 
-std::string RunDir::checkpoint(int64_t step) const { return checkpoints() + "/" + checkpoint_name(step); }
-
 std::string RunDir::results(int64_t step, const std::string& split) const {
   return path + "/results/" + checkpoint_name(step) + "/" + split;
-}
-
-std::string RunDir::result(int64_t step, const std::string& split, const std::string& pair_file_name) const {
-  return results(step, split) + "/" + pair_file_name + ".json";
 }
 
 bool RunDir::holds_run() const { return fs::exists(metrics()) || fs::exists(checkpoints()); }

@@ -5,7 +5,8 @@
 #include <string>
 #include <vector>
 
-// The run folder: every name in it is made here.
+// The run folder: the names of its files and folders, but for ranks/, which the ranks' watchdogs keep. What stands in
+// checkpoints/ is named by checkpoint.h, a result's file by its pair.
 namespace hyperx::train {
 
 struct RunDir {
@@ -19,11 +20,8 @@ struct RunDir {
   std::string log() const { return path + "/train.log"; }
   std::string lock() const { return path + "/lock"; }
   std::string checkpoints() const { return path + "/checkpoints"; }
-  std::string checkpoint(int64_t step) const;
   // results/step-0005000/test
   std::string results(int64_t step, const std::string& split) const;
-  // `pair_file_name` as Pair::file_name(): results/step-0005000/test/pos.tr.json
-  std::string result(int64_t step, const std::string& split, const std::string& pair_file_name) const;
 
   // A run got as far as its first step here. One that ended before, by a mistake in its settings, has nothing to keep.
   bool holds_run() const;
@@ -63,7 +61,6 @@ struct ProcessId {
   static ProcessId from_json(const nlohmann::json& object);  // missing fields stay empty
 };
 
-std::string host_name();
 std::string utc_time();                           // "2026-11-22T11:41:43Z"
 double age_seconds(const std::string& utc_time);  // negative where it is not such a time
 

@@ -15,6 +15,7 @@
 
 #include "common/errors.h"
 #include "common/files.h"
+#include "common/host.h"
 #include "common/log.h"
 #include "trainer/checkpoint/run_dir.h"
 
@@ -135,12 +136,6 @@ ProcessId ProcessId::from_json(const nlohmann::json& object) {
   if (object.contains("start_ticks") && object["start_ticks"].is_number_integer())
     id.start_ticks = object["start_ticks"];
   return id;
-}
-
-std::string host_name() {
-  char name[256] = "";
-  if (::gethostname(name, sizeof name - 1) != 0) throw SystemError("gethostname: " + errno_text());
-  return name;
 }
 
 std::string utc_time() {

@@ -59,10 +59,10 @@ RunState read_run_state(const RunDir& run) {
 }
 
 std::string observed_state(const RunState& state) {
-  if (state.state != "running") return state.state;
-  if (state.process.on_this_host()) return state.process.alive() ? "running" : "lost";
+  if (state.state != "running" && state.state != "queued") return state.state;
+  if (state.process.on_this_host()) return state.process.alive() ? state.state : "lost";
   const double age = age_seconds(state.heartbeat);
-  return age >= 0 && age < kSilentSeconds ? "running" : "lost";
+  return age >= 0 && age < kSilentSeconds ? state.state : "lost";
 }
 
 }  // namespace hyperx::train

@@ -19,9 +19,10 @@ struct RunFailure {
 };
 
 struct RunState {
-  std::string state = "queued";  // queued, running, saved (stopped by a signal, may go on), finished, failed
-  int64_t step = 0;              // done
-  int64_t steps = 0;             // to do
+  std::string state =
+      "queued";       // queued (it starts), running, saved (stopped by a signal, may go on), finished, failed
+  int64_t step = 0;   // done
+  int64_t steps = 0;  // to do
   int world_size = 1;
   std::string started;     // of this start, utc_time()
   std::string heartbeat;   // set by write_run_state
@@ -36,7 +37,8 @@ void write_run_state(const RunDir& run, RunState state, bool sync = true);
 // UserError (66) when there is none, (65) when it is damaged.
 RunState read_run_state(const RunDir& run);
 
-// state.state, or "lost": it says running, but its process is gone, or (on another host) has been silent for too long.
+// state.state, or "lost": it says queued or running, but its process is gone, or (on another host) has been silent for
+// too long.
 std::string observed_state(const RunState& state);
 
 constexpr double kHeartbeatSeconds = 10;  // how often a running process should call write_run_state

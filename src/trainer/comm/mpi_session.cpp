@@ -2,22 +2,17 @@
 
 #include <unistd.h>
 
-#include <climits>
 #include <cstdlib>
 #include <exception>
 #include <thread>
 
 #include "common/errors.h"
+#include "common/host.h"
 #include "trainer/comm/launch_probe.h"
 #include "trainer/comm/mpi_check.h"
 
 namespace hyperx::comm {
 namespace {
-
-std::string host_name() {
-  char name[HOST_NAME_MAX + 1] = "";
-  return gethostname(name, HOST_NAME_MAX) == 0 ? name : "unknown-host";
-}
 
 // Of this start alone: a process id may come back, a time of start may coincide.
 std::string new_job_name() {

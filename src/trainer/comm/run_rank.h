@@ -17,13 +17,14 @@ struct RunRankOptions {
 };
 
 // Runs `body`, the whole work of this rank, and returns its exit code. What it throws ends all ranks:
-//  - UserError on all ranks: each different text is printed once, by the lowest rank that has it, and all ranks return
-//  the code
-//    of the lowest rank; nothing is aborted. A body that returns on one rank and throws on another counts as the next
-//    case.
-//  - anything else, or a UserError that not all ranks meet: one line with rank, host, section, step and reason, then
-//  on_failure,
-//    then MPI_Abort with the code, which mpirun returns.
+//
+// A UserError on all ranks: each different text is printed once, by the lowest rank that has it, and all ranks return
+// the code of the lowest rank; nothing is aborted. A body that returns on one rank and throws on another counts as the
+// next case.
+//
+// Anything else, or a UserError that not all ranks meet: one line with rank, host, section, step and reason, then
+// on_failure, then MPI_Abort with the code, which mpirun returns.
+//
 // Alone (one rank) the line is the message, and the code is returned.
 int run_rank(MpiSession& session, RankProgress& progress, const RunRankOptions& options,
              const std::function<int()>& body);

@@ -12,8 +12,7 @@ class StopRequest {
   StopRequest(const StopRequest&) = delete;
   StopRequest& operator=(const StopRequest&) = delete;
 
-  int signal() const;  // the first that came; 0: none
-  bool requested() const { return signal() != 0; }
+  int signal() const;                   // the first that came; 0: none
   static const char* name(int signal);  // "SIGTERM"
 };
 

@@ -47,7 +47,8 @@ void bench_start(Bench& bench) {
   stages.done("model");
   train::Optimizer optimizer(model, train::optimizer_options(config.train));
   train::GradientExchange exchange(bench.communicator, model, optimizer,
-                                   train::exchange_kind(config, model, bench.communicator.size()), false);
+                                   train::exchange_kind(config, model, bench.communicator.size()),
+                                   config.train.generator_gradient == "dense");
   train::TrainingStep step(config, bench.communicator, model, optimizer, exchange);
   stages.done("optimizer");
   data::Mixture mixture = train::make_mixture(corpus, pairs, config.train);

@@ -13,142 +13,201 @@ namespace {
 
 constexpr int64_t kUncounted = 2;
 
-// What one step computes, as `hyperx estimate` counts it.
-estimate::StepWork work_of(const data::StepBatch& batch, const std::vector<data::Pair>& pairs,
-                           const estimate::ModelSizes& sizes, at::ScalarType type) {
-  estimate::StepSizes step;
-  step.pairs = static_cast<double>(batch.draws.size());
-  for (const data::Batch& piece : batch.pieces) {
-    step.tokens += static_cast<double>(piece.input_ids.size());
-    for (const data::Segment& segment : piece.segments) {
-      const bool masked = data::task_info(pairs.at(static_cast<size_t>(segment.pair)).task).masked;
-      (masked ? step.masked : step.labelled) += static_cast<double>(segment.label_end - segment.label_begin);
-    }
-    for (size_t s = 0; s + 1 < piece.sentence_starts.size(); ++s) {
-      const double length = piece.sentence_starts[s + 1] - piece.sentence_starts[s];
-      step.squares += length * length;
-    }
+struct Totals {
+  double steps = 0, tokens = 0, operations = 0, data_seconds = 0, seconds = 0, sent = 0;
+  double best_rate = 0;     // tokens/s of the fastest step
+  estimate::StepWork work;  // of the last step, as `hyperx estimate` counts it
+  double operations_a_step() const { return operations / steps; }
+};
+
+// Whatever train.steps and train.epochs say: as many steps as are taken, and one more, since at a mixture's last step
+// the loader waits for the digests of the pairs' arrays.
+TrainConfig long_enough(TrainConfig config, int64_t steps) {
+  config.epochs = 0;
+  config.steps = steps + 1;
+  return config;
+}
+
+model::EncoderWeights fitting_encoder(const Config& config, const data::Corpus& corpus) {
+  model::EncoderWeights encoder = model::load_encoder(config.model.encoder, config.train.seed);
+  check_tokenizer(corpus, config, encoder.spec);
+  return encoder;
+}
+
+// A training as `train` sets it up, without its run folder.
+class Training {
+ public:
+  Training(Bench& bench, int64_t most_steps)
+      : bench_(bench),
+        config_(bench.config),
+        corpus_(open_corpus(config_.data.corpus, bench.communicator)),
+        pairs_(data::select_pairs(config_.train.pairs, corpus_.pairs_with("train"), "train.pairs")),
+        encoder_(fitting_encoder(config_, corpus_)),
+        info_(describe_model(config_, corpus_, pairs_, encoder_)),
+        model_(encoder_, model_options(info_, bench.device, bench.communicator)),
+        optimizer_(model_, train::optimizer_options(config_.train)),
+        exchange_(bench.communicator, model_, optimizer_,
+                  train::exchange_kind(config_, model_, bench.communicator.size()),
+                  config_.train.generator_gradient == "dense"),
+        step_(config_, bench.communicator, model_, optimizer_, exchange_),
+        maker_(corpus_, pairs_, "train", config_.data.max_subwords, config_.train.seed),
+        loader_(maker_, train::make_mixture(corpus_, pairs_, long_enough(config_.train, most_steps)),
+                train::loader_options(config_.train, bench.communicator, exchange_, 0)),
+        sizes_{encoder_.spec, config_.model, info_.tasks, static_cast<int64_t>(info_.languages.size())} {}
+
+  Totals run(int64_t count) {
+    Totals totals;
+    totals.steps = static_cast<double>(count);
+    const int64_t sent_before = bench_.communicator.bytes_sent();
+    for (int64_t i = 0; i < count; ++i) take_step(totals);
+    totals.sent = static_cast<double>(bench_.communicator.bytes_sent() - sent_before) / totals.steps;
+    return totals;
   }
-  estimate::WorkOptions options;
-  options.value_bytes = type == at::kBFloat16 ? 2 : 4;
-  return estimate::work_of(step, sizes, options);
+
+  const char* precision() const { return model_.options().compute == at::kBFloat16 ? "bf16" : "fp32"; }
+  bool generates() const { return model_.hyperx() != nullptr; }
+  double generator_values() const {
+    return generates() ? static_cast<double>(model_.hyperx()->hypernetwork().element_count()) : 0;
+  }
+
+ private:
+  void take_step(Totals& totals) {
+    const auto begin = Clock::now();
+    const data::StepBatch batch = loader_.next(number_++);
+    totals.data_seconds += seconds_since(begin);
+    std::vector<data::Pair> step_pairs;
+    double tokens = 0;
+    for (const data::DrawSummary& draw : batch.draws) {
+      step_pairs.push_back(pairs_[static_cast<size_t>(draw.pair)]);
+      tokens += static_cast<double>(draw.tokens);
+    }
+    step_.run(batch, step_pairs, 1e-4);
+    bench_.synchronize();
+    const double took = seconds_since(begin);
+    totals.seconds += took;
+    totals.tokens += tokens;
+    totals.best_rate = std::max(totals.best_rate, tokens / took);
+    totals.work = work_of(batch);
+    totals.operations += totals.work.product_operations + totals.work.attention_operations;
+  }
+
+  estimate::StepWork work_of(const data::StepBatch& batch) const {
+    estimate::StepSizes step;
+    step.pairs = static_cast<double>(batch.draws.size());
+    for (const data::Batch& piece : batch.pieces) {
+      step.tokens += static_cast<double>(piece.input_ids.size());
+      for (const data::Segment& segment : piece.segments) {
+        const bool masked = data::task_info(pairs_.at(static_cast<size_t>(segment.pair)).task).masked;
+        (masked ? step.masked : step.labelled) += static_cast<double>(segment.label_end - segment.label_begin);
+      }
+      for (size_t s = 0; s + 1 < piece.sentence_starts.size(); ++s) {
+        const double length = piece.sentence_starts[s + 1] - piece.sentence_starts[s];
+        step.squares += length * length;
+      }
+    }
+    estimate::WorkOptions options;
+    options.value_bytes = model_.options().compute == at::kBFloat16 ? 2 : 4;
+    options.dense = config_.train.generator_gradient == "dense" || exchange_.kind() == train::ExchangeKind::kDense;
+    return estimate::work_of(step, sizes_, options);
+  }
+
+  Bench& bench_;
+  const Config& config_;
+  data::Corpus corpus_;
+  std::vector<data::Pair> pairs_;
+  model::EncoderWeights encoder_;
+  train::ModelInfo info_;
+  model::Model model_;
+  train::Optimizer optimizer_;
+  train::GradientExchange exchange_;
+  train::TrainingStep step_;
+  data::BatchMaker maker_;
+  data::BatchLoader loader_;
+  estimate::ModelSizes sizes_;
+  int64_t number_ = 0;  // of the next step
+};
+
+void report_speed(Bench& bench, const Training& training, const Totals& totals) {
+  const std::string precision = training.precision();
+  const double generator_values = training.generator_values();
+  const double limit =
+      totals.operations_a_step() / bench.rates().product(precision) + 8 * 4 * generator_values / bench.rates().triad;
+  bench.report.add(
+      {"step", "seconds a step, " + precision, totals.seconds / totals.steps, "s", limit,
+       fmt::format("{:.0f} tokens a step; limit: {:.0f} GFLOP of products and {:.2f} GB", totals.tokens / totals.steps,
+                   totals.operations_a_step() / 1e9, 32 * generator_values / 1e9)});
+  bench.report.add({"step", "tokens/s, mean", totals.tokens / totals.seconds, "tokens/s", {}, ""});
+  bench.report.add({"step", "tokens/s, best step", totals.best_rate, "tokens/s", {}, ""});
+  bench.report.add({"step", "bytes sent", totals.sent, "bytes", {}, ""});
+}
+
+using Rates = std::map<std::string, double>;  // by kind of work
+
+// One step under the profile: raises what it was better at.
+void measure_rates(Training& training, Rates& best) {
+  const train::OpProfile profile(train::thread_seconds);
+  const double begin = train::thread_seconds();
+  const estimate::StepWork work = training.run(1).work;
+  double rest = train::thread_seconds() - begin;
+  const std::map<std::string, double> spent = profile.seconds();
+  const auto measure = [&](const std::string& kind, double amount) {
+    const auto found = spent.find(kind);
+    if (found == spent.end() || found->second <= 0 || amount <= 0) return;
+    rest -= found->second;
+    best[kind] = std::max(best[kind], amount / found->second);
+  };
+  measure("products", work.product_operations);
+  measure("attention", work.attention_operations);
+  measure("elementwise", work.element_bytes);
+  // What its products take at the rate that `estimate` assumes for them is not the memory's.
+  const double products = work.generator_operations / (estimate::kGeneratorProductShare * best["products"]);
+  const double passes = spent.at("generator") - products;
+  rest -= spent.at("generator");
+  if (passes > 0) best["generator"] = std::max(best["generator"], work.generator_bytes / passes);
+  const double layer = std::max(rest, 1e-9) / work.layer_passes;
+  best["rest"] = best.count("rest") == 0 ? layer : std::min(best["rest"], layer);
+}
+
+void report_rates(Bench& bench, const std::string& precision, const Rates& best) {
+  for (const auto& [kind, rate] : best) {
+    const bool bytes = kind == "elementwise" || kind == "generator", rest = kind == "rest";
+    const char* const unit = rest ? "ms a layer" : bytes ? "GB/s" : "GFLOP/s";
+    bench.report.add(
+        {"rates", kind + ", " + precision, rest ? 1e3 * rate : 1e-9 * rate, unit, {}, "what `hyperx estimate` counts"});
+  }
+}
+
+void report_parts(Bench& bench, Training& training, int64_t count) {
+  const train::OpProfile profile;
+  const Totals totals = training.run(count);
+  const double product_limit = totals.operations_a_step() / bench.rates().product(training.precision());
+  report_profile(bench, "step", profile, {totals.seconds, totals.data_seconds, totals.steps, product_limit});
+  const double megabytes = static_cast<double>(profile.allocated_bytes()) / totals.steps / 1e6;
+  bench.report.add({"step",
+                    "allocations",
+                    static_cast<double>(profile.allocations()) / totals.steps,
+                    "a step",
+                    {},
+                    fmt::format("{:.0f} MB", megabytes)});
+  bench.report.add({"step", "activations at the peak", static_cast<double>(profile.peak_bytes()) / 1e6, "MB", {}, ""});
 }
 
 }  // namespace
 
 void bench_step(Bench& bench) {
-  const Config& config = bench.config;
   if (!has_training_data(bench, "step")) return;
-  const data::Corpus corpus = open_corpus(config.data.corpus, bench.communicator);
-  const auto pairs = data::select_pairs(config.train.pairs, corpus.pairs_with("train"), "train.pairs");
-  const model::EncoderWeights encoder = model::load_encoder(config.model.encoder, config.train.seed);
-  check_tokenizer(corpus, config, encoder.spec);
-  const train::ModelInfo info = describe_model(config, corpus, pairs, encoder);
-  model::Model model(encoder, model_options(info, bench.device, bench.communicator));
-  const at::ScalarType type = model.options().compute;
-  train::Optimizer optimizer(model, train::optimizer_options(config.train));
-  train::GradientExchange exchange(bench.communicator, model, optimizer,
-                                   train::exchange_kind(config, model, bench.communicator.size()), false);
-  train::TrainingStep step(config, bench.communicator, model, optimizer, exchange);
-  data::Mixture mixture = train::make_mixture(corpus, pairs, config.train);
-  const data::BatchMaker maker(corpus, pairs, "train", config.data.max_subwords, config.train.seed);
-  data::BatchLoader loader(maker, mixture, train::loader_options(config.train, bench.communicator, exchange, 0));
-
-  const estimate::ModelSizes sizes{encoder.spec, config.model, info.tasks, static_cast<int64_t>(info.languages.size())};
   const int64_t counted = 2 * bench.repeats;
-  estimate::StepWork work;  // of the last step
-  int64_t number = 0;
-  double tokens = 0, operations = 0, data_seconds = 0, seconds = 0, best_rate = 0, sent = 0;
-  const auto run = [&](int64_t count) {
-    tokens = operations = data_seconds = seconds = best_rate = 0;
-    const int64_t sent_before = bench.communicator.bytes_sent();
-    for (int64_t i = 0; i < count; ++i, ++number) {
-      const auto begin = Clock::now();
-      const data::StepBatch batch = loader.next(number);
-      data_seconds += seconds_since(begin);
-      std::vector<data::Pair> step_pairs;
-      double step_tokens = 0;
-      for (const data::DrawSummary& draw : batch.draws) {
-        step_pairs.push_back(pairs[static_cast<size_t>(draw.pair)]);
-        step_tokens += static_cast<double>(draw.tokens);
-      }
-      step.run(batch, step_pairs, 1e-4);
-      bench.synchronize();
-      const double took = seconds_since(begin);
-      seconds += took;
-      tokens += step_tokens;
-      work = work_of(batch, pairs, sizes, type);
-      operations += work.product_operations + work.attention_operations;
-      best_rate = std::max(best_rate, step_tokens / took);
-    }
-    sent = static_cast<double>(bench.communicator.bytes_sent() - sent_before) / static_cast<double>(count);
-  };
-  run(kUncounted);
-  run(counted);
-  const std::string precision = type == at::kBFloat16 ? "bf16" : "fp32";
-  const double count = static_cast<double>(counted);
-  const double generator_values =
-      model.hyperx() == nullptr ? 0 : static_cast<double>(model.hyperx()->hypernetwork().element_count());
-  const double limit =
-      operations / count / bench.rates().product(precision) + 8 * 4 * generator_values / bench.rates().triad;
-  bench.report.add({"step", "seconds a step, " + precision, seconds / count, "s", limit,
-                    fmt::format("{:.0f} tokens a step; limit: {:.0f} GFLOP of products and {:.2f} GB", tokens / count,
-                                operations / count / 1e9, 32 * generator_values / 1e9)});
-  bench.report.add({"step", "tokens/s, mean", tokens / seconds, "tokens/s", {}, ""});
-  bench.report.add({"step", "tokens/s, best step", best_rate, "tokens/s", {}, ""});
-  bench.report.add({"step", "bytes sent", sent, "bytes", {}, ""});
-
+  Training training(bench, kUncounted + counted + bench.repeats + counted);
+  training.run(kUncounted);
+  report_speed(bench, training, training.run(counted));
   if (!bench.device.is_cpu()) {
     bench.report.skip("step by part", "on a GPU a step is only queued: its parts are not timed");
     return;
   }
-  std::map<std::string, double> best;  // rates, a kind of work each
-  for (int64_t i = 0; i < bench.repeats && model.hyperx() != nullptr; ++i) {
-    const train::OpProfile one(train::thread_seconds);
-    const double begin = train::thread_seconds();
-    run(1);
-    double rest = train::thread_seconds() - begin;
-    const std::map<std::string, double> spent = one.seconds();
-    const auto measure = [&](const std::string& kind, double amount) {
-      const auto found = spent.find(kind);
-      if (found == spent.end() || found->second <= 0 || amount <= 0) return;
-      rest -= found->second;
-      best[kind] = std::max(best[kind], amount / found->second);
-    };
-    measure("products", work.product_operations);
-    measure("attention", work.attention_operations);
-    measure("elementwise", work.element_bytes);
-    // What its products take at the rate that `estimate` assumes for them is not the memory's.
-    const double products = work.generator_operations / (estimate::kGeneratorProductShare * best["products"]);
-    const double passes = spent.at("generator") - products;
-    rest -= spent.at("generator");
-    if (passes > 0) best["generator"] = std::max(best["generator"], work.generator_bytes / passes);
-    const double layer = std::max(rest, 1e-9) / work.layer_passes;
-    best["rest"] = best.count("rest") == 0 ? layer : std::min(best["rest"], layer);
-  }
-  for (const auto& [kind, rate] : best) {
-    const bool bytes = kind == "elementwise" || kind == "generator";
-    bench.report.add({"rates",
-                      kind + ", " + precision,
-                      kind == "rest" ? 1e3 * rate : 1e-9 * rate,
-                      kind == "rest" ? "ms a layer"
-                      : bytes        ? "GB/s"
-                                     : "GFLOP/s",
-                      {},
-                      "what `hyperx estimate` counts"});
-  }
-
-  const train::OpProfile profile;
-  run(counted);
-  report_profile(bench, "step", profile,
-                 {seconds, data_seconds, count, operations / count / bench.rates().product(precision)});
-  bench.report.add({"step",
-                    "allocations",
-                    static_cast<double>(profile.allocations()) / count,
-                    "a step",
-                    {},
-                    fmt::format("{:.0f} MB", static_cast<double>(profile.allocated_bytes()) / count / 1e6)});
-  bench.report.add({"step", "activations at the peak", static_cast<double>(profile.peak_bytes()) / 1e6, "MB", {}, ""});
+  Rates best;
+  for (int64_t i = 0; i < bench.repeats && training.generates(); ++i) measure_rates(training, best);
+  report_rates(bench, training.precision(), best);
+  report_parts(bench, training, counted);
 }
 
 }  // namespace hyperx::bench

@@ -1,0 +1,76 @@
+#include "common/files.h"
+
+#include <gmock/gmock.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "common/errors.h"
+
+namespace hyperx {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+namespace fs = std::filesystem;
+
+// `may_exchange`: as on a file system that can exchange two names, and on one that cannot.
+class ReplaceFolder : public testing::TestWithParam<bool> {
+ protected:
+  void SetUp() override {
+    folder_ = fs::path(testing::TempDir()) / ("replace_folder_test." + std::to_string(::getpid()));
+    fs::create_directories(folder_);
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+  std::string path(const std::string& name) const { return folder_ / name; }
+  void make(const std::string& name, const std::string& content) const {
+    fs::create_directories(path(name));
+    write_file_atomically(path(name) + "/file", content);
+  }
+  std::vector<std::string> names() const {
+    std::vector<std::string> names;
+    for (const auto& entry : fs::directory_iterator(folder_)) names.push_back(entry.path().filename().string());
+    std::sort(names.begin(), names.end());
+    return names;
+  }
+
+  fs::path folder_;
+};
+
+TEST_P(ReplaceFolder, TheNewOneStandsAlone) {
+  make("new", "first");
+  replace_folder(path("new"), path("corpus"), GetParam());
+  EXPECT_EQ(read_file(path("corpus/file")), "first");
+  make("new", "second");
+  write_file_atomically(path("corpus/more"), "of the former one alone");
+  replace_folder(path("new"), path("corpus"), GetParam());
+  EXPECT_EQ(read_file(path("corpus/file")), "second");
+  EXPECT_FALSE(fs::exists(path("corpus/more")));
+  EXPECT_THAT(names(), ElementsAre("corpus"));
+}
+
+TEST_P(ReplaceFolder, WhatSomebodyElseNamedOldStays) {
+  for (const char* other : {"corpus.old", "corpus.old.tmp"}) make(other, "another's");
+  make("corpus", "former");
+  make("new", "new");
+  replace_folder(path("new"), path("corpus"), GetParam());
+  EXPECT_EQ(read_file(path("corpus/file")), "new");
+  for (const char* other : {"corpus.old/file", "corpus.old.tmp/file"}) EXPECT_EQ(read_file(path(other)), "another's");
+}
+
+TEST_P(ReplaceFolder, TheFormerOneStandsWhereTheNewOneCannot) {
+  make("corpus", "former");
+  try {
+    replace_folder(path("missing"), path("corpus"), GetParam());
+    FAIL() << "a folder that is missing took its place";
+  } catch (const SystemError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("missing: cannot be renamed to " + path("corpus")));
+  }
+  EXPECT_EQ(read_file(path("corpus/file")), "former");
+  EXPECT_THAT(names(), ElementsAre("corpus"));
+}
+
+INSTANTIATE_TEST_SUITE_P(Ways, ReplaceFolder, testing::Bool());
+
+}  // namespace
+}  // namespace hyperx
