@@ -99,10 +99,10 @@ CorpusFolder::~CorpusFolder() {
 }
 
 void CorpusFolder::commit() {
-  fs::remove(temporary_ + "/" + kMarkerName);
   sync_path(temporary_);
   replace_folder(temporary_, path_);
   committed_ = true;
+  fs::remove(path_ + "/" + kMarkerName);  // after it: another prepare must not take the folder for a free one
 }
 
 void write_pair(const std::string& folder, const std::vector<std::pair<std::string, const SplitArrays*>>& splits,

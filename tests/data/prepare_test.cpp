@@ -9,6 +9,7 @@
 #include "common/errors.h"
 #include "common/files.h"
 #include "data/corpus.h"
+#include "data/corpus_writer.h"
 #include "data/overlap.h"
 #include "data/prepare_summary.h"
 #include "tests/data/corpus_fixture.h"
@@ -255,6 +256,27 @@ std::vector<BadInput> bad_inputs() {
       {"tagged: unknown tag", "tagged", "ab NN\n\n", ExitCode::kBadData, "NN"},
       {"10 MB line", "conllu", std::string(10 << 20, 'a') + "\n", ExitCode::kBadData, "bad"},
   };
+}
+
+TEST_F(PrepareTest, TwoAtOnceDoNotMix) {
+  const std::string path = folder_.path("corpus");
+  {
+    CorpusFolder first(path, false);
+    folder_.write("corpus.tmp/file", "of the first");
+    std::string message;
+    try {
+      const CorpusFolder second(path, false);
+    } catch (const UserError& error) {
+      EXPECT_EQ(error.code(), ExitCode::kCannotCreate);
+      message = error.what();
+    }
+    EXPECT_NE(message.find("another prepare is writing this corpus"), std::string::npos) << message;
+    EXPECT_EQ(read_file(path + ".tmp/file"), "of the first");
+    first.commit();
+  }
+  EXPECT_EQ(read_file(path + "/file"), "of the first");
+  EXPECT_FALSE(fs::exists(path + "/.hyperx-prepare"));
+  EXPECT_FALSE(fs::exists(path + ".tmp"));
 }
 
 TEST_F(PrepareTest, BadInputIsNamedAndLeavesNoFolder) {
