@@ -25,6 +25,16 @@ bool is_empty_folder(const std::string& path) {
   return fs::is_directory(path, error) && fs::is_empty(path, error);
 }
 
+// 0: there is none.
+ino_t inode_of(int file) {
+  struct stat status {};
+  return ::fstat(file, &status) == 0 ? status.st_ino : 0;
+}
+ino_t inode_of(const std::string& path) {
+  struct stat status {};
+  return ::stat(path.c_str(), &status) == 0 ? status.st_ino : 0;
+}
+
 struct Writer {
   h5::File file;
   SplitEntry* split;
@@ -77,16 +87,13 @@ void CorpusFolder::take() {
   make_folders(temporary_);
   const std::string marker = temporary_ + "/" + kMarkerName;
   lock_ = ::open(marker.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-  struct stat held {
-  }, named{};
+  if (lock_ < 0) throw UserError(ExitCode::kCannotCreate, marker + ": cannot be created: " + errno_text());
   // Whoever had the lock may have removed or renamed the folder since: what is held must be what stands there.
-  const bool ours = lock_ >= 0 && ::flock(lock_, LOCK_EX | LOCK_NB) == 0 && ::fstat(lock_, &held) == 0 &&
-                    ::stat(marker.c_str(), &named) == 0 && held.st_ino == named.st_ino;
-  if (!ours) {
-    if (lock_ >= 0) ::close(lock_);
+  if (::flock(lock_, LOCK_EX | LOCK_NB) != 0 || inode_of(lock_) != inode_of(marker)) {
+    ::close(lock_);
     throw UserError(ExitCode::kCannotCreate, temporary_ +
-                                                 ": another prepare is writing this corpus now; wait for it, or "
-                                                 "name another data.corpus");
+                                                 ": another prepare is writing this corpus now; wait for it, or name "
+                                                 "another data.corpus");
   }
   for (const auto& entry : fs::directory_iterator(temporary_))  // of one that was killed
     if (entry.path().filename() != kMarkerName) fs::remove_all(entry.path());
