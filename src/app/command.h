@@ -1,6 +1,6 @@
 #pragma once
 
-#include "common/config.h"
+#include "common/config/config.h"
 
 // How a sub-command hangs in the program: src/app/NAME_command.cpp defines `Command NAME_command();`, declares it in
 // commands.h and has a row in the table of main.cpp.

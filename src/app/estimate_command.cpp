@@ -13,7 +13,7 @@
 #include "common/progress.h"
 #include "common/text_table.h"
 #include "common/version.h"
-#include "data/corpus.h"
+#include "data/corpus/corpus.h"
 #include "trainer/estimate/estimate.h"
 
 namespace hyperx {

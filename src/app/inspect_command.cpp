@@ -8,10 +8,10 @@
 #include "app/commands.h"
 #include "common/errors.h"
 #include "common/files.h"
-#include "common/hdf5_file.h"
+#include "common/hdf5/hdf5_file.h"
 #include "common/progress.h"
 #include "common/text_table.h"
-#include "data/corpus.h"
+#include "data/corpus/corpus.h"
 #include "trainer/checkpoint/checkpoint.h"
 
 namespace hyperx {

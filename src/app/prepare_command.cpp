@@ -3,9 +3,9 @@
 #include "app/commands.h"
 #include "common/errors.h"
 #include "common/log.h"
-#include "data/prepare.h"
-#include "data/prepare_summary.h"
-#include "model/encoder_spec.h"
+#include "data/corpus/prepare.h"
+#include "data/corpus/prepare_summary.h"
+#include "model/encoder/encoder_spec.h"
 
 namespace hyperx {
 

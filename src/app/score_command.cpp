@@ -2,8 +2,8 @@
 
 #include "app/commands.h"
 #include "common/errors.h"
-#include "data/prediction_file.h"
-#include "data/scoring.h"
+#include "data/tasks/prediction_file.h"
+#include "data/tasks/scoring.h"
 
 namespace hyperx {
 namespace {

@@ -9,8 +9,8 @@
 #include "common/progress.h"
 #include "common/text_table.h"
 #include "trainer/checkpoint/checkpoint.h"
-#include "trainer/checkpoint/metrics_file.h"
-#include "trainer/checkpoint/run_state.h"
+#include "trainer/run/metrics_file.h"
+#include "trainer/run/run_state.h"
 
 namespace hyperx {
 namespace {

@@ -13,10 +13,10 @@
 #include "app/commands.h"
 #include "common/errors.h"
 #include "common/log.h"
-#include "data/sentence_reader.h"
-#include "data/utf8.h"
-#include "data/word_piece.h"
-#include "model/encoder_spec.h"
+#include "data/source/sentence_reader.h"
+#include "data/tokenizer/utf8.h"
+#include "data/tokenizer/word_piece.h"
+#include "model/encoder/encoder_spec.h"
 
 namespace hyperx {
 namespace {

@@ -6,7 +6,7 @@
 #include "common/errors.h"
 #include "common/files.h"
 #include "common/progress.h"
-#include "data/corpus.h"
+#include "data/corpus/corpus.h"
 #include "trainer/checkpoint/checkpoint.h"
 #include "trainer/checkpoint/manifest_text.h"
 

@@ -6,13 +6,13 @@
 #include <string>
 #include <vector>
 
-#include "common/config.h"
-#include "data/batch.h"
-#include "data/pair.h"
-#include "model/encoder.h"
-#include "model/heads.h"
-#include "model/methods/hyperx.h"
-#include "model/parameters.h"
+#include "common/config/config.h"
+#include "data/batch/batch.h"
+#include "data/tasks/pair.h"
+#include "model/encoder/encoder.h"
+#include "model/heads/heads.h"
+#include "model/methods/hyperx/hyperx.h"
+#include "model/parameters/parameters.h"
 
 namespace hyperx::model {
 

@@ -2,7 +2,7 @@
 
 #include <cstdint>
 
-#include "common/config.h"
+#include "common/config/config.h"
 
 namespace hyperx::train {
 

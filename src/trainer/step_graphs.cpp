@@ -8,7 +8,7 @@
 #include <tuple>
 
 #include "common/errors.h"
-#include "data/capacity.h"
+#include "data/batch/capacity.h"
 #ifdef HYPERX_WITH_CUDA
 #include <ATen/cuda/CUDAGraph.h>
 #include <c10/cuda/CUDACachingAllocator.h>

@@ -4,7 +4,7 @@
 
 #include <memory>
 
-#include "data/batch.h"
+#include "data/batch/batch.h"
 #include "model/model.h"
 
 namespace hyperx::train {
@@ -14,8 +14,9 @@ void add_gradients(model::Model& model, const model::PackedBatch& batch, const m
                    at::Tensor& losses);
 
 // The same by CUDA graphs (train.cuda_graphs): forward and backward are captured once for each task, place in the step
-// and capacity (data/capacity.h), and replayed with the numbers of later batches. All graphs share one pool of memory.
-// A capacity is captured when it comes a second time; the first time it runs as it is, which also warms libraries up.
+// and capacity (data/batch/capacity.h), and replayed with the numbers of later batches. All graphs share one pool of
+// memory. A capacity is captured when it comes a second time; the first time it runs as it is, which also warms
+// libraries up.
 class StepGraphs {
  public:
   explicit StepGraphs(model::Model& model);

@@ -9,7 +9,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/progress.h"
-#include "trainer/same_run.h"
+#include "trainer/run/same_run.h"
 #include "trainer/schedule.h"
 
 namespace hyperx::train {

@@ -3,13 +3,13 @@
 #include <memory>
 #include <vector>
 
-#include "common/config.h"
-#include "data/batch_loader.h"
-#include "data/corpus.h"
-#include "data/mixture.h"
+#include "common/config/config.h"
+#include "data/batch/batch_loader.h"
+#include "data/batch/mixture.h"
+#include "data/corpus/corpus.h"
 #include "model/model.h"
-#include "trainer/gradient_exchange.h"
-#include "trainer/optimizer.h"
+#include "trainer/optimizer/gradient_exchange.h"
+#include "trainer/optimizer/optimizer.h"
 #include "trainer/step_graphs.h"
 
 namespace hyperx::train {

@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
+#include "model/encoder/safetensors.h"
 #include "model/model.h"
-#include "model/safetensors.h"
-#include "trainer/optimizer.h"
+#include "trainer/optimizer/optimizer.h"
 
 namespace hyperx::golden {
 

@@ -11,7 +11,7 @@
 
 #include "common/files.h"
 #include "trainer/checkpoint/checkpoint.h"
-#include "trainer/checkpoint/run_dir.h"
+#include "trainer/run/run_dir.h"
 
 namespace hyperx::testing_system {
 

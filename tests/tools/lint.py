@@ -19,10 +19,10 @@ MAY_BE_DISCARDED = re.compile(r"MPI_Abort|MPI_Finalize|H5E\w+")  # the end of th
 
 # Where calls of each library may stand: its wrapper, and the wrapper's own test.
 WRAPPERS = {
-    "MPI_": re.compile(r"^(src|tests)/trainer/comm/|^tests/comm/|^(src|tests)/trainer/.*mpi_|^src/app/version"),
+    "MPI_": re.compile(r"^(src|tests)/trainer/comm/|^(src|tests)/trainer/.*mpi_|^src/app/version"),
     "nccl": re.compile(r"^(src|tests)/trainer/comm/|^src/app/version"),
-    "cuda": re.compile(r"\.cuh?$|^(src|tests)/trainer/comm/|^src/common/cuda_|^src/model/ops/cuda|^src/app/version"),
-    "H5": re.compile(r"^(src|tests)/common/hdf5|^src/app/version"),
+    "cuda": re.compile(r"\.cuh?$|^(src|tests)/trainer/comm/|^src/common/cuda_|^src/model/ops/|^src/app/version"),
+    "H5": re.compile(r"^(src|tests)/common/hdf5/|^src/app/version"),
 }
 
 # A letter in brackets keeps these patterns from finding themselves.

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes src/data/unicode_tables.cpp: what BERT's normaliser does with every code point.
+"""Writes src/data/tokenizer/unicode_tables.cpp: what BERT's normaliser does with every code point.
 
 The tables are measured, not taken from a Unicode release: Hugging Face's `tokenizers` mixes several (its punctuation and marks
 are older than its lower case), so each of its steps is run on every code point. Run in an environment with the PyPI
@@ -101,7 +101,7 @@ def main():
     gone, decomposed, kept_marks = accents()
     single, longer = lower_case()
     sys.stdout.write(f"""// Made by tests/tools/make_unicode_tables.py with tokenizers {tokenizers.__version__}. Not edited by hand.
-#include "data/unicode_tables.h"
+#include "data/tokenizer/unicode_tables.h"
 
 namespace hyperx::data {{
 namespace {{

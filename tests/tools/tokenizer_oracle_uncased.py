@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Writes tests/data/golden/uncased.json with the PyPI package `tokenizers`: what an uncased BERT tokeniser gives.
+"""Writes tests/data/tokenizer/golden/uncased.json with the PyPI package `tokenizers`: what an uncased BERT tokeniser gives.
 
-Usage: tokenizer_oracle_uncased.py SHARED_DIR MINILM_DIR > tests/data/golden/uncased.json
+Usage: tokenizer_oracle_uncased.py SHARED_DIR MINILM_DIR > tests/data/tokenizer/golden/uncased.json
 
 `cases`: strings with their ids under a vocabulary made of every character that they normalise to, alone and as a continuation, so
 that the ids show the normalised text; for three settings of lower case and accents. `files`: SHA-256 of the id stream of every

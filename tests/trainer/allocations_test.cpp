@@ -2,8 +2,8 @@
 #include <gtest/gtest.h>
 #include <torch/torch.h>
 
-#include "model/encoder_weights.h"
-#include "trainer/comm/local_communicator.h"
+#include "model/comm/local_communicator.h"
+#include "model/encoder/encoder_weights.h"
 #include "trainer/op_profile.h"
 #include "trainer/training_step.h"
 

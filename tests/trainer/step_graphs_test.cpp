@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 #include <torch/torch.h>
 
-#include "data/capacity.h"
+#include "data/batch/capacity.h"
 #include "tests/trainer/tiny_model.h"
 
 namespace hyperx::train {

@@ -2,7 +2,7 @@
 
 #include <torch/torch.h>
 
-#include "model/encoder_weights.h"
+#include "model/encoder/encoder_weights.h"
 #include "model/model.h"
 
 // A model of a few thousand values and a batch of two sentences for it.

@@ -5,8 +5,8 @@
 #include <torch/torch.h>
 
 #include "common/errors.h"
+#include "model/comm/local_communicator.h"
 #include "tests/trainer/tiny_model.h"
-#include "trainer/comm/local_communicator.h"
 #include "trainer/training_step.h"
 
 namespace hyperx::train {

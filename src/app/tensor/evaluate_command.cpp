@@ -11,15 +11,15 @@
 #include "common/errors.h"
 #include "common/files.h"
 #include "common/log.h"
-#include "data/result_table.h"
-#include "data/word_piece.h"
-#include "model/encoder_spec.h"
-#include "trainer/checkpoint/run_dir.h"
+#include "data/tasks/result_table.h"
+#include "data/tokenizer/word_piece.h"
+#include "model/encoder/encoder_spec.h"
+#include "trainer/checkpoint/model_checkpoint.h"
 #include "trainer/comm/make_communicator.h"
 #include "trainer/comm/rank_zero.h"
 #include "trainer/comm/watchdog.h"
-#include "trainer/evaluation.h"
-#include "trainer/model_checkpoint.h"
+#include "trainer/evaluation/evaluation.h"
+#include "trainer/run/run_dir.h"
 
 namespace hyperx {
 namespace {

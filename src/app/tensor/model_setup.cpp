@@ -4,10 +4,10 @@
 
 #include "common/errors.h"
 #include "common/log.h"
-#include "data/word_piece.h"
+#include "data/tokenizer/word_piece.h"
 #include "model/ops/own_kernels.h"
 #include "trainer/comm/rank_zero.h"
-#include "trainer/gradient_exchange.h"
+#include "trainer/optimizer/gradient_exchange.h"
 
 namespace hyperx {
 

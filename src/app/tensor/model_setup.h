@@ -2,12 +2,12 @@
 
 #include <vector>
 
-#include "common/config.h"
-#include "data/corpus.h"
-#include "model/encoder_weights.h"
-#include "trainer/comm/communicator.h"
+#include "common/config/config.h"
+#include "data/corpus/corpus.h"
+#include "model/comm/communicator.h"
+#include "model/encoder/encoder_weights.h"
+#include "trainer/checkpoint/model_checkpoint.h"
 #include "trainer/comm/mpi_session.h"
-#include "trainer/model_checkpoint.h"
 
 // What train and bench do before a model stands.
 namespace hyperx {

@@ -14,13 +14,13 @@
 #include "common/files.h"
 #include "common/log.h"
 #include "common/progress.h"
-#include "data/prediction_file.h"
-#include "data/word_piece.h"
-#include "model/encoder_spec.h"
+#include "data/tasks/prediction_file.h"
+#include "data/tokenizer/word_piece.h"
+#include "model/encoder/encoder_spec.h"
+#include "trainer/checkpoint/model_checkpoint.h"
 #include "trainer/comm/make_communicator.h"
 #include "trainer/comm/mpi_session.h"
-#include "trainer/evaluation.h"
-#include "trainer/model_checkpoint.h"
+#include "trainer/evaluation/evaluation.h"
 
 namespace hyperx {
 namespace {

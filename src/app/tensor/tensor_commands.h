@@ -1,6 +1,6 @@
 #pragma once
 
-#include "common/config.h"
+#include "common/config/config.h"
 #include "trainer/comm/mpi_session.h"
 #include "trainer/comm/rank_progress.h"
 #include "trainer/comm/stop_request.h"

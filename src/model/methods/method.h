@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "data/pair.h"
+#include "data/tasks/pair.h"
 
 namespace hyperx::model {
 

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "model/ops/cuda_ops.h"
+#include "model/ops/cuda/cuda_ops.h"
 #include "model/ops/own_kernels.h"
 
 namespace hyperx::model {

@@ -6,7 +6,7 @@
 #include <cmath>
 #include <vector>
 
-#include "model/ops/attention.h"
+#include "model/ops/cpu/attention.h"
 
 namespace hyperx::model {
 

@@ -2,7 +2,7 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "model/ops/attention.h"
+#include "model/ops/cpu/attention.h"
 
 namespace hyperx::model {
 

@@ -8,10 +8,10 @@
 #include <vector>
 
 #include "common/errors.h"
-#include "model/ops/cuda_ops.h"
-#include "model/ops/multiversion.h"
+#include "model/ops/cpu/multiversion.h"
+#include "model/ops/cpu/small_gemm.h"
+#include "model/ops/cuda/cuda_ops.h"
 #include "model/ops/own_kernels.h"
-#include "model/ops/small_gemm.h"
 
 namespace hyperx::model {
 namespace {

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "common/hdf5_file.h"
+#include "common/hdf5/hdf5_file.h"
 
 // A checkpoint is a folder step-0005000/ with three files.
 //

@@ -5,9 +5,9 @@
 #include <cstdlib>
 
 #include "common/errors.h"
+#include "model/comm/local_communicator.h"
 #include "trainer/comm/device_choice.h"
 #include "trainer/comm/gpu_sight.h"
-#include "trainer/comm/local_communicator.h"
 #include "trainer/comm/mpi_communicator.h"
 
 #ifdef HYPERX_WITH_CUDA

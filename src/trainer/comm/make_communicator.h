@@ -5,8 +5,8 @@
 #include <memory>
 #include <string>
 
-#include "common/config.h"
-#include "trainer/comm/communicator.h"
+#include "common/config/config.h"
+#include "model/comm/communicator.h"
 #include "trainer/comm/mpi_session.h"
 
 namespace hyperx::comm {

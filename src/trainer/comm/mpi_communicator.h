@@ -2,7 +2,7 @@
 
 #include <mpi.h>
 
-#include "trainer/comm/communicator.h"
+#include "model/comm/communicator.h"
 #include "trainer/comm/mpi_session.h"
 
 namespace hyperx::comm {

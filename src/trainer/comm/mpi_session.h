@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "trainer/comm/rank_info.h"
+#include "model/comm/rank_info.h"
 
 namespace hyperx::comm {
 

@@ -4,7 +4,7 @@
 #include <chrono>
 #include <functional>
 
-#include "trainer/comm/communicator.h"
+#include "model/comm/communicator.h"
 #include "trainer/comm/mpi_communicator.h"
 #include "trainer/comm/mpi_session.h"
 #include "trainer/comm/nccl_handles.h"

@@ -3,7 +3,7 @@
 #include <functional>
 #include <string>
 
-#include "trainer/comm/communicator.h"
+#include "model/comm/communicator.h"
 
 namespace hyperx::comm {
 

@@ -6,12 +6,12 @@
 #include <string>
 #include <thread>
 
-#include "common/config.h"
+#include "common/config/config.h"
 #include "common/errors.h"
-#include "trainer/comm/communicator.h"
+#include "model/comm/communicator.h"
+#include "model/comm/rank_info.h"
 #include "trainer/comm/failure_report.h"
 #include "trainer/comm/rank_files.h"
-#include "trainer/comm/rank_info.h"
 #include "trainer/comm/rank_progress.h"
 
 namespace hyperx::comm {

@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
-#include "common/config.h"
+#include "common/config/config.h"
 #include "common/errors.h"
 #include "common/files.h"
 

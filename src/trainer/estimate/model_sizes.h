@@ -4,9 +4,9 @@
 #include <string>
 #include <vector>
 
-#include "common/config.h"
-#include "data/pair.h"
-#include "model/encoder_spec.h"
+#include "common/config/config.h"
+#include "data/tasks/pair.h"
+#include "model/encoder/encoder_spec.h"
 
 namespace hyperx::estimate {
 

@@ -4,8 +4,8 @@
 #include <cmath>
 #include <map>
 
-#include "data/mlm_masks.h"
-#include "data/sampling_epoch.h"
+#include "data/batch/mlm_masks.h"
+#include "data/batch/sampling_epoch.h"
 
 namespace hyperx::estimate {
 namespace {

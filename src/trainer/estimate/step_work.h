@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "data/corpus_index.h"
+#include "data/corpus/corpus_index.h"
 #include "trainer/estimate/exchange_choice.h"
 #include "trainer/estimate/model_sizes.h"
 

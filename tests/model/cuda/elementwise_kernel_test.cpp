@@ -1,6 +1,6 @@
 #include <tuple>
 
-#include "model/ops/activation.h"
+#include "model/ops/cpu/activation.h"
 #include "model/ops/cuda/elementwise.h"
 #include "tests/model/cuda/kernel_test.h"
 

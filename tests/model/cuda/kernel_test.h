@@ -3,8 +3,8 @@
 #include <gtest/gtest.h>
 #include <torch/torch.h>
 
+#include "model/ops/cpu/dropout.h"
 #include "model/ops/cuda/keyed_mask.h"
-#include "model/ops/dropout.h"
 
 // What the tests of the kernels share.
 namespace hyperx::model {

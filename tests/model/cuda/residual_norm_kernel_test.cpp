@@ -1,7 +1,7 @@
 #include <tuple>
 
+#include "model/ops/cpu/residual_norm.h"
 #include "model/ops/cuda/residual_norm.h"
-#include "model/ops/residual_norm.h"
 #include "tests/model/cuda/kernel_test.h"
 
 namespace hyperx::model {

@@ -4,12 +4,12 @@
 #include <tuple>
 #include <vector>
 
-#include "model/ops/activation.h"
-#include "model/ops/cuda_ops.h"
-#include "model/ops/dropout.h"
+#include "model/ops/cpu/activation.h"
+#include "model/ops/cpu/dropout.h"
+#include "model/ops/cpu/residual_norm.h"
+#include "model/ops/cuda/cuda_ops.h"
 #include "model/ops/generator.h"
 #include "model/ops/own_kernels.h"
-#include "model/ops/residual_norm.h"
 
 // Our CUDA kernels on a GPU against the CPU's kernels. tests/model/cuda runs the same sources on the CPU.
 namespace hyperx::model {

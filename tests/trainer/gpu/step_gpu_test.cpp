@@ -4,8 +4,8 @@
 #include <torch/torch.h>
 
 #include "common/errors.h"
-#include "model/encoder_weights.h"
-#include "trainer/comm/local_communicator.h"
+#include "model/comm/local_communicator.h"
+#include "model/encoder/encoder_weights.h"
 #include "trainer/step_figures.h"
 #include "trainer/training_step.h"
 #ifdef HYPERX_WITH_CUDA

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "common/config.h"
-#include "trainer/comm/communicator.h"
+#include "common/config/config.h"
+#include "model/comm/communicator.h"
 #include "trainer/comm/mpi_session.h"
 #include "trainer/op_profile.h"
 

@@ -12,8 +12,8 @@
 #include "common/errors.h"
 #include "common/files.h"
 #include "common/version.h"
-#include "trainer/checkpoint/run_dir.h"
 #include "trainer/comm/make_communicator.h"
+#include "trainer/run/run_dir.h"
 
 namespace hyperx {
 namespace {

@@ -12,7 +12,7 @@
 #include "common/clock.h"
 #include "common/errors.h"
 #include "common/files.h"
-#include "model/parameters.h"
+#include "model/parameters/parameters.h"
 #include "trainer/checkpoint/checkpoint_writer.h"
 
 namespace hyperx::bench {

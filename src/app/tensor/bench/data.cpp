@@ -6,7 +6,7 @@
 #include "app/tensor/bench/bench.h"
 #include "common/clock.h"
 #include "common/errors.h"
-#include "data/batch_loader.h"
+#include "data/batch/batch_loader.h"
 #include "trainer/training_step.h"
 
 namespace hyperx::bench {

@@ -1,4 +1,4 @@
-#include "trainer/evaluation.h"
+#include "trainer/evaluation/evaluation.h"
 
 #include <ATen/core/grad_mode.h>
 #include <spdlog/fmt/fmt.h>

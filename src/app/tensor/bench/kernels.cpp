@@ -2,11 +2,11 @@
 #include <torch/torch.h>
 
 #include "app/tensor/bench/bench.h"
-#include "model/ops/activation.h"
-#include "model/ops/dropout.h"
+#include "model/ops/cpu/activation.h"
+#include "model/ops/cpu/dropout.h"
+#include "model/ops/cpu/residual_norm.h"
 #include "model/ops/own_kernels.h"
-#include "model/ops/residual_norm.h"
-#include "trainer/model_checkpoint.h"
+#include "trainer/checkpoint/model_checkpoint.h"
 
 namespace hyperx::bench {
 namespace {

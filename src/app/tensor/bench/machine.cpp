@@ -6,8 +6,8 @@
 
 #include "app/tensor/bench/bench.h"
 #include "common/clock.h"
+#include "model/ops/cpu/multiversion.h"
 #include "model/ops/linear.h"
-#include "model/ops/multiversion.h"
 
 namespace hyperx::bench {
 namespace {

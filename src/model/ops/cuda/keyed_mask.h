@@ -7,7 +7,7 @@
 namespace hyperx::model::kernels {
 inline namespace HYPERX_KERNEL_BUILD {
 
-// Dropout's masks, the bits that model/ops/dropout.h defines. slots null: no dropout.
+// Dropout's masks, the bits that model/ops/cpu/dropout.h defines. slots null: no dropout.
 struct KeyedMask {
   const int64_t* slots = nullptr;      // [rows]
   const int64_t* positions = nullptr;  // [rows]

@@ -1,0 +1,302 @@
+#include <algorithm>
+#include <boost/program_options/errors.hpp>
+#include <boost/program_options/options_description.hpp>
+#include <boost/program_options/parsers.hpp>
+#include <map>
+#include <set>
+#include <sstream>
+
+#include "common/config/config_table.h"
+#include "common/errors.h"
+#include "common/files.h"
+
+namespace po = boost::program_options;
+
+namespace hyperx {
+namespace config {
+namespace {
+
+constexpr const char* kDefaultOrigin = "default";
+constexpr const char* kCommandLineOrigin = "command line";
+
+std::string trimmed(const std::string& text) {
+  const size_t first = text.find_first_not_of(" \t\r");
+  return first == std::string::npos ? "" : text.substr(first, text.find_last_not_of(" \t\r") - first + 1);
+}
+
+[[noreturn]] void throw_bad_value(const std::string& place, const std::string& key, const std::string& value,
+                                  const std::string& expected, ExitCode code) {
+  throw UserError(code, place + key + " = '" + value + "': expected " + expected);
+}
+
+// Boost cuts a line at the first #, wherever it stands. In the middle of a word it was hardly meant as a comment, and
+// cutting it would change the value in silence.
+void refuse_hidden_comment(const std::string& line, const std::string& place) {
+  const size_t hash = line.find('#');
+  if (hash != std::string::npos && hash > 0 && line[hash - 1] != ' ' && line[hash - 1] != '\t') {
+    throw UserError(ExitCode::kBadConfig,
+                    place + "'" + trimmed(line) +
+                        "': a # inside a word; values cannot hold one, and a comment wants a blank before it");
+  }
+}
+
+}  // namespace
+
+std::vector<Assignment> parse_assignments(const std::string& text, const std::string& file) {
+  const po::options_description nothing_declared;
+  std::vector<Assignment> found;
+  std::map<std::string, int> line_of_key;
+  std::istringstream lines(text.rfind("\xEF\xBB\xBF", 0) == 0 ? text.substr(3) : text);
+  std::string line, section;
+  // Boost reports no line numbers: it is given one line at a time, under the section header in force.
+  for (int number = 1; std::getline(lines, line); ++number) {
+    const std::string place = file + ":" + std::to_string(number) + ": ";
+    line = trimmed(line);
+    if (line.empty() || line.front() == '#') continue;
+    refuse_hidden_comment(line, place);
+    if (line.front() == '[') section = line;
+    std::istringstream one_line(line == section ? line + "\n" : section + "\n" + line + "\n");
+    try {
+      const po::parsed_options parsed = po::parse_config_file(one_line, nothing_declared, true);
+      for (const po::option& option : parsed.options) {
+        const auto [earlier, is_new] = line_of_key.emplace(option.string_key, number);
+        if (!is_new) {
+          throw UserError(ExitCode::kBadConfig, place + option.string_key + " stands in line " +
+                                                    std::to_string(earlier->second) + " already: remove one of them");
+        }
+        found.push_back({option.string_key, option.value.empty() ? "" : option.value.front(), number});
+      }
+    } catch (const po::error&) {
+      throw UserError(ExitCode::kBadConfig,
+                      place + "'" + line + "' is none of `key = value`, `# comment`, `[section]`");
+    }
+  }
+  return found;
+}
+
+bool takes_key(const CommandSpec& spec, std::string_view key) {
+  return std::any_of(spec.key_prefixes.begin(), spec.key_prefixes.end(), [&](const std::string& prefix) {
+    return prefix.back() == '.' ? key.substr(0, prefix.size()) == prefix : key == prefix;
+  });
+}
+
+void throw_unknown_key(const std::string& key, const std::string& place, ExitCode code, const CommandSpec* spec) {
+  std::vector<std::string> known;
+  for (const Option& option : options()) {
+    if (spec == nullptr || takes_key(*spec, option.key)) known.push_back(option.key);
+  }
+  const bool on_command_line = place.empty();
+  if (on_command_line && spec != nullptr) {
+    for (const FlagSpec& flag : spec->flags) known.push_back(flag.name);
+    known.insert(known.end(), {"config", "dump-config", "origin", "help"});
+  }
+  const std::string dashes = on_command_line ? "--" : "";
+  const std::string nearest = nearest_word(key, known);
+  std::string message = place + "unknown " + (on_command_line ? "option " : "key ") + dashes + key;
+  if (!nearest.empty()) {
+    message += "; did you mean " + dashes + nearest + "?";
+  } else {
+    message +=
+        spec == nullptr ? "; `hyperx options` lists them all" : "; `hyperx " + spec->name + " --help` lists them";
+  }
+  throw UserError(code, message);
+}
+
+namespace {
+
+bool takes_any_key(const std::string& prefix) {
+  const CommandSpec only{.key_prefixes = {prefix}};
+  return std::any_of(options().begin(), options().end(), [&](const Option& each) { return takes_key(only, each.key); });
+}
+
+// Gathers what the command line says into a CommandLine.
+class LineParser {
+ public:
+  LineParser(const CommandSpec& spec, const std::vector<std::string>& arguments) : spec_(spec) {
+    line_.command = spec.name;
+    line_.arguments = arguments;
+    for (const std::string& prefix : spec.key_prefixes) {
+      HYPERX_CHECK(takes_any_key(prefix), "no option is called " + prefix + ", which `" + spec.name + "` declares");
+    }
+    for (const Option& option : options()) {
+      if (takes_key(spec, option.key)) origin_of_key_[option.key] = kDefaultOrigin;
+    }
+    split(arguments);
+  }
+
+  CommandLine parse() {
+    if (line_.help) return std::move(line_);
+    const po::parsed_options parsed = parse_options();
+    for (const po::option& option : parsed.options) check_known(option);
+    for (const po::option& option : parsed.options) {
+      if (option.string_key == "config") read_config_file(option.value.front());
+    }
+    for (const po::option& option : parsed.options) take(option);
+    for (const Option& option : options()) {
+      const auto found = origin_of_key_.find(option.key);
+      if (found != origin_of_key_.end()) line_.origins.push_back({option.key, option.get(line_.config), found->second});
+    }
+    line_.objects.insert(line_.objects.end(), after_dashes_.begin(), after_dashes_.end());
+    return std::move(line_);
+  }
+
+ private:
+  // Brings the arguments into the one form that Boost needs no guessing for: a value to every key and none to a switch.
+  void split(const std::vector<std::string>& arguments) {
+    const auto dashes = std::find(arguments.begin(), arguments.end(), "--");
+    if (dashes != arguments.end()) after_dashes_.assign(dashes + 1, arguments.end());
+    for (auto argument = arguments.begin(); argument != dashes; ++argument) {
+      if (*argument == "--help" || *argument == "-h") line_.help = true;
+      const size_t equals = argument->rfind("--", 0) == 0 ? argument->find('=') : std::string::npos;
+      if (equals != std::string::npos && equals + 1 == argument->size()) {  // --key= : an empty value
+        arguments_.push_back(argument->substr(0, equals));
+        arguments_.emplace_back();
+        continue;
+      }
+      arguments_.push_back(*argument);
+      const Option* const option = argument->rfind("--", 0) == 0 ? find_option(argument->substr(2)) : nullptr;
+      const bool value_follows = argument + 1 != dashes && is_boolean_word(*(argument + 1));
+      if (option != nullptr && option->is_switch() && !value_follows) arguments_.emplace_back("yes");
+    }
+  }
+
+  po::parsed_options parse_options() const {
+    po::options_description declared;
+    for (const Option& option : options()) declared.add_options()(option.key.c_str(), po::value<std::string>());
+    for (const FlagSpec& flag : spec_.flags) {
+      if (flag.value_name.empty()) {
+        declared.add_options()(flag.name.c_str(), "");
+      } else {
+        declared.add_options()(flag.name.c_str(), po::value<std::string>());
+      }
+    }
+    declared.add_options()("config", po::value<std::string>())("dump-config", "")("origin", "");
+    using po::command_line_style::allow_long;
+    using po::command_line_style::long_allow_adjacent;
+    using po::command_line_style::long_allow_next;
+    try {
+      return po::command_line_parser(arguments_)
+          .options(declared)
+          .style(allow_long | long_allow_adjacent | long_allow_next)
+          .allow_unregistered()
+          .run();
+    } catch (const po::error& error) {
+      throw UserError(ExitCode::kUsage, std::string(error.what()) + "; options are written --KEY VALUE or --KEY=VALUE");
+    }
+  }
+
+  void check_known(const po::option& option) const {
+    if (option.position_key >= 0) {  // an object
+      const std::string& word = option.value.front();
+      if (word.size() > 1 && word.front() == '-') {
+        throw UserError(ExitCode::kUsage, "unknown option " + word +
+                                              "; options are written --KEY VALUE, and an object that " +
+                                              "starts with a dash comes after --");
+      }
+    } else if (option.unregistered) {
+      throw_unknown_key(option.string_key, "", ExitCode::kUsage, &spec_);
+    } else if (option.original_tokens.size() > 1 && option.value.front().rfind("--", 0) == 0) {
+      throw UserError(ExitCode::kUsage, "--" + option.string_key + " wants a value, but is followed by " +
+                                            option.value.front() +
+                                            "; a value with such a start is written --KEY=VALUE");
+    }
+  }
+
+  void refuse_foreign_key(const std::string& key) const {
+    if (takes_key(spec_, key)) return;
+    throw UserError(ExitCode::kUsage, "--" + key + " is no key of `hyperx " + spec_.name + "`; `hyperx " + spec_.name +
+                                          " --help` lists what it takes");
+  }
+
+  void read_config_file(const std::string& file) {
+    for (const Assignment& each : parse_assignments(read_file(file), file)) {
+      const std::string place = file + ":" + std::to_string(each.line) + ": ";
+      const Option* const option = find_option(each.key);
+      if (option == nullptr) throw_unknown_key(each.key, place, ExitCode::kBadConfig, &spec_);
+      if (!takes_key(spec_, each.key))
+        continue;  // one file serves prepare, train and evaluate: each takes what it knows
+      set(*option, each.value, place, ExitCode::kBadConfig);
+      origin_of_key_[each.key] = "file " + file + ":" + std::to_string(each.line);
+    }
+  }
+
+  void set(const Option& option, const std::string& value, const std::string& place, ExitCode code) {
+    try {
+      option.set(line_.config, value);
+    } catch (const std::invalid_argument& error) {
+      throw_bad_value(place, (place.empty() ? "--" : "") + option.key, value, error.what(), code);
+    }
+  }
+
+  void take(const po::option& given) {
+    if (given.position_key >= 0) {
+      line_.objects.push_back(given.value.front());
+      return;
+    }
+    const std::string& key = given.string_key;
+    if (key == "config") return;
+    if (!seen_.insert(key).second) {
+      throw UserError(ExitCode::kUsage, "--" + key + " is given twice: remove one of them");
+    }
+    const std::string value = given.value.empty() ? "" : given.value.front();
+    if (const Option* const option = find_option(key)) {
+      refuse_foreign_key(key);
+      set(*option, value, "", ExitCode::kUsage);
+      origin_of_key_[key] = kCommandLineOrigin;
+    } else if (key == "dump-config") {
+      line_.dump_config = true;
+    } else if (key == "origin") {
+      line_.dump_origin = true;
+    } else {
+      line_.flags.emplace_back(key, value);
+    }
+  }
+
+  const CommandSpec& spec_;
+  CommandLine line_;
+  std::vector<std::string> arguments_;     // before --
+  std::vector<std::string> after_dashes_;  // objects, whatever they look like
+  std::map<std::string, std::string> origin_of_key_;
+  std::set<std::string> seen_;
+};
+
+}  // namespace
+}  // namespace config
+
+bool CommandLine::has_flag(const std::string& name) const {
+  return std::any_of(flags.begin(), flags.end(), [&](const auto& flag) { return flag.first == name; });
+}
+
+std::string CommandLine::flag(const std::string& name, const std::string& fallback) const {
+  const auto found = std::find_if(flags.begin(), flags.end(), [&](const auto& flag) { return flag.first == name; });
+  return found == flags.end() ? fallback : found->second;
+}
+
+bool CommandLine::given(const std::string& key) const {
+  return std::any_of(origins.begin(), origins.end(), [&](const ConfigOrigin& each) {
+    return each.key == key && each.origin != config::kDefaultOrigin;
+  });
+}
+
+CommandLine parse_command_line(const CommandSpec& spec, const std::vector<std::string>& arguments) {
+  CommandLine line = config::LineParser(spec, arguments).parse();
+  if (!line.help) validate(line);
+  return line;
+}
+
+Config parse_config_text(const std::string& text, const std::string& name_of_source) {
+  Config result;
+  for (const config::Assignment& each : config::parse_assignments(text, name_of_source)) {
+    const std::string place = name_of_source + ":" + std::to_string(each.line) + ": ";
+    const config::Option* const option = config::find_option(each.key);
+    if (option == nullptr) config::throw_unknown_key(each.key, place, ExitCode::kBadConfig, nullptr);
+    try {
+      option->set(result, each.value);
+    } catch (const std::invalid_argument& error) {
+      config::throw_bad_value(place, each.key, each.value, error.what(), ExitCode::kBadConfig);
+    }
+  }
+  return result;
+}
+
+}  // namespace hyperx

@@ -1,0 +1,69 @@
+#pragma once
+
+#include <unistd.h>
+
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/errors.h"
+#include "common/hdf5/hdf5_file.h"
+#include "common/hdf5/hdf5_handle.h"
+
+// What h5::File holds, for its own sources (hdf5_file.cpp, hdf5_attributes.cpp) alone.
+namespace hyperx::h5 {
+
+struct File::Impl {
+  std::string path;
+  bool writing = false;
+  bool closed = false;
+  bool failed = false;     // a call failed: nothing that follows can be trusted
+  int64_t file_bytes = 0;  // of a file opened for reading
+  Handle file;
+  std::map<std::string, Handle> streamed;  // the set that read_rows used last
+
+  Place at(const std::string& object) const { return Place{path, object, !writing}; }
+
+  ~Impl() {
+    streamed.clear();
+    file.reset();
+    if (writing && !closed) ::unlink(path.c_str());
+  }
+
+  // Runs a writing step and remembers a failure.
+  template <class Step>
+  void step(Step&& run) {
+    HYPERX_CHECK(writing, path + " is open for reading");
+    HYPERX_CHECK(!closed, path + " is closed");
+    if (failed) throw SystemError(path + ": an earlier write failed: nothing more can be written to this file");
+    keep_quiet();
+    try {
+      run();
+    } catch (...) {
+      failed = true;
+      throw;
+    }
+  }
+
+  bool exists(const std::string& name) const;
+  void make_groups(const std::string& name);
+  Handle make_dataset(const std::string& name, Type type, const std::vector<int64_t>& shape);
+  Handle open_dataset(const std::string& name) const {
+    keep_quiet();
+    return Handle(H5Dopen2(file.get(), name.c_str(), H5P_DEFAULT), &H5Dclose, "H5Dopen2", at(name));
+  }
+  Handle open_object(const std::string& name) const {
+    keep_quiet();
+    return Handle(H5Oopen(file.get(), name.empty() ? "/" : name.c_str(), H5P_DEFAULT), &H5Oclose, "H5Oopen", at(name));
+  }
+  DatasetInfo describe(const std::string& name, const Handle& dataset) const;
+  Type type_of(const std::string& name, const Handle& dataset) const;
+  // Memory and file spaces of rows [first, first + rows) of a dataset, for H5Dread.
+  std::pair<Handle, Handle> row_spaces(const DatasetInfo& set, const Handle& dataset, int64_t first,
+                                       int64_t rows) const;
+  void list(const std::string& group, std::vector<DatasetInfo>& result) const;
+  void put_attribute(const std::string& object, const std::string& name, hid_t type, const void* data);
+};
+
+}  // namespace hyperx::h5

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <string>
+
+#include "data/corpus/corpus_index.h"
+
+namespace hyperx::data {
+
+struct PrepareOptions {
+  std::string manifest;
+  std::string root;        // data.root; empty: the manifest's
+  std::string corpus;      // folder to write
+  std::string tokenizer;   // folder with vocab.txt
+  int max_subwords = 256;  // for the counts of what will be truncated
+  std::string pos_multiword = "drop";
+  std::string overlap = "report";  // report | drop | refuse
+  bool train_on_test = false;
+  bool force = false;  // replace an existing corpus
+  int threads = 0;     // 0: all that the process may use
+};
+
+// Reads all that a manifest names, tokenises it and writes a corpus folder: a file a pair, index.json, summary.json and
+// summary.tsv. The result does not depend on the number of threads. Languages are done in groups, so that memory does
+// not grow with their number. Errors of readers pass through, and then no folder is left.
+CorpusIndex prepare(const PrepareOptions& options);
+
+}  // namespace hyperx::data

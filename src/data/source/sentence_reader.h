@@ -1,0 +1,75 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "data/tasks/pair.h"
+
+namespace hyperx::data {
+
+// One sentence of a source file. The views live until the reader's next call of next(), or its end. A text line is one
+// word that holds the whole line: give it to WordPiece::tokenize_line.
+struct Sentence {
+  std::vector<std::string_view> words;  // [words] forms, as they are to be tokenised
+  std::vector<std::string_view> tags;   // [words] after the label map; empty: no tags asked for
+  std::vector<int16_t> labels;          // [words] index of the tag in the task's labels; empty where tags is
+  std::vector<std::string_view> ids;    // [words] CoNLL-U ids ("3", "3-4", "8.1"); empty for other formats
+  std::vector<int64_t> lines;           // [words] line in the file, from 1
+  std::vector<int32_t>
+      heads;  // [words] CoNLL-U: 0 = root, else a syntactic word's number; empty: `_`, or not asked for
+  std::vector<std::string_view> relations;  // [words] CoNLL-U DEPREL; empty where heads is
+  int64_t first_line = 0;                   // of the first word
+
+  void clear();
+};
+
+enum class SourceFormat { kConllu, kTagged, kText };
+
+// "conllu", "tagged", "text"; UserError (65) naming `where` for another name.
+SourceFormat parse_source_format(const std::string& name, const std::string& where);
+
+using LabelMap = std::unordered_map<std::string, std::string>;
+
+// A file and how to read it: what a manifest line says.
+struct SourceSpec {
+  std::string path;
+  SourceFormat format = SourceFormat::kText;
+  std::string label_map_path;     // names the file in messages; empty: tags are used as they stand
+  LabelMap label_map;             // tag in the file -> tag to use; a tag that it lacks is used as it stands
+  int word_column = 0;            // tagged: from 1; 0: the first
+  int tag_column = 0;             // tagged: from 1; 0: the last
+  std::string comment;            // tagged: lines that begin so are skipped; empty: none
+  bool strip_prefix = false;      // tagged: "en:word" -> "word"
+  bool bilou = false;             // tagged: L- is I-, U- is B-
+  bool strip_diacritics = false;  // Arabic vowel signs U+064B to U+0652 are taken out of the words
+  int64_t limit = 0;              // sentences; 0: all
+  bool keep_multiword = false;    // conllu: ranges (tagged `_`) and empty nodes are words, as in the original
+  bool read_tags = true;          // false: tags are neither needed nor checked (predict)
+  bool read_heads = false;        // conllu: heads and relations are read, and checked to be trees
+};
+
+// Streams the sentences of one file. Errors are UserErrors: 66 missing, a folder, no permission; 65 anything in the
+// file, as "path:line: what, value 'X': way out". Tolerated: a byte order mark, CR LF, no line feed at the end, several
+// blank lines.
+class SentenceReader {
+ public:
+  virtual ~SentenceReader() = default;
+  virtual bool next(Sentence& sentence) = 0;  // false: the end
+
+  // A file without a single sentence is an error (65), raised by the first next().
+};
+
+// `task` declares the labels; a tag outside them is an error.
+std::unique_ptr<SentenceReader> open_source(const SourceSpec& spec, const TaskInfo& task);
+
+// TSV: tag in the file, tag to use; further columns and lines that begin with # are passed over. UserError (65, 66).
+LabelMap read_label_map(const std::string& path);
+
+constexpr size_t kLongestLineBytes = size_t{1}
+                                     << 20;  // a longer line is an error: the file is not what it is said to be
+
+}  // namespace hyperx::data

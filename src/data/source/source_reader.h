@@ -1,0 +1,49 @@
+#pragma once
+
+#include <deque>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "data/source/line_source.h"
+#include "data/source/sentence_reader.h"
+
+namespace hyperx::data {
+
+// What the readers of all formats share: lines, labels, the limit, the file without a sentence.
+class SourceReader : public SentenceReader {
+ public:
+  SourceReader(const SourceSpec& spec, const TaskInfo& task);
+  bool next(Sentence& sentence) final;
+
+ protected:
+  virtual bool read(Sentence& sentence) = 0;  // `sentence` is empty
+  virtual void at_end() {}                    // the file is read to its end or limit: checks of the whole file
+
+  // Adds the word's tag, through the label map and the scheme, and its label. An unknown one is an error.
+  void add_tag(Sentence& sentence, std::string_view tag, int64_t line);
+  // `word`, without diacritics if that is asked for.
+  std::string_view clean(std::string_view word);
+
+  const SourceSpec spec_;
+  LineSource lines_;
+
+ private:
+  struct Label {
+    std::string tag;
+    int16_t index;
+  };
+  const Label& resolve(std::string_view tag, int64_t line);
+  [[noreturn]] void fail_unknown(std::string_view tag, const std::string& mapped, int64_t line) const;
+
+  TaskInfo task_;
+  std::unordered_map<std::string_view, Label> known_;  // tag in the file (a view into it) -> what it stands for
+  std::deque<std::string> owned_;                      // words of the current sentence that are no views into the file
+  int64_t sentences_ = 0;
+};
+
+// Parts of a line between separators, of which there may be several in a row only where `merge`.
+void split_columns(std::string_view line, char separator, bool merge, std::vector<std::string_view>& columns);
+
+}  // namespace hyperx::data

@@ -1,0 +1,16 @@
+#pragma once
+
+#include "data/source/source_reader.h"
+
+namespace hyperx::data {
+
+// One sentence a line; lines of white space are passed over.
+class TextReader : public SourceReader {
+ public:
+  using SourceReader::SourceReader;
+
+ private:
+  bool read(Sentence& sentence) override;
+};
+
+}  // namespace hyperx::data

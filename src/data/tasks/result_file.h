@@ -1,0 +1,71 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "data/tasks/pair.h"
+#include "data/tasks/scoring_counts.h"
+
+namespace hyperx::data {
+
+// The figures of one set of sentences. Keys of `values`: accuracy; f1, precision, recall, macro_f1, weighted_f1,
+// strict_f1, ...; loss, perplexity. Shares are in [0, 1]. A value that is not finite is null in the file.
+struct MetricSet {
+  std::map<std::string, double> values;
+  std::map<std::string, Score> types;  // by entity type or by tag
+
+  bool operator==(const MetricSet&) const = default;
+};
+
+// One pair and split scored with one checkpoint: results/step-N/SPLIT/pos.tr.json.
+struct EvaluationResult {
+  Pair pair;
+  std::string split;
+  std::string main_metric;  // key of metrics.values that tables and checkpoint selection use
+  MetricSet metrics;
+  std::optional<MetricSet> novel;  // the same on the sentences that training has not seen; none: there are no such
+  int64_t novel_sentences = 0;
+  std::optional<double> baseline;  // main metric of always giving the commonest tag of the training data
+  bool trained = false;            // the pair's own training split was among the checkpoint's sources
+  int64_t sentences = 0;
+  int64_t words = 0;             // of the file
+  int64_t words_scored = 0;      // pos, ner: equals words; mlm: the masked tokens
+  int64_t unlabelled_words = 0;  // no sub-word to carry a label: counted as wrong
+  int64_t truncated_words = 0;   // beyond data.max_subwords: counted as wrong
+  std::string checkpoint_xxh128, corpus_xxh128;
+  std::string signature;
+
+  double main_value() const;  // NaN where the metric is missing
+  bool operator==(const EvaluationResult&) const = default;
+};
+
+// From the evaluation's counts. Those of entities and tags are in entity_f1.h and accuracy.h.
+class AccuracyScorer;
+class EntityScorer;
+class SeqevalPosScorer;
+MetricSet accuracy_metrics(const AccuracyScorer& scorer);  // accuracy, by tag
+MetricSet entity_metrics(const EntityScorer& entities,
+                         const AccuracyScorer& tags);  // f1 (micro, default mode), ..., by type
+void add_seqeval_metrics(const SeqevalPosScorer& scorer,
+                         MetricSet& metrics);  // seqeval_f1, seqeval_precision, seqeval_recall
+
+// `pos:tr|test|source=UD_Turkish-IMST@bcd48daa9957|n=1100/10032|accuracy|hyperx 0.1.0`: pair, split, source or release
+// of the data, sentences/words, scorer, version. A `|` or control character in `source` becomes a space.
+std::string signature_line(const Pair& pair, const std::string& split, const std::string& source, int64_t sentences,
+                           int64_t words, const std::string& scorer);
+
+// "FOLDER/pos.tr.json", "FOLDER/pos.tr.tsv"
+std::string result_path(const std::string& folder, const Pair& pair);
+std::string predictions_path(const std::string& folder, const Pair& pair);
+std::string result_to_json(const EvaluationResult& result);
+// UserError (65) naming `origin`: no JSON, a field missing or of another type, another format version.
+EvaluationResult result_from_json(const std::string& text, const std::string& origin);
+// As result_path(), and `predictions`, where there are any, as predictions_path(); each file atomically. Without them
+// the predictions of an older score are removed: those that lie beside a result are its own.
+void write_result(const std::string& folder, const EvaluationResult& result, const std::string& predictions = "");
+EvaluationResult read_result(const std::string& path);
+
+}  // namespace hyperx::data

@@ -1,0 +1,78 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <vector>
+
+#include "model/encoder/encoder_weights.h"
+#include "model/methods/method.h"
+#include "model/ops/cpu/attention.h"
+#include "model/ops/cpu/dropout.h"
+#include "model/ops/cpu/residual_norm.h"
+#include "model/ops/linear.h"
+#include "model/parameters/parameters.h"
+
+namespace hyperx::model {
+
+// Rows of one pair in a packed batch. `pair` counts the pairs given to Method::begin_step.
+struct PairRows {
+  int64_t pair = 0;
+  int64_t token_begin = 0, token_end = 0;
+};
+
+struct EncoderInput {
+  at::Tensor input_ids;  // [tokens] int64
+  at::Tensor positions;  // [tokens] int64, from 0 in each sentence
+  SentenceStarts sentence_starts;
+  RowKeys row_keys;             // dropout keys of the rows
+  std::vector<PairRows> pairs;  // in order, covering all rows
+  // The rows whose last hidden states are read, [outputs] int64, and which of these each pair has. Undefined: all rows.
+  at::Tensor output_rows;
+  std::vector<PairRows> output_pairs;
+};
+
+struct DropoutRates {
+  double hidden = 0.1;
+  double attention = 0.1;
+};
+
+// BERT over packed sentences. Everything is frozen but the LayerNorms, or, with `train_all`, nothing is.
+class Encoder {
+ public:
+  // Adds its trained tensors to `parameters` as "encoder." + name. `compute` is the type of products and activations.
+  Encoder(const EncoderWeights& weights, ParameterSet& parameters, bool train_all, at::ScalarType compute,
+          at::Device device);
+
+  // Last hidden states of the rows that are read: [outputs, hidden]. Past attention no row sees another, so the last
+  // layer goes on with these alone. With `hidden_states`, all rows' after the embeddings and after each layer go there.
+  at::Tensor forward(const EncoderInput& input, Method& method, const DropoutRates& rates, const DropoutStream& dropout,
+                     std::vector<at::Tensor>* hidden_states = nullptr) const;
+
+  const EncoderSpec& spec() const { return spec_; }
+  at::ScalarType compute_type() const { return compute_; }
+  // [vocabulary, hidden]: the tied decoder of the MLM head.
+  const at::Tensor& word_embeddings() const { return word_embeddings_; }
+
+ private:
+  struct Layer {
+    Linear query_key_value;        // frozen: the three side by side
+    std::vector<Linear> separate;  // trained: query, key, value
+    Linear attention_output, up, down;
+    NormParameters attention_norm, output_norm;
+  };
+  at::Tensor embed(const EncoderInput& input) const;
+  // x [tokens, hidden]; returns the same, or [outputs, hidden] of the rows that are read.
+  at::Tensor layer_forward(int64_t index, bool outputs_alone, const at::Tensor& x, const EncoderInput& input,
+                           Method& method, const DropoutRates& rates, const DropoutStream& dropout) const;
+
+  EncoderSpec spec_;
+  at::ScalarType compute_;
+  at::Tensor word_embeddings_, position_embeddings_, type_embeddings_;
+  NormParameters embedding_norm_;
+  std::vector<Layer> layers_;
+};
+
+// LayerNorm over the last dimension with parameters of a wider type than x; the result has x's type.
+at::Tensor layer_norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, double epsilon);
+
+}  // namespace hyperx::model

@@ -1,0 +1,174 @@
+#include "model/methods/hyperx/hypernetwork.h"
+
+#include <torch/torch.h>
+
+#include <numeric>
+
+#include "common/errors.h"
+#include "model/ops/generator.h"
+
+namespace hyperx::model {
+namespace {
+
+constexpr double kGeneratorDeviation = 0.02;  // as the release really starts (SPEC.md section 1, Initialisation)
+constexpr double kEmbeddingDeviation = 1.0;
+
+const char* const kSource = "source";
+
+// "down_weight" -> "weight_down": generators are named by what they make, as in SPEC.md.
+std::string generator_name(const std::string& part) {
+  if (part == "down_weight") return "weight_down";
+  if (part == "down_bias") return "bias_down";
+  if (part == "up_weight") return "weight_up";
+  if (part == "up_bias") return "bias_up";
+  return part;
+}
+
+const at::Tensor& embedding_of(const std::map<std::string, at::Tensor>& table, const std::string& name,
+                               const char* kind) {
+  const auto it = table.find(name);
+  if (it != table.end()) return it->second;
+  std::string known;
+  for (const auto& [key, value] : table) known += (known.empty() ? "" : ", ") + key;
+  throw UserError(ExitCode::kBadConfig,
+                  std::string("the model has no embedding of the ") + kind + " '" + name + "'; it knows " + known);
+}
+
+}  // namespace
+
+int64_t ThetaPart::size() const { return std::accumulate(shape.begin(), shape.end(), int64_t{1}, std::multiplies<>()); }
+
+void Hypernetwork::lay_out(const ModelConfig& config, int64_t hidden) {
+  const int64_t b = config.adapter_dim;
+  const auto add = [&](const std::string& name, std::vector<int64_t> shape) {
+    parts_.push_back({name, theta_size_, std::move(shape)});
+    theta_size_ += parts_.back().size();
+  };
+  add("down_weight", {b, hidden});
+  add("down_bias", {b});
+  add("up_weight", {hidden, b});
+  add("up_bias", {hidden});
+  for (const auto& [setting, name] :
+       {std::pair{&config.adapter_norm_before, "norm_before"}, {&config.adapter_norm_after, "norm_after"}}) {
+    if (*setting != "conditional") continue;
+    add(std::string(name) + "_weight", {hidden});
+    add(std::string(name) + "_bias", {hidden});
+  }
+}
+
+Hypernetwork::Hypernetwork(const ModelConfig& config, int64_t hidden, int64_t layers,
+                           const std::vector<std::string>& tasks, const std::vector<std::string>& languages,
+                           uint64_t seed, at::ScalarType master, at::Device device, GeneratorShard shard,
+                           ParameterSet& parameters)
+    : shard_(std::move(shard)), layers_(layers) {
+  lay_out(config, hidden);
+  const at::TensorOptions options = at::TensorOptions().dtype(master).device(device);
+  const auto draw = [&](const std::string& name, at::IntArrayRef shape, double deviation) {
+    return parameters.add(name, kSource, normal_tensor(shape, deviation, seed, name, options)).value;
+  };
+  for (const std::string& task : tasks)
+    task_embeddings_[task] = draw("embeddings.task." + task, {config.task_dim}, kEmbeddingDeviation);
+  for (const std::string& language : languages)
+    language_embeddings_[language] =
+        draw("embeddings.language." + language, {config.language_dim}, kEmbeddingDeviation);
+  if (config.layer_dim > 0)
+    for (int64_t i = 0; i < layers; ++i)
+      layer_embeddings_.push_back(
+          draw("embeddings.layer." + std::to_string(i), {config.layer_dim}, kEmbeddingDeviation));
+
+  const int64_t source = config.task_dim + config.language_dim + config.layer_dim;
+  projected_ = config.projected_dim > 0 ? config.projected_dim : source;
+  if (config.projected_dim > 0) {
+    const int64_t inner = config.source_hidden_dim;
+    hidden_weight_ = draw("projection.hidden.weight", {inner, source}, kGeneratorDeviation);
+    hidden_bias_ = parameters.add("projection.hidden.bias", kSource, torch::zeros({inner}, options)).value;
+    output_weight_ = draw("projection.output.weight", {projected_, inner}, kGeneratorDeviation);
+    output_bias_ = parameters.add("projection.output.bias", kSource, torch::zeros({projected_}, options)).value;
+  }
+  draw_generators(seed, options);
+}
+
+std::string Hypernetwork::generator_prefix(size_t group) const {
+  return has_layer_embedding() ? "hypernetwork." : "hypernetwork." + std::to_string(group) + ".";
+}
+
+void Hypernetwork::draw_generators(uint64_t seed, const at::TensorOptions& options) {
+  const int64_t groups = has_layer_embedding() ? 1 : layers_, own_end = own_begin() + own_rows();
+  for (int64_t group = 0; group < groups; ++group) {
+    generators_.push_back({torch::empty({own_rows(), projected_}, options), torch::zeros({own_rows()}, options)});
+    for (const ThetaPart& part : parts_) {
+      const int64_t begin = std::max(part.begin, own_begin()), end = std::min(part.begin + part.size(), own_end);
+      if (begin >= end) continue;
+      const std::string name = generator_prefix(static_cast<size_t>(group)) + generator_name(part.name) + ".weight";
+      draw_normal(generators_.back().weight.narrow(0, begin - own_begin(), end - begin),
+                  (begin - part.begin) * projected_, kGeneratorDeviation, seed, name);
+    }
+  }
+}
+
+std::vector<Hypernetwork::NamedView> Hypernetwork::named_views() const {
+  HYPERX_CHECK(shard_.ranks == 1, "a rank that holds a share of the rows cannot name whole tensors");
+  return named_views_of(generators_);
+}
+
+std::vector<Hypernetwork::NamedView> Hypernetwork::named_views_of(const std::vector<Generator>& like) const {
+  std::vector<NamedView> views;
+  for (size_t group = 0; group < like.size(); ++group)
+    for (const ThetaPart& part : parts_) {
+      const std::string name = generator_prefix(group) + generator_name(part.name);
+      views.push_back({name + ".weight", like[group].weight.narrow(0, part.begin, part.size())});
+      views.push_back({name + ".bias", like[group].bias.narrow(0, part.begin, part.size())});
+    }
+  return views;
+}
+
+at::Tensor Hypernetwork::sources(const std::vector<data::Pair>& pairs) const {
+  std::vector<at::Tensor> rows;
+  for (const data::Pair& pair : pairs) {
+    const at::Tensor& task = embedding_of(task_embeddings_, pair.task, "task");
+    const at::Tensor& language = embedding_of(language_embeddings_, pair.base_language(), "language");
+    if (!has_layer_embedding()) rows.push_back(torch::cat({task, language}));
+    for (const at::Tensor& layer : layer_embeddings_) rows.push_back(torch::cat({task, language, layer}));
+  }
+  const at::Tensor source = torch::stack(rows);
+  if (!hidden_weight_.defined()) return source;
+  return torch::linear(torch::linear(source, hidden_weight_, hidden_bias_).relu(), output_weight_, output_bias_);
+}
+
+void Hypernetwork::generate(const at::Tensor& sources, at::Tensor theta) const {
+  const int64_t rows = theta.size(0) * layers_;
+  const bool whole = shard_.ranks == 1;
+  at::Tensor own = whole ? theta : torch::empty({theta.size(0), layers_, share()}, theta.options());
+  for (size_t group = 0; group < generators_.size(); ++group)
+    model::generate(generators_[group].weight, generators_[group].bias, sources,
+                    group_gradient(whole ? own : own.narrow(2, 0, own_rows()), group));
+  if (whole) return;
+  const at::Tensor gathered = shard_.gather(own.view({rows, share()}));
+  for (int64_t rank = 0; rank < shard_.ranks; ++rank) {
+    const int64_t begin = std::min(rank * share(), theta_size_), count = std::min(share(), theta_size_ - begin);
+    theta.view({rows, theta_size_}).narrow(1, begin, count).copy_(gathered[rank].narrow(1, 0, count));
+  }
+}
+
+void Hypernetwork::mark_used(const std::vector<data::Pair>& pairs, ParameterSet& parameters) const {
+  parameters.use_group(kSource);
+  for (const auto& parameter : parameters.all()) {
+    if (parameter->name.rfind("embeddings.task.", 0) != 0 && parameter->name.rfind("embeddings.language.", 0) != 0)
+      continue;
+    parameter->used = false;
+    for (const data::Pair& pair : pairs)
+      if (parameter->name == "embeddings.task." + pair.task ||
+          parameter->name == "embeddings.language." + pair.base_language())
+        parameter->used = true;
+  }
+}
+
+at::Tensor Hypernetwork::group_gradient(const at::Tensor& g, size_t group) const {
+  return has_layer_embedding() ? g.view({g.size(0) * layers_, g.size(2)}) : g.select(1, static_cast<int64_t>(group));
+}
+
+int64_t Hypernetwork::element_count() const {
+  return static_cast<int64_t>(generators_.size()) * theta_size_ * (projected_ + 1);
+}
+
+}  // namespace hyperx::model

@@ -1,0 +1,77 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "common/config/config.h"
+#include "common/digest.h"
+#include "data/corpus/corpus.h"
+#include "model/comm/communicator.h"
+#include "model/model.h"
+#include "trainer/checkpoint/checkpoint.h"
+#include "trainer/optimizer/optimizer.h"
+
+// Between a model in memory and the checkpoint on disk.
+namespace hyperx::train {
+
+// What a checkpoint says of its model beside the tensors: enough to evaluate and predict without the run's config.
+struct ModelInfo {
+  Config config;  // run.* left out: the same model gives the same bytes wherever it is trained
+  std::vector<data::TaskInfo> tasks;
+  std::vector<std::string> languages;
+  std::vector<data::Pair> trained_pairs;
+  std::string encoder_source, tokenizer_digest, corpus_digest;
+  FutureDigest encoder_digest = known_digest("");
+
+  nlohmann::json to_json() const;
+  // UserError (65) naming `origin` where a field is missing.
+  static ModelInfo from_json(const nlohmann::json& object, const std::string& origin);
+};
+
+using NamedViews = std::vector<model::Hypernetwork::NamedView>;
+
+// Tensors as the checkpoint writer takes them: on the host. What lies there already is not copied.
+struct HostTensors {
+  explicit HostTensors(const NamedViews& views);
+  std::vector<at::Tensor> owners;  // keep `refs` alive
+  std::vector<TensorRef> refs;
+};
+
+// Reads tensors of a checkpoint into `views`, wherever these lie. `load` is Checkpoint::load_model and the like, bound.
+void load_tensors(const NamedViews& views, const std::function<void(const std::vector<TensorTarget>&)>& load);
+
+// Trained tensors and moments, whole by name, also where each rank holds a share of the generators' rows.
+//
+// What rank 0 writes; views of the live tensors where nothing is sharded. Else collective: the rows of all ranks come
+// together in rank 0's memory, and the other ranks get the dense parameters alone.
+NamedViews whole_model(model::Model& model, comm::Communicator& communicator);
+NamedViews whole_moments(model::Model& model, Optimizer& optimizer, comm::Communicator& communicator);
+// `load` fills tensors by name; a sharded rank keeps its rows, and needs room for all of them on the host meanwhile.
+using LoadTensors = std::function<void(const std::vector<TensorTarget>&)>;
+void load_whole_model(model::Model& model, const LoadTensors& load);
+void load_whole_moments(model::Model& model, Optimizer& optimizer, const LoadTensors& load);
+
+// The type that products are computed in: train.precision, where auto is bf16 on devices that multiply it fast.
+// UserError (78): bf16 on a GPU without flash attention.
+at::ScalarType compute_type(const TrainConfig& config, at::Device device);
+// train.deterministic: on a GPU LibTorch then takes kernels that add in one order. Before anything is computed.
+void set_determinism(const TrainConfig& config, at::Device device);
+
+// A model as a checkpoint holds it.
+struct LoadedModel {
+  ModelInfo info;
+  std::string checkpoint;  // folder
+  int64_t step = 0;
+  std::string checkpoint_digest;  // of model.h5
+  std::unique_ptr<model::Model> model;
+};
+
+// `encoder`: overrides the path of the encoder in the checkpoint; empty: that path. UserError (65, 66) where the
+// checkpoint is damaged, the encoder is missing, or it is another one than the model was trained on (digests differ).
+LoadedModel load_model(const std::string& run_or_checkpoint, const std::string& encoder, const TrainConfig& precision,
+                       at::Device device);
+
+}  // namespace hyperx::train

@@ -1,0 +1,318 @@
+#include "trainer/evaluation/evaluation.h"
+
+#include <ATen/record_function.h>
+#include <spdlog/fmt/fmt.h>
+#include <torch/torch.h>
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "common/errors.h"
+#include "common/log.h"
+#include "data/tasks/entities/entity_f1.h"
+#include "data/tasks/tagging/accuracy.h"
+#include "data/tasks/tagging/seqeval_pos.h"
+
+namespace hyperx::train {
+namespace {
+
+// A place that this rank has not filled; all others are summed with it as zero, so what is filled is stored with 2
+// added.
+constexpr int64_t kFilled = 2;
+
+// Of the pairs that are scored together: what an exchange of 32 MB carries.
+constexpr int64_t kGroupWords = int64_t{4} << 20;
+
+// What one forward pass takes: sentences of one pair.
+struct Stretch {
+  int pair = 0;
+  std::vector<int64_t> sentences;
+  int64_t tokens = 0;
+};
+
+// A rank's part of all pairs' batches: neighbours, since it makes theta of each pair that it has a batch of, and about
+// as many tokens as each other rank has.
+std::vector<Stretch> own_stretches(const data::BatchMaker& maker, const EvalConfig& config, int rank, int ranks) {
+  std::vector<Stretch> all;
+  int64_t total = 0;
+  for (int pair = 0; pair < static_cast<int>(maker.pairs().size()); ++pair)
+    for (std::vector<int64_t>& sentences : maker.evaluation_stretches(pair, config.limit, config.batch_tokens)) {
+      Stretch stretch{pair, std::move(sentences), 0};
+      for (const int64_t sentence : stretch.sentences) stretch.tokens += maker.token_count(pair, sentence);
+      total += stretch.tokens;
+      all.push_back(std::move(stretch));
+    }
+  std::vector<Stretch> own;
+  int64_t before = 0;
+  for (Stretch& stretch : all) {
+    const int64_t middle = before + stretch.tokens / 2;
+    before += stretch.tokens;
+    if (middle * ranks / total == rank) own.push_back(std::move(stretch));
+  }
+  return own;
+}
+
+bool scores_entities(const data::TaskInfo& task) {
+  return !task.labels.empty() && std::all_of(task.labels.begin(), task.labels.end(), data::is_entity_tag);
+}
+
+int64_t sentences_scored(const data::Split& split, int64_t limit) {
+  return limit > 0 ? std::min(limit, split.sentences()) : split.sentences();
+}
+
+std::string source_text(const data::Corpus& corpus, const data::Pair& pair, const std::string& split) {
+  std::string text;
+  const data::SplitEntry* const entry = corpus.entry(pair).find_split(split);
+  for (const data::SourceEntry& source : entry->sources)
+    text += (text.empty() ? "" : "+") + (source.origin.empty() ? source.path : source.origin) + "@" +
+            source.sha256.substr(0, 12);
+  return text;
+}
+
+// Scores of the sentences that `take` lets through.
+template <class Take>
+data::MetricSet tag_metrics(const data::TaskInfo& task, const data::Split& split,
+                            const std::vector<data::LabelId>& predicted, int64_t sentences, bool seqeval,
+                            const Take& take) {
+  data::AccuracyScorer accuracy(task.labels);
+  const bool entities = scores_entities(task);
+  data::EntityScorer entity_scorer(entities ? task.labels : std::vector<std::string>{"O"});
+  data::SeqevalPosScorer pos_scorer(task.labels);
+  size_t at = 0;
+  for (int64_t sentence = 0; sentence < sentences; ++sentence) {
+    const auto gold = split.labels_of(sentence);
+    const std::span<const data::LabelId> guess(predicted.data() + at, gold.size());
+    at += gold.size();
+    if (!take(sentence)) continue;
+    accuracy.add(gold, guess);
+    if (entities) entity_scorer.add(gold, guess);
+    if (seqeval) pos_scorer.add(gold, guess);
+  }
+  data::MetricSet metrics = entities ? data::entity_metrics(entity_scorer, accuracy) : data::accuracy_metrics(accuracy);
+  if (seqeval) data::add_seqeval_metrics(pos_scorer, metrics);
+  return metrics;
+}
+
+data::MetricSet masked_metrics(double loss_sum, int64_t count) {
+  data::MetricSet metrics;
+  const double loss = count > 0 ? loss_sum / static_cast<double>(count) : std::nan("");
+  metrics.values["loss"] = loss;
+  metrics.values["perplexity"] = std::exp(loss);
+  return metrics;
+}
+
+}  // namespace
+
+std::string scorer_text(const Config& config, const std::string& main_metric, at::ScalarType compute) {
+  return main_metric + ",max_subwords=" + std::to_string(config.data.max_subwords) + "," + c10::toString(compute);
+}
+
+std::vector<int64_t> best_labels(const at::Tensor& logits) {
+  const at::Tensor best = logits.argmax(1).to(torch::kCPU, torch::kLong).contiguous();
+  return {best.const_data_ptr<int64_t>(), best.const_data_ptr<int64_t>() + best.numel()};
+}
+
+Evaluator::Evaluator(model::Model& model, const data::Corpus& corpus, comm::Communicator& communicator,
+                     const Config& config, std::function<void()> on_progress)
+    : model_(model),
+      corpus_(corpus),
+      communicator_(communicator),
+      config_(config),
+      on_progress_(std::move(on_progress)) {}
+
+// What is found of a group of pairs, each from its place on: an entry a word of a tagged pair, a sentence of a masked
+// one.
+struct Evaluator::Findings {
+  std::vector<int64_t> places;  // [pairs]
+  std::vector<int64_t> words;   // label + kFilled
+  at::Tensor sums;              // [2, sentences] double: loss and masked tokens
+
+  double* losses(size_t pair) const { return sums.data_ptr<double>() + places[pair]; }
+  double* counts(size_t pair) const { return losses(pair) + sums.size(1); }
+};
+
+std::vector<data::EvaluationResult> Evaluator::evaluate(const std::vector<data::Pair>& pairs, const std::string& split,
+                                                        std::vector<SplitPredictions>* predictions) {
+  std::vector<data::EvaluationResult> results;
+  if (predictions != nullptr) predictions->clear();
+  std::vector<data::Pair> group;
+  int64_t room = kGroupWords;
+  for (const data::Pair& pair : pairs) {
+    const data::SplitEntry* const entry = corpus_.entry(pair).find_split(split);
+    const int64_t words = entry == nullptr ? 0 : std::max(entry->counts.words, entry->counts.sentences);
+    if (!group.empty() && words > room) {
+      evaluate_group(group, split, results, predictions);
+      group.clear();
+      room = kGroupWords;
+    }
+    group.push_back(pair);
+    room -= words;
+  }
+  if (!group.empty()) evaluate_group(group, split, results, predictions);
+  return results;
+}
+
+void Evaluator::evaluate_group(const std::vector<data::Pair>& pairs, const std::string& split,
+                               std::vector<data::EvaluationResult>& results,
+                               std::vector<SplitPredictions>* predictions) {
+  const data::BatchMaker maker(corpus_, pairs, split, config_.data.max_subwords, config_.train.seed);
+  Findings findings;
+  int64_t words = 0, masked_sentences = 0;
+  for (int pair = 0; pair < static_cast<int>(pairs.size()); ++pair) {
+    maker.verify(pair);
+    const int64_t sentences = sentences_scored(maker.split(pair), config_.eval.limit);
+    int64_t& end = maker.masked(pair) ? masked_sentences : words;
+    findings.places.push_back(end);
+    end += maker.masked(pair) ? sentences : maker.split(pair).word_starts[static_cast<size_t>(sentences)];
+  }
+  findings.words.assign(static_cast<size_t>(words), 0);
+  findings.sums = torch::zeros({2, masked_sentences}, torch::kFloat64);
+  compute(maker, findings);
+  if (words > 0) findings.words = communicator_.all_reduce_sum(std::move(findings.words));
+  if (masked_sentences > 0) {
+    at::Tensor on_device = findings.sums.to(model_.options().device);
+    communicator_.all_reduce(on_device);
+    findings.sums.copy_(on_device);
+  }
+
+  for (size_t i = 0; i < pairs.size(); ++i) {
+    const int pair = static_cast<int>(i);
+    const data::Split& scored = maker.split(pair);
+    SplitPredictions* const guesses = predictions == nullptr ? nullptr : &predictions->emplace_back();
+    data::EvaluationResult result =
+        maker.masked(pair) ? masked_result(scored, findings.losses(i), findings.counts(i))
+                           : tag_result(pairs[i], scored, findings.words.data() + findings.places[i], guesses);
+    result.pair = pairs[i];
+    result.split = split;
+    result.sentences = sentences_scored(scored, config_.eval.limit);
+    result.signature =
+        data::signature_line(pairs[i], split, source_text(corpus_, pairs[i], split), result.sentences, result.words,
+                             scorer_text(config_, result.main_metric, model_.options().compute));
+    results.push_back(std::move(result));
+  }
+}
+
+void Evaluator::compute(const data::BatchMaker& maker, Findings& findings) {
+  const std::vector<Stretch> stretches = own_stretches(maker, config_.eval, communicator_.rank(), communicator_.size());
+  // Where the generators are sharded, making theta is a matter of all ranks, batches or not.
+  const bool all_take_part = model_.hyperx() != nullptr && model_.hyperx()->hypernetwork().is_sharded();
+  auto stretch = stretches.begin();
+  for (int pair = 0; pair < static_cast<int>(maker.pairs().size()); ++pair) {
+    const auto i = static_cast<size_t>(pair);
+    const auto is_own = [&] { return stretch != stretches.end() && stretch->pair == pair; };
+    if (is_own() || all_take_part) {
+      RECORD_USER_SCOPE("hyperx::generator");
+      model_.begin_step({maker.pairs()[i]}, false);
+    }
+    for (; is_own(); ++stretch) {
+      const data::Batch batch = maker.make_evaluation(pair, stretch->sentences);
+      if (maker.masked(pair))
+        add_losses(batch, findings.losses(i), findings.counts(i));
+      else
+        tag(batch, maker.split(pair), findings.words.data() + findings.places[i]);
+      on_progress_();
+    }
+  }
+}
+
+void Evaluator::tag(const data::Batch& batch, const data::Split& split, int64_t* words) {
+  const std::vector<int64_t> best = best_labels(model_.logits(model_.pack(batch)).at(0));
+  size_t sentence = 0;
+  for (size_t label = 0; label < best.size(); ++label) {
+    while (batch.label_positions[label] >= batch.sentence_starts[sentence + 1]) ++sentence;
+    const auto id = static_cast<size_t>(batch.sentence_ids[sentence]);
+    words[split.word_starts[id] + batch.label_words[label]] = best[label] + kFilled;
+  }
+}
+
+void Evaluator::add_losses(const data::Batch& batch, double* losses, double* counts) {
+  if (batch.labels.empty()) return;
+  const model::PackedBatch packed = model_.pack(batch);
+  const at::Tensor found =
+      torch::nn::functional::cross_entropy(model_.logits(packed).at(0), packed.labels,
+                                           torch::nn::functional::CrossEntropyFuncOptions().reduction(torch::kNone))
+          .to(torch::kCPU, torch::kFloat64);
+  const double* const loss = found.const_data_ptr<double>();
+  size_t sentence = 0;
+  for (size_t label = 0; label < batch.labels.size(); ++label) {
+    while (batch.label_positions[label] >= batch.sentence_starts[sentence + 1]) ++sentence;
+    losses[batch.sentence_ids[sentence]] += loss[label];
+    counts[batch.sentence_ids[sentence]] += 1;
+  }
+}
+
+data::EvaluationResult Evaluator::tag_result(const data::Pair& pair, const data::Split& split, const int64_t* words,
+                                             SplitPredictions* predictions) const {
+  const int64_t sentences = sentences_scored(split, config_.eval.limit);
+  std::vector<data::LabelId> predicted(static_cast<size_t>(split.word_starts[static_cast<size_t>(sentences)]));
+  data::EvaluationResult result;
+  result.words = result.words_scored = std::ssize(predicted);
+  for (size_t w = 0; w < predicted.size(); ++w) {
+    predicted[w] = words[w] == 0 ? data::kNoPrediction : static_cast<data::LabelId>(words[w] - kFilled);
+    if (words[w] != 0) continue;
+    ++(split.word_positions[w] < 0 ? result.unlabelled_words : result.truncated_words);
+  }
+  const data::TaskInfo task{pair.task, corpus_.labels(pair.task), false};
+  const bool seqeval = config_.eval.pos_metric == "seqeval" && pair.task == "pos";
+  result.metrics = tag_metrics(task, split, predicted, sentences, seqeval, [](int64_t) { return true; });
+  result.main_metric = scores_entities(task) ? "f1" : seqeval ? "seqeval_f1" : "accuracy";
+  if (!split.seen.empty()) {
+    const auto is_novel = [&](int64_t sentence) { return split.seen[static_cast<size_t>(sentence)] == 0; };
+    for (int64_t s = 0; s < sentences; ++s) result.novel_sentences += is_novel(s) ? 1 : 0;
+    if (result.novel_sentences > 0) result.novel = tag_metrics(task, split, predicted, sentences, seqeval, is_novel);
+  }
+  if (predictions != nullptr) predictions->labels = std::move(predicted);
+  return result;
+}
+
+data::EvaluationResult Evaluator::masked_result(const data::Split& split, const double* losses,
+                                                const double* counts) const {
+  const int64_t sentences = sentences_scored(split, config_.eval.limit);
+  data::EvaluationResult result;
+  double loss = 0, novel_loss = 0;
+  int64_t count = 0, novel_count = 0;
+  for (int64_t s = 0; s < sentences; ++s) {
+    const int64_t masked = static_cast<int64_t>(counts[s]);
+    loss += losses[s];
+    count += masked;
+    if (split.seen.empty() || split.seen[static_cast<size_t>(s)] != 0) continue;
+    ++result.novel_sentences;
+    novel_loss += losses[s];
+    novel_count += masked;
+  }
+  result.main_metric = "loss";
+  result.metrics = masked_metrics(loss, count);
+  if (result.novel_sentences > 0) result.novel = masked_metrics(novel_loss, novel_count);
+  result.words = result.words_scored = count;
+  return result;
+}
+
+std::vector<data::Pair> scorable_pairs(const data::Corpus& corpus, const std::string& set, const std::string& split,
+                                       const model::ModelOptions& model, const std::string& key) {
+  std::set<std::string> tasks;
+  for (const data::TaskInfo& task : model.tasks) tasks.insert(task.name);
+  const std::set<std::string> languages(model.languages.begin(), model.languages.end());
+  const auto known = [&](const data::Pair& pair) {
+    return tasks.contains(pair.task) && languages.contains(pair.base_language());
+  };
+  const std::vector<data::Pair> available = corpus.pairs_with(split);
+  std::vector<data::Pair> chosen;
+  std::string left_out;
+  for (const data::Pair& pair : set.empty() ? available : data::select_pairs(set, available, key)) {
+    if (known(pair)) {
+      chosen.push_back(pair);
+    } else if (set.empty() || set.find('*') != std::string::npos) {
+      left_out += " " + pair.name();
+    } else {
+      const bool knows_task = tasks.contains(pair.task);
+      throw UserError(ExitCode::kBadConfig,
+                      fmt::format("{}: the model cannot score {}: it has learnt nothing of the {} {}", key, pair.name(),
+                                  knows_task ? "language" : "task", knows_task ? pair.base_language() : pair.task));
+    }
+  }
+  if (!left_out.empty()) log::info("not scored, as the model has not learnt their task or language:{}", left_out);
+  return chosen;
+}
+
+}  // namespace hyperx::train

@@ -1,0 +1,67 @@
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "common/config/config.h"
+#include "data/batch/batch_maker.h"
+#include "data/corpus/corpus.h"
+#include "data/tasks/result_file.h"
+#include "model/comm/communicator.h"
+#include "model/model.h"
+
+namespace hyperx::train {
+
+// Predicted tags of a split: an entry a word of the file, kNoPrediction for words without a label position.
+struct SplitPredictions {
+  std::vector<data::LabelId> labels;  // [words]
+};
+
+// Scores pairs with a model. All ranks share the work, the batches of all pairs together; every batch is the same
+// whatever their number, and what they find is put together in the order of the file, so that the numbers are the same
+// too.
+class Evaluator {
+ public:
+  // `on_progress` is called after every batch: the watchdog's sign of life.
+  Evaluator(model::Model& model, const data::Corpus& corpus, comm::Communicator& communicator, const Config& config,
+            std::function<void()> on_progress);
+
+  // The splits' first eval.limit sentences (0: all), a result a pair. Collective. Digests and `trained` are the
+  // caller's. `predictions`, if given, becomes [pairs]. UserError (65): a split is damaged.
+  std::vector<data::EvaluationResult> evaluate(const std::vector<data::Pair>& pairs, const std::string& split,
+                                               std::vector<SplitPredictions>* predictions = nullptr);
+
+ private:
+  struct Findings;
+
+  void evaluate_group(const std::vector<data::Pair>& pairs, const std::string& split,
+                      std::vector<data::EvaluationResult>& results, std::vector<SplitPredictions>* predictions);
+  void compute(const data::BatchMaker& maker, Findings& findings);
+  void tag(const data::Batch& batch, const data::Split& split, int64_t* words);
+  void add_losses(const data::Batch& batch, double* losses, double* counts);
+  data::EvaluationResult tag_result(const data::Pair& pair, const data::Split& split, const int64_t* words,
+                                    SplitPredictions* predictions) const;
+  data::EvaluationResult masked_result(const data::Split& split, const double* losses, const double* counts) const;
+
+  model::Model& model_;
+  const data::Corpus& corpus_;
+  comm::Communicator& communicator_;
+  const Config& config_;
+  std::function<void()> on_progress_;
+};
+
+// What decides a result beside checkpoint and corpus, for its signature: metric, truncation, type of the products. A
+// result with another one is not the same.
+std::string scorer_text(const Config& config, const std::string& main_metric, at::ScalarType compute);
+
+// Index of the best score of each row. logits [rows, classes]
+std::vector<int64_t> best_labels(const at::Tensor& logits);
+
+// The pairs of `set` that `model` can score on `split`: known task and language, a split that never trained. With an
+// empty set, all such pairs; a pair that is named but cannot be scored is a UserError (78), or, if the set has a *,
+// left out.
+std::vector<data::Pair> scorable_pairs(const data::Corpus& corpus, const std::string& set, const std::string& split,
+                                       const model::ModelOptions& model, const std::string& key);
+
+}  // namespace hyperx::train

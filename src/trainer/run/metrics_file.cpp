@@ -1,0 +1,109 @@
+#include "trainer/run/metrics_file.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "common/errors.h"
+#include "common/files.h"
+
+namespace hyperx::train {
+
+namespace {
+
+constexpr int kRateSteps = 100;  // the rate is that of the last so many
+
+std::string line_of(const nlohmann::json& object) {
+  return object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+// nullptr-like (discarded) when the line is no JSON object.
+nlohmann::json parse_line(std::string_view line) {
+  nlohmann::json object = nlohmann::json::parse(line, nullptr, false);
+  return object.is_object() ? object : nlohmann::json(nlohmann::json::value_t::discarded);
+}
+
+bool stays(std::string_view line, int64_t resume_step) {
+  const nlohmann::json object = parse_line(line);
+  if (object.is_discarded()) return false;
+  return !object.contains("step") || !object["step"].is_number_integer() ||
+         object["step"].get<int64_t>() <= resume_step;
+}
+
+}  // namespace
+
+MetricsFile::MetricsFile(const std::string& path, int64_t resume_step) : path_(path) {
+  if (std::filesystem::exists(path)) {
+    const MappedFile old(path);
+    std::string kept;
+    kept.reserve(old.size());
+    std::string_view rest = old.view();
+    while (!rest.empty()) {
+      const size_t end = rest.find('\n');
+      const std::string_view line = rest.substr(0, end);
+      if (end != std::string_view::npos && stays(line, resume_step))
+        kept.append(line).push_back('\n');
+      else
+        ++lines_cut_;
+      rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
+    }
+    if (lines_cut_ > 0) write_file_atomically(path, kept);
+  }
+  fd_ = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+  if (fd_ < 0) throw SystemError(path + ": cannot be written to: " + errno_text(), ExitCode::kCannotCreate);
+}
+
+MetricsFile::~MetricsFile() { ::close(fd_); }
+
+void MetricsFile::write(const nlohmann::json& object) {
+  const std::string line = line_of(object);
+  const off_t before = ::lseek(fd_, 0, SEEK_END);
+  const ssize_t written = ::write(fd_, line.data(), line.size());
+  if (written == static_cast<ssize_t>(line.size())) return;
+  const std::string cause = written < 0 ? errno_text() : "only a part of a line was written (a full disk?)";
+  if (before < 0 || ::ftruncate(fd_, before) != 0) throw SystemError(path_ + ": " + cause + "; its last line is torn");
+  throw SystemError(path_ + ": " + cause);
+}
+
+MetricsTail read_metrics_tail(const std::string& path) {
+  MetricsTail tail;
+  if (!std::filesystem::exists(path)) return tail;
+  const MappedFile file(path);
+  std::string_view rest = file.view();
+  double seconds = 0, tokens = 0;
+  int steps = 0;
+  bool before_evaluation = false;  // its lines follow each other
+  while (!rest.empty() && (steps < kRateSteps || !before_evaluation)) {
+    rest.remove_suffix(rest.back() == '\n' ? 1 : 0);
+    const size_t before = rest.rfind('\n');
+    const std::string_view line = rest.substr(before == std::string_view::npos ? 0 : before + 1);
+    rest = rest.substr(0, before == std::string_view::npos ? 0 : before + 1);
+    // lines of steps are many: they are only parsed while their rate is wanted
+    const bool may_evaluate = line.find("\"evaluation\"") != std::string_view::npos;
+    before_evaluation = before_evaluation || (!may_evaluate && !tail.last_evaluation.empty());
+    if (steps >= kRateSteps && !may_evaluate) continue;
+    const nlohmann::json object = parse_line(line);
+    if (object.is_discarded() || !object.contains("event")) continue;
+    if (object["event"] == "evaluation" && !before_evaluation) {
+      const bool same =
+          tail.last_evaluation.empty() || tail.last_evaluation.back()["step"] == object.value("step", nlohmann::json());
+      if (same) tail.last_evaluation.push_back(object);
+      before_evaluation = !same;
+    }
+    if (object["event"] != "step" || steps >= kRateSteps) continue;
+    if (tail.last_step.is_null()) tail.last_step = object;
+    ++steps;
+    if (object.contains("seconds") && object["seconds"].is_number()) seconds += object["seconds"].get<double>();
+    if (object.contains("tokens") && object["tokens"].is_number()) tokens += object["tokens"].get<double>();
+  }
+  std::reverse(tail.last_evaluation.begin(), tail.last_evaluation.end());
+  if (seconds > 0) {
+    tail.steps_per_second = steps / seconds;
+    tail.tokens_per_second = tokens / seconds;
+  }
+  return tail;
+}
+
+}  // namespace hyperx::train

@@ -1,0 +1,126 @@
+#include "trainer/run/run_dir.h"
+
+#include <sched.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <filesystem>
+#include <thread>
+
+#include "common/errors.h"
+#include "common/files.h"
+#include "common/host.h"
+#include "common/version.h"
+#include "trainer/checkpoint/checkpoint.h"
+#include "trainer/run/run_state.h"
+
+extern char** environ;  // NOLINT: the C library's
+
+namespace hyperx::train {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+bool tells_how_ranks_run(const std::string& variable) {
+  for (const char* prefix : {"OMP_", "MKL_", "NCCL_", "CUDA_", "SLURM_JOB", "SLURM_NNODES", "SLURM_NTASKS", "OMPI_MCA_",
+                             "HYPERX_", "HDF5_", "GOMP_", "MALLOC_", "LD_PRELOAD", "LD_LIBRARY_PATH"})
+    if (variable.rfind(prefix, 0) == 0) return true;
+  return false;
+}
+
+nlohmann::json variables() {
+  nlohmann::json object = nlohmann::json::object();
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string text = *entry;
+    const size_t equals = text.find('=');
+    if (equals != std::string::npos && tells_how_ranks_run(text))
+      object[text.substr(0, equals)] = text.substr(equals + 1);
+  }
+  return object;
+}
+
+}  // namespace
+
+std::string RunDir::results(int64_t step, const std::string& split) const {
+  return path + "/results/" + checkpoint_name(step) + "/" + split;
+}
+
+bool RunDir::holds_run() const { return fs::exists(metrics()) || fs::exists(checkpoints()); }
+
+RunDir open_run_dir(const std::string& path, bool resume) {
+  if (path.empty())
+    throw UserError(ExitCode::kBadConfig, "run.dir is empty: name the run's folder, such as --run.dir runs/first");
+  RunDir run{path};
+  while (run.path.size() > 1 && run.path.back() == '/') run.path.pop_back();
+  if (fs::exists(run.path) && !fs::is_directory(run.path))
+    throw UserError(ExitCode::kCannotCreate, run.path + ": is a file; run.dir must name a folder");
+  if (!resume && run.holds_run()) {
+    std::string what = "holds a run";
+    try {
+      const RunState state = read_run_state(run);
+      what += " (" + state.state + ", step " + std::to_string(state.step) + " of " + std::to_string(state.steps) + ")";
+    } catch (const UserError&) {  // it was killed before it said anything
+    }
+    throw UserError(
+        ExitCode::kCannotCreate,
+        run.path + ": " + what + ". To go on with it add `--resume auto`; for a new run name another --run.dir.");
+  }
+  make_folders(run.path);
+  if (::access(run.path.c_str(), W_OK | X_OK) != 0)
+    throw UserError(ExitCode::kCannotCreate, run.path + ": cannot be written to: " + errno_text());
+  return run;
+}
+
+std::string cores_of_process() {
+  cpu_set_t mask;
+  CPU_ZERO(&mask);
+  if (::sched_getaffinity(0, sizeof mask, &mask) != 0) return "?";  // more cores than the mask has room for
+  std::string text;
+  for (int core = 0; core < CPU_SETSIZE; ++core) {
+    if (!CPU_ISSET(core, &mask)) continue;
+    int last = core;
+    while (last + 1 < CPU_SETSIZE && CPU_ISSET(last + 1, &mask)) ++last;
+    text += (text.empty() ? "" : ",") + std::to_string(core) + (last > core ? "-" + std::to_string(last) : "");
+    core = last;
+  }
+  return text;
+}
+
+void write_run_description(const RunDir& run, const std::string& config_text, const nlohmann::json& environment,
+                           const std::vector<HostRow>& hosts) {
+  write_file_atomically(run.config(), config_text);
+  nlohmann::json starts = nlohmann::json::array();
+  if (fs::exists(run.environment())) {
+    const nlohmann::json earlier = nlohmann::json::parse(read_file(run.environment()), nullptr, false);
+    if (earlier.is_array()) starts = earlier;
+  }
+  starts.push_back(environment);
+  write_file_atomically(run.environment(), starts.dump(1) + "\n");
+  std::string table = "rank\tlocal_rank\thost\tpid\tdevice\tthreads\tcores\n";
+  for (const HostRow& row : hosts)
+    table += std::to_string(row.rank) + "\t" + std::to_string(row.local_rank) + "\t" + row.host + "\t" +
+             std::to_string(row.pid) + "\t" + row.device + "\t" + std::to_string(row.threads) + "\t" + row.cores + "\n";
+  write_file_atomically(run.hosts(), table);
+}
+
+nlohmann::json describe_environment(const std::vector<std::string>& arguments) {
+  nlohmann::json libraries = nlohmann::json::object();
+  for (const auto& [name, fact] : build_facts()) libraries[name] = fact;
+  struct utsname system {};
+  if (::uname(&system) != 0) throw SystemError("uname: " + errno_text());
+  std::error_code error;
+  return {{"time", utc_time()},
+          {"hyperx", std::string(version()) + " (" + std::string(git_revision()) + ")"},
+          {"build", libraries},
+          {"host", host_name()},
+          {"kernel", std::string(system.sysname) + " " + system.release + " " + system.machine},
+          {"cpu", cpu_capability()},
+          {"hardware_threads", std::thread::hardware_concurrency()},
+          {"folder", fs::current_path(error).string()},
+          {"command_line", arguments},
+          {"variables", variables()}};
+}
+
+}  // namespace hyperx::train

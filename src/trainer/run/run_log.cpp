@@ -1,0 +1,119 @@
+#include "trainer/run/run_log.h"
+
+#include <algorithm>
+
+#include "common/log.h"
+#include "common/progress.h"
+
+namespace hyperx::train {
+namespace {
+
+constexpr double kLineEverySeconds = 5;
+
+double seconds_between(Clock::time_point from, Clock::time_point to) {
+  return std::chrono::duration<double>(to - from).count();
+}
+
+nlohmann::json metrics_json(const data::MetricSet& metrics) {
+  nlohmann::json object = nlohmann::json::object();
+  for (const auto& [name, value] : metrics.values) object[name] = value;
+  return object;
+}
+
+}  // namespace
+
+RunLog::RunLog(const RunDir& run, bool writes, int64_t first_step, int64_t total_steps, RunState state)
+    : run_(run), writes_(writes), first_step_(first_step), total_steps_(total_steps), state_(std::move(state)) {
+  start_ = last_line_ = last_heartbeat_ = Clock::now();
+  if (!writes_) return;
+  metrics_ = std::make_unique<MetricsFile>(run.metrics(), first_step);
+  if (metrics_->lines_cut() > 0)
+    log::info("metrics.jsonl: {} lines after step {} are cut off: these steps are done again", metrics_->lines_cut(),
+              first_step);
+}
+
+void RunLog::step(const StepRecord& record) {
+  if (!writes_) return;
+  nlohmann::json object = {{"event", "step"},
+                           {"step", record.step},
+                           {"pair", record.pair},
+                           {"loss", record.loss},
+                           {"grad_norm", record.gradient_norm},
+                           {"learning_rate", record.learning_rate},
+                           {"sentences", record.sentences},
+                           {"tokens", record.tokens},
+                           {"labelled", record.labelled},
+                           {"bytes_sent", record.bytes_sent},
+                           {"seconds", record.seconds}};
+  if (record.skipped) object["skipped"] = true;
+  metrics_->write(object);
+  state_.step = record.step;
+  tokens_since_line_ += record.tokens;
+  progress_line(record);
+  heartbeat();
+}
+
+void RunLog::heartbeat() {
+  if (!writes_ || seconds_between(last_heartbeat_, Clock::now()) < kHeartbeatSeconds) return;
+  write_run_state(run_, state_, false);
+  last_heartbeat_ = Clock::now();
+}
+
+void RunLog::saved(const std::string& checkpoint) {
+  if (!writes_ || checkpoint == state_.checkpoint) return;
+  state_.checkpoint = checkpoint;
+  write_run_state(run_, state_, false);
+}
+
+void RunLog::progress_line(const StepRecord& record) {
+  const Clock::time_point now = Clock::now();
+  const double since = seconds_between(last_line_, now);
+  const bool edge = record.step == first_step_ + 1 || record.step == total_steps_;
+  if (!edge && since < kLineEverySeconds) return;
+  const double elapsed = seconds_between(start_, now);
+  const int64_t done = record.step - first_step_;
+  const double left =
+      done > 0 ? elapsed / static_cast<double>(done) * static_cast<double>(total_steps_ - record.step) : 0;
+  log::info("step {}/{} {} loss {:.3f} | {} tok/s | elapsed {} left {}", record.step, total_steps_, record.pair,
+            record.loss, format_count(static_cast<double>(tokens_since_line_) / std::max(since, 1e-9)),
+            format_duration(elapsed), format_duration(left));
+  last_line_ = now;
+  tokens_since_line_ = 0;
+}
+
+void RunLog::evaluation(int64_t step, const std::vector<data::EvaluationResult>& results, double seconds) {
+  if (!writes_) return;
+  for (const data::EvaluationResult& result : results) {
+    nlohmann::json object = {{"event", "evaluation"},
+                             {"step", step},
+                             {"pair", result.pair.name()},
+                             {"split", result.split},
+                             {"main_metric", result.main_metric},
+                             {"metrics", metrics_json(result.metrics)},
+                             {"sentences", result.sentences},
+                             {"words", result.words}};
+    if (result.novel) object["novel"] = metrics_json(*result.novel);
+    metrics_->write(object);
+    log::info("step {} {} {} {} {:.4f}", step, result.split, result.pair.name(), result.main_metric,
+              result.main_value());
+  }
+  log::info("step {}: {} pairs evaluated in {}", step, results.size(), format_duration(seconds));
+}
+
+void RunLog::checkpoint(int64_t step, double pause_seconds, double waited_seconds, int64_t bytes) {
+  if (!writes_) return;
+  metrics_->write({{"event", "checkpoint"},
+                   {"step", step},
+                   {"pause_seconds", pause_seconds},
+                   {"waited_seconds", waited_seconds},
+                   {"bytes", bytes}});
+  log::info("step {}: checkpoint of {} handed over in {:.3f} s", step, format_bytes(static_cast<double>(bytes)),
+            pause_seconds);
+}
+
+void RunLog::set_state(const std::string& state) {
+  state_.state = state;
+  if (writes_) write_run_state(run_, state_);
+}
+
+}  // namespace hyperx::train

@@ -1,0 +1,54 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "common/clock.h"
+#include "data/tasks/result_file.h"
+#include "trainer/run/metrics_file.h"
+#include "trainer/run/run_dir.h"
+#include "trainer/run/run_state.h"
+
+namespace hyperx::train {
+
+// One step as metrics.jsonl and the console tell it.
+struct StepRecord {
+  int64_t step = 0;  // counted from 1
+  std::string pair;  // "pos:en", or several joined by commas
+  double loss = 0, gradient_norm = 0, learning_rate = 0;
+  int64_t sentences = 0, tokens = 0, labelled = 0;  // of all ranks
+  int64_t bytes_sent = 0;                           // by this rank
+  double seconds = 0;
+  bool skipped = false;
+};
+
+// What rank 0 writes about a run: metrics.jsonl, progress lines, state.json. On the other ranks every call does
+// nothing.
+class RunLog {
+ public:
+  RunLog(const RunDir& run, bool writes, int64_t first_step, int64_t total_steps, RunState state);
+
+  void step(const StepRecord& record);
+  void evaluation(int64_t step, const std::vector<data::EvaluationResult>& results, double seconds);
+  // A checkpoint is on its way to the disk; saved(): it is there.
+  void checkpoint(int64_t step, double pause_seconds, double waited_seconds, int64_t bytes);
+  void saved(const std::string& checkpoint);
+  // To be called more often than every kHeartbeatSeconds, where step() is not.
+  void heartbeat();
+  // Writes state.json now ("running", "saved", "finished", "failed").
+  void set_state(const std::string& state);
+  RunState& state() { return state_; }
+
+ private:
+  void progress_line(const StepRecord& record);
+
+  RunDir run_;
+  bool writes_;
+  int64_t first_step_, total_steps_;
+  RunState state_;
+  std::unique_ptr<MetricsFile> metrics_;
+  Clock::time_point start_, last_line_, last_heartbeat_;
+  int64_t tokens_since_line_ = 0;
+};
+
+}  // namespace hyperx::train

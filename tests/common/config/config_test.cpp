@@ -1,0 +1,349 @@
+#include "common/config/config.h"
+
+#include <gmock/gmock.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <map>
+
+#include "common/config/config_table.h"
+#include "common/errors.h"
+#include "common/files.h"
+
+namespace hyperx {
+namespace {
+
+using config::Option;
+using testing::HasSubstr;
+using testing::Not;
+
+using Arguments = std::vector<std::string>;
+
+CommandSpec train_spec() {
+  CommandSpec spec;
+  spec.name = "train";
+  spec.usage = "hyperx train";
+  spec.summary = "trains";
+  spec.key_prefixes = {"run.",  "data.",       "model.", "train.",  "parallel.",
+                       "eval.", "checkpoint.", "device", "kernels", "threads"};
+  spec.flags = {{"resume", "auto", "go on"}, {"force", "", "do it again"}};
+  return spec;
+}
+
+// Message and code of the UserError that `action` throws.
+template <class Action>
+std::pair<int, std::string> user_error_of(Action action) {
+  try {
+    action();
+  } catch (const UserError& error) {
+    return {static_cast<int>(error.code()), error.what()};
+  }
+  return {0, "nothing was thrown"};
+}
+
+class ConfigTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = std::filesystem::temp_directory_path() / ("hyperx_config_test_" + std::to_string(getpid()));
+    std::filesystem::create_directories(folder_);
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+
+  std::string file(const std::string& name, const std::string& text) const {
+    const std::string path = folder_ / name;
+    std::ofstream(path, std::ios::binary) << text;
+    return path;
+  }
+
+  std::filesystem::path folder_;
+};
+
+// A value that `option` accepts and that is not its default.
+std::string other_value(const Option& option) {
+  const std::string standard = option.get(Config{});
+  if (option.is_switch()) return standard == "yes" ? "no" : "yes";
+  if (!option.check.words.empty()) return option.check.words[option.check.words.front() == standard ? 1 : 0];
+  if (option.kind == "text") return "a b/c=d:{e,f},!g:* [h]";
+  if (option.kind == "integer") return std::to_string(std::stoll(standard) + 3);
+  return "0.30000000000000004";  // needs all 17 digits
+}
+
+TEST_F(ConfigTest, AWordFlagTakesItsWordAlone) {
+  EXPECT_FALSE(parse_command_line(train_spec(), {}).word_flag("resume", "auto"));
+  const Arguments arguments = {"--resume", "auto", "--train.steps=9000", "object"};
+  const CommandLine line = parse_command_line(train_spec(), arguments);
+  EXPECT_TRUE(line.word_flag("resume", "auto"));
+  EXPECT_EQ(line.arguments, arguments);
+  const CommandLine other = parse_command_line(train_spec(), {"--resume", "no"});
+  const auto [code, message] = user_error_of([&] { other.word_flag("resume", "auto"); });
+  EXPECT_EQ(code, 64);
+  EXPECT_EQ(message, "--resume 'no': auto is all that it can be");
+}
+
+TEST_F(ConfigTest, CommandLineGoesBeforeLaterFileBeforeEarlierFileBeforeDefault) {
+  const std::string first = file("first.conf", "train.seed = 11\ntrain.steps = 9001\nmodel.adapter_dim = 33\n");
+  const std::string second =
+      file("second.conf", "[train]\nsteps = 9002\n\n# of the machine\nbatch_sentences = 8  # small\n");
+  const CommandLine line =
+      parse_command_line(train_spec(), {"--train.batch_sentences", "4", "--config", first, "--config=" + second});
+  EXPECT_EQ(line.config.train.batch_sentences, 4);
+  EXPECT_EQ(line.config.train.steps, 9002);
+  EXPECT_EQ(line.config.train.seed, 11U);
+  EXPECT_EQ(line.config.model.adapter_dim, 33);
+  EXPECT_EQ(line.config.model.task_dim, 64);
+
+  std::map<std::string, std::string> origins;
+  for (const ConfigOrigin& each : line.origins) origins[each.key] = each.origin;
+  EXPECT_EQ(origins.at("train.batch_sentences"), "command line");
+  EXPECT_EQ(origins.at("train.steps"), "file " + second + ":2");
+  EXPECT_EQ(origins.at("train.seed"), "file " + first + ":1");
+  EXPECT_EQ(origins.at("model.task_dim"), "default");
+  EXPECT_TRUE(line.given("train.seed"));
+  EXPECT_FALSE(line.given("model.task_dim"));
+}
+
+TEST_F(ConfigTest, NumbersOfFlagsAreChecked) {
+  CommandSpec spec = train_spec();
+  spec.flags = {{"repeat", "N", ""}};
+  const auto line = [&](const std::string& value) { return parse_command_line(spec, {"--repeat", value}); };
+  EXPECT_EQ(line("12").count_flag("repeat", 5), 12);
+  EXPECT_EQ(line("2.5").number_flag("repeat", 5), 2.5);
+  EXPECT_EQ(parse_command_line(spec, {}).count_flag("repeat", 5), 5);
+  for (const char* const wrong : {"0", "-1", "abc", "", "3x", "nan", "inf"}) {
+    EXPECT_THROW(line(wrong).count_flag("repeat", 5), UserError) << wrong;
+    EXPECT_THROW(line(wrong).number_flag("repeat", 5), UserError) << wrong;
+  }
+  for (const char* const wrong : {"2.5", "99999999999999999999"})
+    EXPECT_THROW(line(wrong).count_flag("repeat", 5), UserError) << wrong;
+}
+
+TEST_F(ConfigTest, AcceptsEveryWayToWriteAValue) {
+  const CommandLine line = parse_command_line(
+      train_spec(), {"runs/a", "--train.clip_norm=0.5", "--train.deterministic", "--data.train_on_test", "no",
+                     "--eval.pairs=", "--run.dir", "", "--eval.predictions=true", "--resume", "auto", "--force", "b",
+                     "--", "--not-an-option", "-x"});
+  EXPECT_EQ(line.command, "train");
+  EXPECT_EQ(line.config.train.clip_norm, 0.5);
+  EXPECT_TRUE(line.config.train.deterministic);
+  EXPECT_FALSE(line.config.data.train_on_test);
+  EXPECT_TRUE(line.config.eval.predictions);
+  EXPECT_TRUE(line.config.eval.pairs.empty());
+  EXPECT_EQ(line.flag("resume"), "auto");
+  EXPECT_TRUE(line.has_flag("force"));
+  EXPECT_FALSE(line.has_flag("missing"));
+  EXPECT_EQ(line.flag("missing", "fallback"), "fallback");
+  EXPECT_EQ(line.objects, (Arguments{"runs/a", "b", "--not-an-option", "-x"}));
+}
+
+TEST_F(ConfigTest, ASwitchLeavesTheObjectBehindItAlone) {
+  const CommandLine line = parse_command_line(train_spec(), {"--train.deterministic", "runs/a", "--force", "runs/b"});
+  EXPECT_TRUE(line.config.train.deterministic);
+  EXPECT_EQ(line.objects, (Arguments{"runs/a", "runs/b"}));
+}
+
+TEST_F(ConfigTest, HelpIsGivenWhateverElseIsWrong) {
+  EXPECT_TRUE(parse_command_line(train_spec(), {"--train.stpes", "5", "--help"}).help);
+  EXPECT_TRUE(parse_command_line(train_spec(), {"-h"}).help);
+}
+
+struct LineError {
+  Arguments arguments;
+  int code;
+  Arguments parts;  // of the message
+};
+
+TEST_F(ConfigTest, MistakesOnTheCommandLineAreNamed) {
+  const std::vector<LineError> cases = {
+      {{"--train.stpes", "5"}, 64, {"unknown option --train.stpes", "did you mean --train.steps?"}},
+      {{"--learning-rate", "5"}, 64, {"--learning-rate", "did you mean --train.learning_rate?"}},
+      {{"--train.step", "5"}, 64, {"unknown option --train.step;"}},  // a beginning is no abbreviation
+      {{"--resum=auto"}, 64, {"did you mean --resume?"}},
+      {{"--dump_config"}, 64, {"did you mean --dump-config?"}},
+      {{"--qqqqqqqqqq"}, 64, {"unknown option --qqqqqqqqqq", "`hyperx train --help` lists them"}},
+      {{"-x"}, 64, {"unknown option -x", "--KEY VALUE"}},
+      {{"--train.steps"}, 64, {"--train.steps", "missing", "--KEY VALUE"}},
+      {{"--train.steps", "--force"}, 64, {"--train.steps wants a value", "--force"}},
+      {{"--run.dir", "--ruin"}, 64, {"--run.dir wants a value", "--ruin"}},
+      {{"--force=yes"}, 64, {"--force"}},
+      {{"--train.seed", "5", "--train.seed=6"}, 64, {"--train.seed is given twice"}},
+      {{"--resume", "auto", "--resume", "auto"}, 64, {"--resume is given twice"}},
+      {{"--train.steps", "5x"}, 64, {"--train.steps = '5x'", "an integer, at least 1"}},
+      {{"--train.steps", "0"}, 64, {"--train.steps = '0'", "at least 1"}},
+      {{"--train.steps", "-5"}, 64, {"--train.steps = '-5'", "at least 1"}},
+      {{"--train.steps", "1e5"}, 64, {"'1e5'", "an integer"}},
+      {{"--train.steps="}, 64, {"--train.steps = ''", "an integer"}},
+      {{"--train.steps", "9223372036854775808"}, 64, {"'9223372036854775808'", "does not fit into 64 bits"}},
+      {{"--model.adapter_dim", "4294967297"}, 64, {"'4294967297'", "1 to 65536", "does not fit into 32 bits"}},
+      {{"--train.seed", "-1"}, 64, {"--train.seed = '-1'", "without a sign"}},
+      {{"--train.learning_rate", "0"}, 64, {"--train.learning_rate = '0'", "above 0"}},
+      {{"--train.learning_rate", "nan"}, 64, {"'nan'", "a number"}},
+      {{"--train.clip_norm", "inf"}, 64, {"'inf'", "a number, at least 0"}},
+      {{"--train.clip_norm", "-1"}, 64, {"'-1'", "a number, at least 0"}},
+      {{"--train.learning_rate", "1e999"}, 64, {"'1e999'", "does not fit"}},
+      {{"--model.dropout", "1"}, 64, {"'1'", "0 to below 1"}},
+      {{"--data.overlap", "dorp"}, 64, {"--data.overlap = 'dorp'", "one of report | drop | refuse"}},
+      {{"--train.deterministic=maybe"}, 64, {"'maybe'", "yes or no"}},
+      {{"--run.dir", "runs/a#1"}, 64, {"'runs/a#1'", "without #"}},
+      {{"--run.dir", "runs\na"}, 64, {"control characters"}},
+      {{"--run.dir", "runs "}, 64, {"blanks around"}},
+  };
+  for (const LineError& each : cases) {
+    const auto [code, message] = user_error_of([&] { parse_command_line(train_spec(), each.arguments); });
+    EXPECT_EQ(code, each.code) << each.arguments.front() << ": " << message;
+    for (const std::string& part : each.parts) EXPECT_THAT(message, HasSubstr(part)) << each.arguments.front();
+  }
+}
+
+TEST_F(ConfigTest, MistakesInAFileAreNamedWithFileAndLine) {
+  struct Case {
+    std::string text;
+    int line;
+    Arguments parts;
+  };
+  const std::vector<Case> cases = {
+      {"train.steps = 5000\ntrain.seeed = 3\n", 2, {"unknown key train.seeed; did you mean train.seed?"}},
+      {"[train]\nsteps = 5000\n\n[model]\nadapter_dmi = 5\n",
+       5,
+       {"model.adapter_dmi", "did you mean model.adapter_dim?"}},
+      {"seed = 3\n", 1, {"unknown key seed; did you mean train.seed?"}},
+      {"train.seed = 3\n[train]\nseed = 4\n", 3, {"train.seed stands in line 1 already"}},
+      {"# a\ntrain.batch_sentences = 0\n", 2, {"train.batch_sentences = '0': expected an integer, 1 to"}},
+      {"train.seed\n", 1, {"'train.seed' is none of `key = value`"}},
+      {"[train\n", 1, {"is none of `key = value`, `# comment`, `[section]`"}},
+      {"\n\nrun.dir = runs/a#1\n", 3, {"a # inside a word"}},
+      {"train.deterministic = si\n", 1, {"'si': expected yes or no"}},
+  };
+  for (const Case& each : cases) {
+    const std::string path = file("bad.conf", each.text);
+    const auto [code, message] = user_error_of([&] { parse_command_line(train_spec(), {"--config", path}); });
+    EXPECT_EQ(code, 78) << each.text;
+    EXPECT_THAT(message, testing::StartsWith(path + ":" + std::to_string(each.line) + ": ")) << each.text;
+    for (const std::string& part : each.parts) EXPECT_THAT(message, HasSubstr(part));
+    EXPECT_EQ(user_error_of([&] { parse_config_text(each.text, path); }), std::make_pair(code, message))
+        << "the other way in";
+  }
+  const auto [code, message] = user_error_of([&] {
+    parse_command_line(train_spec(), {"--config", folder_ / "none.conf"});
+  });
+  EXPECT_EQ(code, 66);
+  EXPECT_THAT(message, HasSubstr("none.conf"));
+}
+
+TEST_F(ConfigTest, FilesMayComeFromOtherSystems) {
+  const std::string path =
+      file("crlf.conf", "\xEF\xBB\xBFtrain.seed = 7\r\n\r\n[run]\r\n\tdir = a b\r\n  # no final newline");
+  const CommandLine line = parse_command_line(train_spec(), {"--config", path});
+  EXPECT_EQ(line.config.train.seed, 7U);
+  EXPECT_EQ(line.config.run.dir, "a b");
+}
+
+TEST_F(ConfigTest, KeysOfOtherCommandsAreRefusedOnTheLineAndPassedOverInFiles) {
+  CommandSpec spec;
+  spec.name = "prepare";
+  spec.key_prefixes = {"data.", "threads"};
+  EXPECT_EQ(parse_command_line(spec, {"--data.max_subwords", "12", "--threads", "3"}).config.threads, 3);
+  auto [code, message] = user_error_of([&] { parse_command_line(spec, {"--train.steps", "5000"}); });
+  EXPECT_EQ(code, 64);
+  EXPECT_THAT(message, HasSubstr("--train.steps is no key of `hyperx prepare`"));
+  const std::string path = file("train.conf", "threads = 2\ntrain.steps = 5000\n");
+  EXPECT_EQ(parse_command_line(spec, {"--config", path}).config.threads,
+            2);  // one file for prepare, train and evaluate
+}
+
+TEST_F(ConfigTest, RulesAcrossFields) {
+  const std::vector<LineError> cases = {
+      {{"--train.steps", "100"}, 78, {"train.warmup_steps = 4000 is more than train.steps = 100"}},
+      {{"--train.steps", "5000", "--train.epochs", "2"}, 78, {"train.steps = 5000 and train.epochs = 2 both"}},
+      {{"--train.final_learning_rate", "1"}, 78, {"train.final_learning_rate = 1 is above"}},
+      {{"--train.final_learning_rate", "0", "--train.schedule", "constant"}, 78, {"no effect"}},
+      {{"--model.projected_dim", "0", "--model.source_hidden_dim", "64"},
+       78,
+       {"model.source_hidden_dim has no effect"}},
+      {{"--model.method", "madx"}, 78, {"'madx': not yet in this version"}},
+      {{"--train.generator_gradient", "dense", "--parallel.exchange", "gather"},
+       78,
+       {"'gather' sends low-rank factors"}},
+      {{"--device", "cpu", "--parallel.backend", "nccl"}, 78, {"'nccl' wants GPUs"}},
+      {{"--device", "cpu", "--kernels", "hyperx"}, 78, {"kernels = 'hyperx' are those of a GPU"}},
+      {{"--kernels", "hyperx", "--train.precision", "fp64"}, 78, {"take kernels 'libtorch'"}},
+  };
+  for (const LineError& each : cases) {
+    const auto [code, message] = user_error_of([&] { parse_command_line(train_spec(), each.arguments); });
+    EXPECT_EQ(code, each.code) << each.arguments.front() << ": " << message;
+    for (const std::string& part : each.parts) EXPECT_THAT(message, HasSubstr(part));
+  }
+  const std::vector<Arguments> fine = {{"--train.epochs", "2"},
+                                       {"--train.steps", "4000"},
+                                       {"--model.projected_dim", "0", "--model.adapter_norm_after", "conditional"},
+                                       {"--train.generator_gradient", "dense", "--parallel.exchange", "dense"},
+                                       {"--device", "cpu", "--parallel.backend", "mpi"}};
+  for (const Arguments& each : fine) EXPECT_NO_THROW(parse_command_line(train_spec(), each)) << each.front();
+}
+
+TEST_F(ConfigTest, EveryOptionHasItsOwnMember) {
+  const Config standard;
+  for (const Option& option : config::options()) {
+    Config changed;
+    option.set(changed, other_value(option));
+    for (const Option& each : config::options()) {
+      EXPECT_EQ(each.get(changed) != each.get(standard), each.key == option.key)
+          << option.key << " against " << each.key;
+    }
+  }
+}
+
+TEST_F(ConfigTest, EveryValueSurvivesDumpAndParse) {
+  Config all_changed;
+  for (const Option& option : config::options()) option.set(all_changed, other_value(option));
+  const std::string text = dump_config(all_changed);
+  const Config parsed = parse_config_text(text, "dump");
+  for (const Option& option : config::options()) EXPECT_EQ(option.get(parsed), other_value(option)) << option.key;
+  EXPECT_EQ(dump_config(parsed), text);
+  EXPECT_EQ(dump_config(parse_config_text("", "nothing")), dump_config(Config{}));
+}
+
+TEST_F(ConfigTest, DumpOfACommandLineIsAConfigFileOfThatCommand) {
+  CommandSpec spec;
+  spec.name = "prepare";
+  spec.key_prefixes = {"data.", "threads"};
+  const CommandLine line = parse_command_line(
+      spec, {"--data.overlap", "drop", "--data.root=x y", "--threads", "2", "--dump-config", "--origin"});
+  EXPECT_TRUE(line.dump_config);
+  EXPECT_TRUE(line.dump_origin);
+  const std::string text = dump_config(line);
+  EXPECT_THAT(text, HasSubstr("  # command line\n"));
+  EXPECT_THAT(text, Not(HasSubstr("train.")));
+  const CommandLine again = parse_command_line(spec, {"--config", file("dump.conf", text)});
+  EXPECT_EQ(dump_config(again.config), dump_config(line.config));
+  EXPECT_EQ(again.config.data.root, "x y");
+}
+
+TEST_F(ConfigTest, HelpShowsEveryKeyThatTheCommandTakesAndNoOther) {
+  CommandSpec spec = train_spec();
+  spec.key_prefixes = {"train.", "device"};
+  const std::string help = command_help(spec);
+  for (const Option& option : config::options()) {
+    const bool is_taken = option.key.rfind("train.", 0) == 0 || option.key == "device";
+    EXPECT_EQ(help.find("  --" + option.key + " ") != std::string::npos, is_taken) << option.key;
+  }
+  EXPECT_THAT(help, HasSubstr("linear warm-up [optimizer steps]; at least 0 (default 4000)"));
+  EXPECT_THAT(help, HasSubstr("--resume auto"));
+}
+
+TEST_F(ConfigTest, NearestWord) {
+  const Arguments known = {"train", "evaluate", "train.steps", "model.encoder"};
+  EXPECT_EQ(nearest_word("trian", known), "train");
+  EXPECT_EQ(nearest_word("evalute", known), "evaluate");
+  EXPECT_EQ(nearest_word("steps", known), "train.steps");
+  EXPECT_EQ(nearest_word("data.encoder", known), "model.encoder");
+  EXPECT_EQ(nearest_word("xyz", known), "");
+}
+
+TEST_F(ConfigTest, OptionsPageIsUpToDate) {
+  EXPECT_EQ(read_file(std::string(HYPERX_SOURCE_DIR) + "/configs/OPTIONS.md"), options_markdown())
+      << "make it anew: hyperx options > configs/OPTIONS.md";
+}
+
+}  // namespace
+}  // namespace hyperx

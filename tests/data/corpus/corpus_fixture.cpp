@@ -1,0 +1,113 @@
+#include "tests/data/corpus/corpus_fixture.h"
+
+#include <stdlib.h>
+
+#include <filesystem>
+#include <sstream>
+
+#include "common/errors.h"
+#include "common/files.h"
+#include "common/random.h"
+
+namespace hyperx::data::test {
+
+namespace {
+
+std::string random_word(RandomStream& stream) {
+  std::string word;
+  const uint64_t length = 1 + stream.below(6);
+  for (uint64_t i = 0; i < length; ++i) word += static_cast<char>('a' + stream.below(26));
+  return word;
+}
+
+}  // namespace
+
+TemporaryFolder::TemporaryFolder() {
+  std::string name = (std::filesystem::temp_directory_path() / "hyperx-test-XXXXXX").string();
+  HYPERX_CHECK(mkdtemp(name.data()) != nullptr, "no temporary folder: " + errno_text());
+  path_ = name;
+}
+
+TemporaryFolder::~TemporaryFolder() {
+  std::error_code ignored;
+  std::filesystem::remove_all(path_, ignored);
+}
+
+std::string TemporaryFolder::write(const std::string& name, const std::string& content) const {
+  const std::filesystem::path file = path(name);
+  make_folders(file.parent_path().string());
+  write_file_atomically(file.string(), content);
+  return file.string();
+}
+
+void write_letter_vocabulary(const TemporaryFolder& folder, const std::string& name) {
+  std::string text = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n";
+  for (const std::string range : {"az", "09"}) {
+    for (const std::string prefix : {"", "##"}) {
+      for (char c = range[0]; c <= range[1]; ++c) text += prefix + c + "\n";
+    }
+  }
+  folder.write(name + "/vocab.txt", text);
+}
+
+std::string random_conllu(int sentences, uint64_t seed) {
+  static const char* const kTags[] = {"NOUN", "VERB", "ADJ", "PUNCT", "X"};
+  RandomStream stream(seed);
+  std::string text;
+  for (int s = 0; s < sentences; ++s) {
+    const uint64_t words = 1 + stream.below(12);
+    for (uint64_t w = 1; w <= words; ++w) {
+      text +=
+          std::to_string(w) + "\t" + random_word(stream) + "\t_\t" + kTags[stream.below(5)] + "\t_\t_\t_\t_\t_\t_\n";
+    }
+    text += "\n";
+  }
+  return text;
+}
+
+std::string random_text(int sentences, uint64_t seed) {
+  RandomStream stream(seed);
+  std::string text;
+  for (int s = 0; s < sentences; ++s) {
+    const uint64_t words = 1 + stream.below(12);
+    for (uint64_t w = 0; w < words; ++w) text += (w > 0 ? " " : "") + random_word(stream);
+    text += "\n";
+  }
+  return text;
+}
+
+std::string conllu_of(const std::vector<std::string>& sentences, const std::string& tag) {
+  std::string text;
+  for (const std::string& sentence : sentences) {
+    std::istringstream words(sentence);
+    std::string word;
+    for (int number = 1; words >> word; ++number) {
+      text += std::to_string(number) + "\t" + word + "\t_\t" + tag + "\t_\t_\t_\t_\t_\t_\n";
+    }
+    text += "\n";
+  }
+  return text;
+}
+
+std::string write_manifest(const TemporaryFolder& folder, const std::vector<std::string>& rows) {
+  std::string text = "task\tlanguage\tsplit\tformat\tpath\toptions\n";
+  for (std::string row : rows) {
+    for (char& c : row) c = c == ' ' ? '\t' : c;
+    text += row + "\n";
+  }
+  return folder.write("manifest.tsv", text);
+}
+
+PrepareOptions options_of(const TemporaryFolder& folder) {
+  PrepareOptions options;
+  options.manifest = folder.path("manifest.tsv");
+  options.corpus = folder.path("corpus");
+  options.tokenizer = folder.path("letters");
+  options.threads = 2;
+  return options;
+}
+
+bool shared_data_present() { return std::filesystem::exists(shared("data/README.md")); }
+std::string shared(const std::string& path) { return std::string(HYPERX_SHARED_DIR) + "/" + path; }
+
+}  // namespace hyperx::data::test

@@ -1,0 +1,250 @@
+#include "data/corpus/corpus.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstring>
+#include <filesystem>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include "common/errors.h"
+#include "common/files.h"
+#include "common/hdf5/hdf5_file.h"
+#include "common/random.h"
+#include "data/source/sentence_reader.h"
+#include "data/tokenizer/word_piece.h"
+#include "tests/data/corpus/corpus_fixture.h"
+
+namespace hyperx::data {
+namespace {
+
+class CorpusTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    test::write_letter_vocabulary(folder_);
+    folder_.write("a.conllu", test::random_conllu(30, 1));
+    folder_.write("b.conllu", test::random_conllu(10, 2) + "1\t\u00ad\t_\tX\t_\t_\t_\t_\t_\t_\n\n");
+    folder_.write("c.txt", test::random_text(20, 3));
+    test::write_manifest(folder_, {"pos aa train conllu a.conllu source=somewhere;licence=CC0",
+                                   "pos aa dev conllu b.conllu", "mlm aa train text c.txt limit=15"});
+    prepare(test::options_of(folder_));
+  }
+
+  std::string corpus_path(const std::string& name) const { return folder_.path("corpus/" + name); }
+
+  // Everything that a reader may do with a corpus.
+  static void use(const std::string& folder) {
+    const Corpus corpus = Corpus::open(folder);
+    for (const PairEntry& entry : corpus.index().pairs) {
+      corpus.verify(entry.pair);
+      for (const SplitEntry& split : entry.splits) {
+        int64_t sum = 0;
+        const Split& data = corpus.split(entry.pair, split.name);
+        for (int64_t s = 0; s < data.sentences(); ++s) {
+          for (const int32_t id : data.tokens_of(s)) sum += id;
+          for (const int32_t position : data.word_positions_of(s)) sum += position;
+          for (const int16_t label : data.labels_of(s)) sum += label;
+        }
+        EXPECT_NE(sum, -1);
+      }
+    }
+  }
+
+  void expect_refused(const std::string& words, ExitCode code = ExitCode::kBadData) const {
+    try {
+      use(folder_.path("corpus"));
+      FAIL() << "accepted: " << words;
+    } catch (const UserError& error) {
+      EXPECT_EQ(error.code(), code) << error.what();
+      EXPECT_NE(std::string(error.what()).find(words), std::string::npos) << error.what();
+    }
+  }
+
+  void edit_index(const std::function<void(nlohmann::ordered_json&)>& edit) const {
+    auto json = nlohmann::ordered_json::parse(read_file(corpus_path("index.json")));
+    edit(json);
+    write_file_atomically(corpus_path("index.json"), json.dump());
+  }
+
+  test::TemporaryFolder folder_;
+};
+
+TEST_F(CorpusTest, HoldsWhatTheReadersGave) {
+  const Corpus corpus = Corpus::open(folder_.path("corpus"));
+  const WordPiece tokenizer = WordPiece::load(folder_.path("letters"));
+  EXPECT_EQ(corpus.index().tokenizer_digest, tokenizer.digest());
+  EXPECT_EQ(corpus.labels("pos").size(), 17U);
+  for (const auto& [name, file, sentences] : {std::tuple{"train", "a.conllu", 30}, std::tuple{"dev", "b.conllu", 11}}) {
+    const Split& split = corpus.split({"pos", "aa"}, name);
+    ASSERT_EQ(split.sentences(), sentences);
+    SourceSpec spec;
+    spec.path = folder_.path(file);
+    spec.format = SourceFormat::kConllu;
+    const auto reader = open_source(spec, task_info("pos"));
+    Sentence sentence;
+    for (int64_t s = 0; s < sentences; ++s) {
+      ASSERT_TRUE(reader->next(sentence));
+      std::vector<int32_t> ids, positions;
+      for (const std::string_view word : sentence.words) {
+        const size_t before = ids.size();
+        tokenizer.tokenize_word(word, ids);
+        positions.push_back(ids.size() == before ? -1 : static_cast<int32_t>(before));
+      }
+      EXPECT_TRUE(std::ranges::equal(split.tokens_of(s), ids));
+      EXPECT_TRUE(std::ranges::equal(split.word_positions_of(s), positions));
+      EXPECT_TRUE(std::ranges::equal(split.labels_of(s), sentence.labels));
+    }
+  }
+  EXPECT_EQ(corpus.split({"pos", "aa"}, "dev").word_positions_of(10)[0], -1);  // a soft hyphen alone
+  EXPECT_EQ(corpus.entry({"pos", "aa"}).find_split("dev")->counts.empty, 1);
+  const Split& text = corpus.split({"mlm", "aa"}, "train");
+  EXPECT_EQ(text.sentences(), 15);
+  EXPECT_FALSE(text.labelled());
+  EXPECT_TRUE(text.labels_of(0).empty());
+  const SourceEntry& source = corpus.entry({"pos", "aa"}).find_split("train")->sources[0];
+  EXPECT_EQ(source.path, "a.conllu");
+  EXPECT_EQ(source.origin, "somewhere");
+  EXPECT_EQ(source.licence, "CC0");
+  use(folder_.path("corpus"));
+}
+
+TEST_F(CorpusTest, IndexSentAsTextIsTheSameCorpus) {
+  const Corpus corpus = Corpus::open(folder_.path("corpus"));
+  const Corpus sent = Corpus::from_index(folder_.path("corpus"), corpus.index_text());
+  EXPECT_EQ(sent.digest(), corpus.digest());
+  EXPECT_EQ(sent.pairs(), corpus.pairs());
+  EXPECT_EQ(CorpusIndex::from_json(corpus.index_text(), "x").to_json(), corpus.index_text());
+}
+
+TEST_F(CorpusTest, OpeningReadsTheIndexAlone) {
+  std::filesystem::remove(corpus_path("mlm.aa.h5"));
+  const Corpus corpus = Corpus::open(folder_.path("corpus"));
+  EXPECT_EQ(corpus.split({"pos", "aa"}, "train").sentences(), 30);
+  expect_refused("mlm.aa.h5", ExitCode::kNoInput);
+}
+
+TEST_F(CorpusTest, TheFilesAreOrdinaryHdf5) {
+  const h5::File file = h5::File::open(corpus_path("pos.aa.h5"));
+  const Corpus corpus = Corpus::open(folder_.path("corpus"));
+  const Split& split = corpus.split({"pos", "aa"}, "train");
+  std::vector<int32_t> ids(split.token_ids.size());
+  file.read("train/token_ids", h5::Type::kInt32, ids.data());
+  EXPECT_TRUE(std::ranges::equal(ids, split.token_ids));
+  for (const h5::DatasetInfo& set : file.datasets()) {
+    if (set.element_count() == 0) continue;
+    EXPECT_EQ(set.file_offset % 64, 0) << set.name;
+  }
+}
+
+TEST_F(CorpusTest, RefusesADamagedFile) {
+  const std::string path = corpus_path("pos.aa.h5");
+  const std::string whole = read_file(path);
+  const int64_t ids_at = Corpus::open(folder_.path("corpus")).entry({"pos", "aa"}).splits[0].datasets[0].offset;
+  write_file_atomically(path, whole.substr(0, whole.size() / 2));
+  expect_refused("bytes, expected");
+  write_file_atomically(path, "");
+  expect_refused("bytes, expected");
+  std::string text = whole;
+  text[1] = 'X';
+  write_file_atomically(path, text);
+  expect_refused("not an HDF5 file");
+  text = whole;
+  text[static_cast<size_t>(ids_at)] ^= 1;
+  write_file_atomically(path, text);
+  expect_refused("XXH128 of array train/token_ids");
+  std::filesystem::remove(path);
+  std::filesystem::create_directory(path);
+  expect_refused("pos.aa.h5", ExitCode::kNoInput);
+}
+
+TEST_F(CorpusTest, RefusesAnIndexThatDoesNotFit) {
+  const std::string whole = read_file(corpus_path("index.json"));
+  const auto dataset = [](nlohmann::ordered_json& json, int d) -> nlohmann::ordered_json& {
+    return json["pairs"][0]["splits"][0]["datasets"][static_cast<size_t>(d)];
+  };
+  const std::vector<std::pair<std::function<void(nlohmann::ordered_json&)>, std::string>> edits = {
+      {[](auto& json) { json["format_version"] = 1; }, "format version 1"},
+      {[](auto& json) { json["format"] = "other"; }, "no hyperx corpus"},
+      {[](auto& json) { json.erase("labels"); }, "labels"},
+      {[](auto& json) { json["pairs"][0]["bytes"] = "many"; }, "bytes"},
+      {[](auto& json) { json["pairs"][0]["file"] = "../../etc/passwd"; }, "file name"},
+      {[](auto& json) { json["pairs"].push_back(json["pairs"][0]); }, "twice"},
+      {[](auto& json) { json["mask_id"] = 100000; }, "vocabulary"},
+      {[&](auto& json) { dataset(json, 0)["offset"] = 1000000000; }, "lies outside"},
+      {[&](auto& json) { dataset(json, 0)["offset"] = -1; }, "lies outside"},
+      {[&](auto& json) { dataset(json, 0)["offset"] = 3; }, "lies outside"},
+      {[&](auto& json) { dataset(json, 0)["count"] = 9223372036854775807; }, "lies outside"},
+      {[&](auto& json) { dataset(json, 0)["count"] = 18446744073709551615U; }, "too large"},
+      {[&](auto& json) { dataset(json, 0)["count"] = -5; }, "-5"},
+      {[&](auto& json) { dataset(json, 0)["type"] = "int64"; }, "int64"},
+      {[&](auto& json) { dataset(json, 0)["type"] = "float"; }, "float"},
+      {[&](auto& json) { dataset(json, 0)["name"] = "train/other"; }, "train/other"},
+      {[&](auto& json) { json["pairs"][0]["splits"][0]["counts"]["sentences"] = 31; }, "out of order"},
+      {[&](auto& json) { dataset(json, 1)["offset"] = dataset(json, 0)["offset"]; }, "sentence_starts"},
+  };
+  for (const auto& [edit, words] : edits) {
+    edit_index(edit);
+    expect_refused(words);
+    write_file_atomically(corpus_path("index.json"), whole);
+  }
+  write_file_atomically(corpus_path("index.json"), whole.substr(0, whole.size() - 10));
+  expect_refused("index.json");
+  std::filesystem::remove(corpus_path("index.json"));
+  expect_refused("index.json", ExitCode::kNoInput);
+}
+
+// Before the digests are compared, too.
+TEST_F(CorpusTest, SentencesOutOfOrderAreRefusedWhereTheyAreUsed) {
+  const std::string path = corpus_path("pos.aa.h5");
+  const std::string whole = read_file(path);
+  const Corpus undamaged = Corpus::open(folder_.path("corpus"));
+  const auto& datasets = undamaged.entry({"pos", "aa"}).splits[0].datasets;
+  for (const size_t array : {1, 3}) {  // sentence_starts, word_starts
+    for (const int64_t wrong : {int64_t{-1}, int64_t{1} << 40, int64_t{1}}) {
+      std::string text = whole;
+      std::memcpy(text.data() + datasets[array].offset + 5 * sizeof(int64_t), &wrong, sizeof(wrong));
+      write_file_atomically(path, text);
+      const Corpus corpus = Corpus::open(folder_.path("corpus"));
+      const Split& split = corpus.split({"pos", "aa"}, "train");
+      EXPECT_THROW((split.length(4), split.labels_of(4)), UserError) << wrong;
+      EXPECT_THROW(corpus.verify_once({"pos", "aa"}, "train"), UserError);
+    }
+  }
+}
+
+// Whatever byte is wrong: an error or the same data, never a crash.
+TEST_F(CorpusTest, AnyDamagedByteIsFoundOrHarmless) {
+  RandomStream stream(5);
+  for (const char* name : {"index.json", "pos.aa.h5"}) {
+    const std::string whole = read_file(corpus_path(name));
+    for (int trial = 0; trial < 150; ++trial) {
+      std::string text = whole;
+      text[stream.below(text.size())] = static_cast<char>(stream.below(256));
+      write_file_atomically(corpus_path(name), text);
+      try {
+        use(folder_.path("corpus"));
+      } catch (const UserError& error) {
+        EXPECT_TRUE(error.code() == ExitCode::kBadData || error.code() == ExitCode::kNoInput) << error.what();
+      }
+    }
+    write_file_atomically(corpus_path(name), whole);
+  }
+}
+
+TEST_F(CorpusTest, SaysWhatThereIs) {
+  const Corpus corpus = Corpus::open(folder_.path("corpus"));
+  EXPECT_EQ(corpus.pairs(), (std::vector<Pair>{{"pos", "aa"}, {"mlm", "aa"}}));
+  EXPECT_EQ(corpus.pairs_with("dev"), (std::vector<Pair>{{"pos", "aa"}}));
+  EXPECT_FALSE(corpus.has({"pos", "aa"}, "test"));
+  try {
+    corpus.split({"pos", "aa"}, "test");
+    FAIL() << "accepted";
+  } catch (const UserError& error) {
+    EXPECT_NE(std::string(error.what()).find("train dev"), std::string::npos) << error.what();
+  }
+}
+
+}  // namespace
+}  // namespace hyperx::data

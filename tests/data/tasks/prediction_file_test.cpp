@@ -1,0 +1,230 @@
+#include "data/tasks/prediction_file.h"
+
+#include <gmock/gmock.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "common/random.h"
+#include "tests/data/tasks/score_test_tools.h"
+
+namespace hyperx::data {
+namespace {
+
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::StartsWith;
+
+const std::string kShared = HYPERX_SHARED_DIR;
+
+// Reads a file in chunks of `chunk_sentences` and writes it with the tags that `tag(word)` gives.
+template <class Tagger>
+std::string tagged(const SourceSpec& spec, Tagger tag, size_t chunk_sentences = 3,
+                   WordSplit split = WordSplit::kBasic) {
+  PredictionInput input(spec, split);
+  TaggingChunk chunk;
+  std::string written;
+  while (input.next(chunk, chunk_sentences)) {
+    EXPECT_LE(chunk.words.size(), chunk_sentences);
+    std::vector<Tags> tags;
+    for (const auto& sentence : chunk.words) {
+      tags.emplace_back();
+      for (const std::string& word : sentence) tags.back().push_back(tag(word));
+    }
+    written += chunk.with_tags(tags);
+  }
+  return written;
+}
+
+SourceSpec spec_of(const std::string& path, SourceFormat format) {
+  SourceSpec spec;
+  spec.path = path;
+  spec.format = format;
+  return spec;
+}
+
+struct Scratch : testing::Test {
+  ScratchFolder folder;
+  std::string tag_text(const std::string& content, SourceFormat format, const std::string& tag = "T") {
+    return tagged(spec_of(folder.write("in", content), format), [&](const std::string&) { return tag; });
+  }
+  std::string error_for(const std::string& content, SourceFormat format) {
+    return user_error_of([&] { tag_text(content, format); });
+  }
+};
+using PredictionFile = Scratch;
+
+std::string conllu_line(const std::string& id, const std::string& form, const std::string& upos) {
+  return id + "\t" + form + "\t_\t" + upos + "\tX\t_\t0\troot\t_\tSpaceAfter=No";
+}
+
+TEST_F(PredictionFile, ConlluKeepsAllButUpos) {
+  const auto file = [](const std::string& first, const std::string& second, const std::string& third) {
+    return "\xEF\xBB\xBF# text = vámonos al mar\r\n" + conllu_line("1-2", "vámonos", "_") + "\r\n" +
+           conllu_line("1", "vamos", first) + "\r\n" + conllu_line("2", "nos", second) + "\r\n" +
+           conllu_line("2.1", "empty", "VERB") + "\r\n\r\n\r\n# between\n" + conllu_line("1", "he deus", third) +
+           "\n\n# end\n\n";
+  };
+  EXPECT_EQ(tag_text(file("VERB", "PRON", "_"), SourceFormat::kConllu), file("T", "T", "T"));
+}
+
+TEST_F(PredictionFile, ConlluWithoutAFinalLineFeed) {
+  EXPECT_EQ(tag_text(conllu_line("1", "a", "X"), SourceFormat::kConllu), conllu_line("1", "a", "T"));
+}
+
+TEST_F(PredictionFile, ConlluGivesTheWordsWithIntegerIds) {
+  const std::string path = folder.write("in", conllu_line("1-2", "ab", "_") + "\n" + conllu_line("1", "a", "X") + "\n" +
+                                                  conllu_line("1.1", "e", "Y") + "\n" + conllu_line("2", "b", "_") +
+                                                  "\n\n" + conllu_line("1", "c", "NOUN") + "\n");
+  SourceSpec spec = spec_of(path, SourceFormat::kConllu);
+  TaggingChunk chunk;
+  ASSERT_TRUE(PredictionInput(spec).next(chunk, 10));
+  EXPECT_THAT(chunk.words, ElementsAre(ElementsAre("a", "b"), ElementsAre("c")));
+  EXPECT_THAT(chunk.tags, ElementsAre(ElementsAre("X", "_"), ElementsAre("NOUN")));
+  EXPECT_THAT(chunk.lines, ElementsAre(ElementsAre(2, 4), ElementsAre(6)));
+  EXPECT_EQ(chunk.word_count(), 3);
+  spec.keep_multiword = true;
+  ASSERT_TRUE(PredictionInput(spec).next(chunk, 10));
+  EXPECT_THAT(chunk.words, ElementsAre(ElementsAre("ab", "a", "e", "b"), ElementsAre("c")));
+}
+
+TEST_F(PredictionFile, TaggedLinesKeepAllButTheTag) {
+  EXPECT_EQ(tag_text("en:a\tO\r\nb c\tB-PER\n\n\nd\t\n\n", SourceFormat::kTagged), "en:a\tT\r\nb c\tT\n\n\nd\tT\n\n");
+  EXPECT_EQ(tag_text("a O\n b  O \n", SourceFormat::kTagged), "a T\n b  T \n");
+}
+
+TEST_F(PredictionFile, TaggedLinesWithoutATagGetAColumn) {
+  EXPECT_EQ(tag_text("a\r\nb\n \nc", SourceFormat::kTagged), "a\tT\r\nb\tT\n \nc\tT");
+}
+
+TEST_F(PredictionFile, TaggedLinesHaveTheColumnsAskedFor) {
+  SourceSpec spec =
+      spec_of(folder.write("in", "# x\n1\txx:a\tO\t-\n2\txx:b\tO\t-\n\n# y\n1\txx:c\tO\t-\n"), SourceFormat::kTagged);
+  spec.word_column = 2;
+  spec.tag_column = 3;
+  spec.comment = "#";
+  spec.strip_prefix = true;
+  EXPECT_EQ(tagged(spec, [](const std::string& word) { return "<" + word + ">"; }),
+            "# x\n1\txx:a\t<a>\t-\n2\txx:b\t<b>\t-\n\n# y\n1\txx:c\t<c>\t-\n");
+}
+
+TEST_F(PredictionFile, DiacriticsAreStrippedFromTheWordsNotFromTheFile) {
+  SourceSpec spec = spec_of(folder.write("in", "كَتَبَ\tX\n"), SourceFormat::kTagged);
+  spec.strip_diacritics = true;
+  EXPECT_EQ(tagged(spec, [](const std::string& word) { return word; }), "كَتَبَ\tكتب\n");
+}
+
+TEST_F(PredictionFile, TextBecomesTaggedLines) {
+  EXPECT_EQ(tag_text("\xEF\xBB\xBFGo on!\r\n\n你好", SourceFormat::kText), "Go\tT\non\tT\n!\tT\n\n\n你\tT\n好\tT\n\n");
+}
+
+// What comes by standard input, or in a .txt, and was not said to be CoNLL-U.
+TEST_F(PredictionFile, ConlluReadAsTextIsAnError) {
+  EXPECT_THAT(error_for("# text = Go\n1\tGo\tgo\tVERB\t_\t_\t0\troot\t_\t_\n\n", SourceFormat::kText),
+              AllOf(HasSubstr(":2: ten columns"), HasSubstr("--format conllu")));
+  EXPECT_EQ(tag_text("1\tGo", SourceFormat::kText), "1\tT\nGo\tT\n\n");
+}
+
+TEST_F(PredictionFile, EverySizeOfChunkGivesTheSameFile) {
+  std::string content;
+  for (int i = 0; i < 20; ++i)
+    content += "w" + std::to_string(i) + "\tO\nv\tO\n" + std::string(static_cast<size_t>(i % 3) + 1, '\n');
+  const SourceSpec spec = spec_of(folder.write("in", content), SourceFormat::kTagged);
+  const auto longer = [](const std::string& word) { return "tag of " + word; };
+  const std::string whole = tagged(spec, longer, 1000);
+  for (const size_t size : {1U, 2U, 7U, 20U}) EXPECT_EQ(tagged(spec, longer, size), whole);
+  EXPECT_THAT(whole, StartsWith("w0\ttag of w0\nv\ttag of v\n\nw1\t"));
+}
+
+TEST_F(PredictionFile, StandardInput) {
+  const std::string path = folder.write("in", "a\nb\n");
+  const int saved = ::dup(STDIN_FILENO);
+  ASSERT_NE(::freopen(path.c_str(), "r", stdin), nullptr);
+  EXPECT_EQ(tagged(spec_of("-", SourceFormat::kTagged), [](const std::string&) { return "T"; }), "a\tT\nb\tT\n");
+  ::dup2(saved, STDIN_FILENO);
+  ::close(saved);
+}
+
+TEST_F(PredictionFile, ErrorsNameFileLineAndValue) {
+  const std::string in = "65: " + folder.path("in");
+  EXPECT_THAT(error_for("1\ta\tb\n", SourceFormat::kConllu), AllOf(StartsWith(in + ":1: "), HasSubstr("3 columns")));
+  EXPECT_THAT(
+      error_for("# c\n" + conllu_line("1", "a", "X") + "\n" + conllu_line("3", "b", "X") + "\n", SourceFormat::kConllu),
+      AllOf(StartsWith(in + ":3: "), HasSubstr("id 3 follows 1")));
+  EXPECT_THAT(error_for(conllu_line("one", "a", "X"), SourceFormat::kConllu), HasSubstr("'one'"));
+  EXPECT_THAT(error_for(conllu_line("99999999999999999999", "a", "X"), SourceFormat::kConllu), HasSubstr("'9999"));
+  EXPECT_THAT(error_for(conllu_line("1", "", "X"), SourceFormat::kConllu), HasSubstr("empty word"));
+  EXPECT_THAT(error_for("a\tO\nb\n", SourceFormat::kTagged),
+              AllOf(StartsWith(in + ":2: "), HasSubstr("unlike line 1")));
+  EXPECT_THAT(error_for("\tO\n", SourceFormat::kTagged), HasSubstr("empty word"));
+  EXPECT_THAT(error_for("a\tO\nb\xFF\tO\n", SourceFormat::kTagged),
+              AllOf(StartsWith(in + ":2: byte 2"), HasSubstr("0xFF")));
+  EXPECT_THAT(error_for("", SourceFormat::kTagged), AllOf(StartsWith(in), HasSubstr("no word")));
+  EXPECT_THAT(error_for("\n\n", SourceFormat::kText), HasSubstr("no word"));
+  EXPECT_THAT(error_for("a\tO\n" + std::string(10'000'000, 'x') + "\tO\n", SourceFormat::kTagged),
+              AllOf(StartsWith(in + ":2: "), HasSubstr("more than 1048576 bytes")));
+  EXPECT_LT(error_for(std::string(100'000, 'x') + "\t1\t2\n", SourceFormat::kConllu).size(), 300U + in.size());
+}
+
+TEST_F(PredictionFile, AColumnThatIsNotThereIsAnError) {
+  SourceSpec spec = spec_of(folder.write("in", "a\tO\n"), SourceFormat::kTagged);
+  spec.tag_column = 4;
+  TaggingChunk chunk;
+  EXPECT_THAT(user_error_of([&] { PredictionInput(spec).next(chunk, 1); }),
+              AllOf(StartsWith("65: "), HasSubstr("tag=4")));
+  spec.tag_column = 2;
+  spec.strip_prefix = true;
+  EXPECT_THAT(user_error_of([&] { PredictionInput(spec).next(chunk, 1); }), HasSubstr("no prefix"));
+}
+
+TEST_F(PredictionFile, FilesThatCannotBeRead) {
+  EXPECT_THAT(user_error_of([&] { PredictionInput(spec_of(folder.path("none"), SourceFormat::kText)); }),
+              AllOf(StartsWith("66: "), HasSubstr("none"), HasSubstr("No such file")));
+  EXPECT_THAT(user_error_of([&] { PredictionInput(spec_of(folder.path(""), SourceFormat::kText)); }),
+              AllOf(StartsWith("66: "), HasSubstr("is a folder")));
+  if (::geteuid() == 0) return;  // root may read everything
+  const std::string path = folder.write("locked", "a\n");
+  std::filesystem::permissions(path, std::filesystem::perms::none);
+  EXPECT_THAT(user_error_of([&] { PredictionInput(spec_of(path, SourceFormat::kText)); }),
+              HasSubstr("Permission denied"));
+}
+
+TEST(PredictionFileFormats, EntitiesHaveNoPlaceInConllu) {
+  EXPECT_THAT(user_error_of([] { require_format_for("ner", SourceFormat::kConllu); }),
+              AllOf(StartsWith("64: "), HasSubstr("tagged"), HasSubstr("text")));
+  require_format_for("pos", SourceFormat::kConllu);
+  require_format_for("ner", SourceFormat::kTagged);
+}
+
+// Every treebank and every tagged file of the shared data: with its own tags put back it is the same bytes, and with
+// others it differs in the tag column alone.
+TEST(PredictionFileReal, SharedFilesKeepEveryByte) {
+  if (!std::filesystem::exists(kShared + "/data/ud")) GTEST_SKIP() << "no data at " << kShared << "/data";
+  int files = 0;
+  for (const char* part : {"ud", "wikiann"}) {
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(kShared + "/data/" + part)) {
+      const std::string path = entry.path().string();
+      const bool conllu = path.ends_with(".conllu");
+      if (!conllu && !path.ends_with(".tsv")) continue;
+      ++files;
+      PredictionInput input(spec_of(path, guess_source_format(path)));
+      TaggingChunk chunk;
+      std::string same, other;
+      while (input.next(chunk, 100)) {
+        same += chunk.with_tags(chunk.tags);
+        for (auto& sentence : chunk.tags)
+          for (auto& tag : sentence) tag = "OTHER";
+        other += chunk.with_tags(chunk.tags);
+      }
+      const std::string content = file_content(path);
+      EXPECT_TRUE(same == content) << path;
+      EXPECT_EQ(std::count(other.begin(), other.end(), '\n'), std::count(content.begin(), content.end(), '\n')) << path;
+      EXPECT_FALSE(other == content) << path;
+    }
+  }
+  EXPECT_GT(files, 50);
+}
+
+}  // namespace
+}  // namespace hyperx::data

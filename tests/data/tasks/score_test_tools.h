@@ -1,0 +1,88 @@
+#pragma once
+
+#include <stdlib.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <span>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "common/errors.h"
+#include "data/tasks/scoring_counts.h"
+
+namespace hyperx::data {
+
+using Tags = std::vector<std::string>;
+
+// A folder that goes with its owner.
+class ScratchFolder {
+ public:
+  ScratchFolder() {
+    std::string name = (std::filesystem::temp_directory_path() / "hyperx-score-XXXXXX").string();
+    if (::mkdtemp(name.data()) == nullptr) throw SystemError("mkdtemp: " + errno_text());
+    path_ = name;
+  }
+  ~ScratchFolder() { std::filesystem::remove_all(path_); }
+  ScratchFolder(const ScratchFolder&) = delete;
+  ScratchFolder& operator=(const ScratchFolder&) = delete;
+
+  std::string path(const std::string& name) const { return path_ + "/" + name; }
+  std::string write(const std::string& name, const std::string& content) const {
+    std::ofstream(path(name), std::ios::binary) << content;
+    return path(name);
+  }
+
+ private:
+  std::string path_;
+};
+
+inline std::string file_content(const std::string& path) {
+  std::ostringstream content;
+  content << std::ifstream(path, std::ios::binary).rdbuf();
+  return content.str();
+}
+
+// Python writes NaN where no type has a score; ours is 0 there.
+inline nlohmann::json parse_python_json(std::string text) {
+  for (size_t place = text.find("NaN"); place != std::string::npos; place = text.find("NaN", place))
+    text.replace(place, 3, "0.0");
+  return nlohmann::json::parse(text);
+}
+
+// Tag names to numbers, in order of appearance.
+class TagNumbers {
+ public:
+  explicit TagNumbers(Tags names = {}) : names_(std::move(names)) {}
+  std::vector<LabelId> operator()(const Tags& tags) {
+    std::vector<LabelId> numbers;
+    for (const std::string& tag : tags) {
+      const auto found = std::find(names_.begin(), names_.end(), tag);
+      numbers.push_back(static_cast<LabelId>(found - names_.begin()));
+      if (found == names_.end()) names_.push_back(tag);
+    }
+    return numbers;
+  }
+  const Tags& names() const { return names_; }
+
+ private:
+  Tags names_;
+};
+
+// The message of the UserError that `call` throws, after its exit code: "65: FILE:3: ...". "none" where it throws
+// nothing.
+template <class Call>
+std::string user_error_of(Call call) {
+  try {
+    call();
+  } catch (const UserError& error) {
+    return std::to_string(static_cast<int>(error.code())) + ": " + error.what();
+  }
+  return "none";
+}
+
+}  // namespace hyperx::data

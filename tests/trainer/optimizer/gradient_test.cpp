@@ -1,0 +1,111 @@
+#include <gtest/gtest.h>
+#include <torch/torch.h>
+
+#include "tests/trainer/tiny_model.h"
+#include "trainer/optimizer/gradient_exchange.h"
+#include "trainer/optimizer/optimizer.h"
+#include "trainer/schedule.h"
+
+namespace hyperx::train {
+namespace {
+
+struct Options {
+  const char* name;
+  void (*change)(ModelConfig&);
+};
+
+class GradientTest : public testing::TestWithParam<Options> {};
+
+// Finite differences, in fp64 and with dropout on, of every kind of trained tensor, through packed rows of two pairs.
+TEST_P(GradientTest, EqualsFiniteDifferences) {
+  torch::manual_seed(5);
+  ModelConfig config = tiny_config();
+  GetParam().change(config);
+  const std::vector<data::TaskInfo> tasks{data::task_info("ner"), data::task_info("pos")};
+  model::Model model(tiny_encoder(), {config, tasks, {"en", "tr"}, 3, at::kDouble, at::kCPU});
+  {
+    at::NoGradGuard no_gradient;  // away from the start, where the adapters are near the identity
+    for (const auto& view : model.named_tensors()) view.value.add_(torch::randn_like(view.value) * 0.3);
+  }
+  const std::vector<data::Pair> pairs{{"pos", "en"}, {"ner", "tr"}};
+  const model::PackedBatch batch = model.pack(two_sentences());
+  const model::DropoutStream dropout{9, 1, true};
+  const auto loss = [&] {
+    model.begin_step(pairs, true);
+    return model.loss(batch, dropout);
+  };
+  loss().backward();
+  const Optimizer optimizer(model, {});
+  const GeneratorGradient generator = optimizer.dense_gradient();
+  model.hyperx()->sources().backward(generator.source_gradient);
+  std::map<std::string, at::Tensor> gradients;
+  for (const auto& parameter : model.parameters().all())
+    if (parameter->used) gradients[parameter->name] = parameter->gradient.clone();
+  for (const auto& view : model.hyperx()->hypernetwork().named_views_of(generator.dense))
+    gradients[view.name] = view.value.clone();
+
+  at::NoGradGuard no_gradient;
+  for (const auto& view : model.named_tensors()) {
+    const auto it = gradients.find(view.name);
+    if (it == gradients.end()) continue;
+    const at::Tensor flat = view.value.view({-1}), gradient = it->second.reshape({-1});
+    for (const int64_t index : {int64_t{0}, flat.numel() / 2, flat.numel() - 1}) {
+      const double value = flat[index].item<double>(), h = 1e-6;
+      flat[index] = value + h;
+      const double above = loss().item<double>();
+      flat[index] = value - h;
+      const double below = loss().item<double>();
+      flat[index] = value;
+      EXPECT_NEAR(gradient[index].item<double>(), (above - below) / (2 * h), 1e-7) << view.name << " " << index;
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Options, GradientTest,
+    testing::Values(Options{"paper", [](ModelConfig&) {}}, Options{"no_layer", [](ModelConfig& c) { c.layer_dim = 0; }},
+                    Options{"no_projection", [](ModelConfig& c) { c.projected_dim = 0; }},
+                    Options{"conditional",
+                            [](ModelConfig& c) { c.adapter_norm_before = c.adapter_norm_after = "conditional"; }},
+                    Options{"plain_gelu",
+                            [](ModelConfig& c) {
+                              c.adapter_norm_after = "plain";
+                              c.adapter_activation = "gelu";
+                            }},
+                    Options{"after_layer", [](ModelConfig& c) { c.adapter_position = "after-layer"; }}),
+    [](const auto& parameter) { return std::string(parameter.param.name); });
+
+TEST(Schedule, WarmsUpFromZeroAndDecaysToTheEnd) {
+  TrainConfig config;
+  config.learning_rate = 1e-3;
+  config.warmup_steps = 10;
+  config.final_learning_rate = 1e-7;
+  EXPECT_EQ(learning_rate(config, 0, 110), 0);
+  EXPECT_DOUBLE_EQ(learning_rate(config, 5, 110), 5e-4);
+  EXPECT_DOUBLE_EQ(learning_rate(config, 10, 110), 1e-3);
+  EXPECT_DOUBLE_EQ(learning_rate(config, 60, 110), (1e-3 - 1e-7) / 2 + 1e-7);
+  EXPECT_NEAR(learning_rate(config, 110, 110), 1e-7, 1e-15);
+  config.schedule = "constant";
+  EXPECT_DOUBLE_EQ(learning_rate(config, 100, 110), 1e-3);
+}
+
+// What moves a step, for Base: a sixteenth of the dense gradient; and what `auto` then takes (SPEC.md section 8).
+TEST(Exchange, PicksWhatMovesFewestValues) {
+  const ExchangeSizes base{1, 12, 394240, 192, 1};
+  EXPECT_NEAR(static_cast<double>(base.values_moved(ExchangeKind::kDense)) /
+                  static_cast<double>(base.values_moved(ExchangeKind::kFactors)),
+              16.08, 0.01);
+  Config config;
+  const auto pick = [&](int64_t pairs, int64_t projected, int ranks) {
+    config.train.pairs_per_step = static_cast<int>(pairs);
+    return choose_exchange(config, {pairs, 12, 394240, projected, 1}, ranks);
+  };
+  EXPECT_EQ(pick(1, 192, 2), ExchangeKind::kFactors);
+  EXPECT_EQ(pick(1, 8, 2), ExchangeKind::kDense);
+  EXPECT_EQ(pick(8, 192, 4), ExchangeKind::kGather);
+  EXPECT_EQ(pick(8, 192, 16), ExchangeKind::kFactors);  // whole pairs would leave ranks idle
+  EXPECT_EQ(pick(40, 192, 4), ExchangeKind::kDense);
+}
+
+}  // namespace
+}  // namespace hyperx::train
