@@ -17,7 +17,8 @@ constexpr int64_t kFlashHeadStep = 8, kFlashMostHead = 256;
 Model::Model(const EncoderWeights& encoder, ModelOptions options) : options_(std::move(options)) {
   const at::ScalarType master = options_.compute == at::kDouble ? at::kDouble : at::kFloat;
   const ModelConfig& config = options_.config;
-  const bool train_all = config.method == "mbert";
+  const MethodRow& row = find_method(config.method);
+  trains_encoder_ = row.trains_encoder;
   const int64_t head_size = encoder.spec.hidden / encoder.spec.heads;
   if (options_.device.is_cuda() && options_.compute == at::kBFloat16 &&
       (head_size % kFlashHeadStep != 0 || head_size > kFlashMostHead))
@@ -25,19 +26,11 @@ Model::Model(const EncoderWeights& encoder, ModelOptions options) : options_(std
         ExitCode::kBadConfig,
         "the encoder's heads are " + std::to_string(head_size) +
             " features wide, and flash attention takes multiples of 8 up to 256: set train.precision = fp32");
-  encoder_ = std::make_unique<Encoder>(encoder, parameters_, train_all, options_.compute, options_.device);
-  if (config.method == "hyperx") {
-    std::vector<std::string> tasks;
-    for (const data::TaskInfo& task : options_.tasks) tasks.push_back(task.name);
-    auto method =
-        std::make_unique<HyperX>(config, encoder.spec.hidden, encoder.spec.layers, tasks, options_.languages,
-                                 options_.seed, master, options_.compute, options_.device, options_.shard, parameters_);
-    hyperx_ = method.get();
-    method_ = std::move(method);
-  } else {
-    HYPERX_CHECK(train_all, "validate() lets no other method through");
-    method_ = std::make_unique<NoAdapter>();
-  }
+  encoder_ = std::make_unique<Encoder>(encoder, parameters_, trains_encoder_, options_.compute, options_.device);
+  std::vector<std::string> tasks;
+  for (const data::TaskInfo& task : options_.tasks) tasks.push_back(task.name);
+  method_ = row.make({config, encoder.spec, tasks, options_.languages, options_.seed, master, options_.compute,
+                      options_.device, options_.ranks, parameters_});
   heads_ = std::make_unique<Heads>(options_.tasks, encoder, config.mlm_decoder == "trained", options_.seed, master,
                                    options_.device, parameters_);
   parameters_.bind();
@@ -109,15 +102,13 @@ PackedBatch Model::pack(const data::Batch& batch, const DropoutStream& dropout) 
 
 void Model::begin_step(const std::vector<data::Pair>& pairs, bool training) {
   step_pairs_ = pairs;
-  method_->begin_step(pairs, training);
-  if (!training) return;
-  parameters_.begin_step();
-  parameters_.use_group("layer_norms");
-  if (options_.config.method == "mbert") parameters_.use_group("encoder");
-  if (hyperx_ != nullptr) hyperx_->hypernetwork().mark_used(pairs, parameters_);
-  if (options_.config.adapter_norm_before == "plain" || options_.config.adapter_norm_after == "plain")
-    if (hyperx_ != nullptr) parameters_.use_group("adapter_norms");
-  for (const data::Pair& pair : pairs) parameters_.use_group("heads." + pair.task);
+  if (training) {
+    parameters_.begin_step();
+    parameters_.use_group("layer_norms");
+    if (trains_encoder_) parameters_.use_group("encoder");
+    for (const data::Pair& pair : pairs) parameters_.use_group("heads." + pair.task);
+  }
+  method_->select(pairs, training);
 }
 
 at::Tensor Model::part_logits(const PackedBatch& batch, const PackedBatch::Part& part, const at::Tensor& outputs,
@@ -168,18 +159,6 @@ std::vector<at::Tensor> Model::logits(const PackedBatch& batch, std::vector<at::
   std::vector<at::Tensor> parts;
   for (const PackedBatch::Part& part : batch.parts) parts.push_back(part_logits(batch, part, outputs, {}));
   return parts;
-}
-
-std::vector<Hypernetwork::NamedView> Model::named_tensors() const {
-  std::vector<Hypernetwork::NamedView> tensors;
-  for (const auto& parameter : parameters_.all()) tensors.push_back({parameter->name, parameter->value.detach()});
-  if (hyperx_ != nullptr)
-    for (const Hypernetwork::NamedView& view : hyperx_->hypernetwork().named_views()) tensors.push_back(view);
-  return tensors;
-}
-
-int64_t Model::trained_element_count() const {
-  return parameters_.element_count() + (hyperx_ == nullptr ? 0 : hyperx_->hypernetwork().element_count());
 }
 
 }  // namespace hyperx::model

@@ -11,7 +11,7 @@
 #include "data/tasks/pair.h"
 #include "model/encoder/encoder.h"
 #include "model/heads/heads.h"
-#include "model/methods/hyperx/hyperx.h"
+#include "model/methods/method.h"
 #include "model/parameters/parameters.h"
 
 namespace hyperx::model {
@@ -45,7 +45,7 @@ struct ModelOptions {
   uint64_t seed = 1;
   at::ScalarType compute = at::kFloat;  // type of products; masters are fp32 (fp64 where it is fp64)
   at::Device device = at::kCPU;
-  GeneratorShard shard{};
+  ModelRanks ranks = {};  // of a training
 };
 
 // Encoder, method and heads together: what turns a packed batch into losses and scores.
@@ -69,14 +69,11 @@ class Model {
 
   ParameterSet& parameters() { return parameters_; }
   const ParameterSet& parameters() const { return parameters_; }
-  HyperX* hyperx() { return hyperx_; }  // null where the method generates nothing
-  const HyperX* hyperx() const { return hyperx_; }
+  Method& method() { return *method_; }
+  const Method& method() const { return *method_; }
   const Encoder& encoder() const { return *encoder_; }
   const ModelOptions& options() const { return options_; }
   const std::vector<data::Pair>& step_pairs() const { return step_pairs_; }
-  // Every trained tensor by name: dense parameters and the generators' views (only where these are not sharded).
-  std::vector<Hypernetwork::NamedView> named_tensors() const;
-  int64_t trained_element_count() const;
 
  private:
   at::Tensor part_logits(const PackedBatch& batch, const PackedBatch::Part& part, const at::Tensor& outputs,
@@ -86,7 +83,7 @@ class Model {
   ParameterSet parameters_;
   std::unique_ptr<Encoder> encoder_;
   std::unique_ptr<Method> method_;
-  HyperX* hyperx_ = nullptr;  // method_, where it is Hyper-X
+  bool trains_encoder_;
   std::unique_ptr<Heads> heads_;
   mutable at::Tensor decoder_;  // word embeddings in the compute type, made when an mlm pair first comes
   std::vector<data::Pair> step_pairs_;

@@ -17,7 +17,15 @@ namespace {
 
 // What a save copies: the trained values and their two moments.
 int64_t state_bytes(const model::Model& model) {
-  return 3 * model.trained_element_count() * (model.options().compute == at::kDouble ? 8 : 4);
+  return 3 * model.parameters().element_count() * (model.options().compute == at::kDouble ? 8 : 4);
+}
+
+// How the blocks' gradients travel, without the plain sums if there is anything else.
+std::string exchange_names(const model::ParameterSet& parameters) {
+  std::string names;
+  for (const auto& block : parameters.blocks())
+    if (block->exchange() != std::string("sum")) names += (names.empty() ? "" : ", ") + std::string(block->exchange());
+  return names.empty() ? "sum" : names;
 }
 
 }  // namespace
@@ -27,10 +35,8 @@ Trainer::Trainer(TrainerParts parts)
       config_(parts_.config),
       mixture_(make_mixture(parts_.corpus, parts_.train_pairs, config_.train)),
       maker_(parts_.corpus, parts_.train_pairs, "train", config_.data.max_subwords, config_.train.seed),
-      optimizer_(parts_.model, optimizer_options(config_.train)),
-      exchange_(parts_.communicator, parts_.model, optimizer_,
-                exchange_kind(config_, parts_.model, parts_.communicator.size()),
-                config_.train.generator_gradient == "dense"),
+      optimizer_(parts_.model.parameters(), update_options(config_.train)),
+      exchange_(parts_.communicator, parts_.model.parameters()),
       step_(config_, parts_.communicator, parts_.model, optimizer_, exchange_) {
   if (config_.train.warmup_steps > mixture_.total_steps())
     throw UserError(
@@ -72,10 +78,10 @@ void Trainer::resume(const std::string& folder) {
   const Checkpoint checkpoint = Checkpoint::open(folder);
   const std::vector<std::string> changes =
       check_same_run(ModelInfo::from_json(checkpoint.model_info(), folder), parts_.info, folder);
-  load_whole_model(parts_.model, [&](const auto& targets) { checkpoint.load_model(targets); });
-  load_whole_moments(parts_.model, optimizer_, [&](const auto& targets) { checkpoint.load_optimizer(targets); });
+  load_values(parts_.model.parameters(), [&](const auto& targets) { checkpoint.load_model(targets); });
+  load_moments(parts_.model.parameters(), [&](const auto& targets) { checkpoint.load_optimizer(targets); });
   state_ = TrainingState::from_json(checkpoint.train_state(), folder);
-  for (const auto& [name, count] : state_.update_counts) optimizer_.set_count(name, count);
+  optimizer_.set_counts(state_.update_counts, folder);
   if (mixture_.cursors(state_.step) != state_.cursors)
     throw UserError(ExitCode::kBadConfig, folder + ": its place in the data at step " + std::to_string(state_.step) +
                                               " is not what this corpus gives: the corpus of train.pairs must be the "
@@ -232,16 +238,16 @@ bool Trainer::evaluate() {
 void Trainer::save() {
   saved_step_ = state_.step;
   const auto section = parts_.watchdog.enter("checkpoint", state_.step);
-  const NamedViews model_views = whole_model(parts_.model, parts_.communicator);
-  const NamedViews moment_views = whole_moments(parts_.model, optimizer_, parts_.communicator);
-  if (writer_) hand_over(model_views, moment_views);
+  const model::NamedTensors values = saved_values(parts_.model.parameters(), parts_.communicator);
+  const model::NamedTensors moments = saved_moments(parts_.model.parameters(), parts_.communicator);
+  if (writer_) hand_over(values, moments);
   parts_.communicator.barrier();  // all wait within this section's limit, which is longer than a step's
 }
 
-void Trainer::hand_over(const NamedViews& model_views, const NamedViews& moment_views) {
+void Trainer::hand_over(const model::NamedTensors& values, const model::NamedTensors& moments) {
   state_.cursors = mixture_.cursors(state_.step);
   state_.update_counts = optimizer_.counts();
-  const HostTensors model(model_views), optimizer(moment_views);
+  const HostTensors model(values), optimizer(moments);
   CheckpointContent content;
   content.step = state_.step;
   content.model = model.refs;
@@ -277,7 +283,8 @@ void Trainer::log_start() const {
   const auto& communicator = parts_.communicator;
   log::info("{} ranks ({}), {} threads each, products in {}, exchange {}, {} trained values", communicator.size(),
             communicator.backend(), at::get_num_threads(), c10::toString(parts_.model.options().compute),
-            exchange_name(exchange_.kind()), format_count(static_cast<double>(parts_.model.trained_element_count())));
+            exchange_names(parts_.model.parameters()),
+            format_count(static_cast<double>(parts_.model.parameters().element_count())));
   for (size_t i = 0; i < mixture_.pairs().size(); ++i)
     log::info("  {:<10} {:>7} sentences, {:>6} batches, drawn {:.1f} %", mixture_.pairs()[i].pair.name(),
               mixture_.pairs()[i].sentences, mixture_.batch_counts()[i], 100.0 * mixture_.probabilities()[i]);

@@ -70,7 +70,7 @@ class Trainer {
   bool evaluate();                // whether the score is the best so far
   void evaluate_what_a_stop_left_out();
   void save();
-  void hand_over(const NamedViews& model_views, const NamedViews& moment_views);
+  void hand_over(const model::NamedTensors& values, const model::NamedTensors& moments);
   void note_saved_checkpoint();
   void log_start() const;
   std::vector<data::Pair> pairs_of(const data::StepBatch& batch) const;

@@ -25,19 +25,11 @@ data::Mixture make_mixture(const data::Corpus& corpus, const std::vector<data::P
   });
 }
 
-OptimizerOptions optimizer_options(const TrainConfig& config) {
-  OptimizerOptions options;
+model::UpdateOptions update_options(const TrainConfig& config) {
+  model::UpdateOptions options;
   options.clip_norm = config.clip_norm;
   options.adam.weight_decay = config.weight_decay;
   return options;
-}
-
-ExchangeKind exchange_kind(const Config& config, const model::Model& model, int ranks) {
-  if (model.hyperx() == nullptr) return ExchangeKind::kFactors;
-  const model::Hypernetwork& hypernetwork = model.hyperx()->hypernetwork();
-  const ExchangeSizes sizes{config.train.pairs_per_step, hypernetwork.layers(), hypernetwork.theta_size(),
-                            hypernetwork.projected_size(), static_cast<int64_t>(hypernetwork.generators().size())};
-  return choose_exchange(config, sizes, ranks);
 }
 
 data::BatchLoader::Options loader_options(const TrainConfig& config, const comm::Communicator& communicator,
@@ -68,9 +60,9 @@ TrainingStep::Result TrainingStep::run(const data::StepBatch& batch, const std::
   }
   Result result;
   result.losses = forward_backward(batch);
-  const GeneratorGradient gradient = exchange_.exchange(result.losses, batch.owners);
+  exchange_.exchange(result.losses, batch.owners);
   RECORD_USER_SCOPE("hyperx::optimizer");
-  result.update = optimizer_.update(gradient, rate);
+  result.update = optimizer_.update(rate);
   return result;
 }
 

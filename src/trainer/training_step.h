@@ -16,8 +16,7 @@ namespace hyperx::train {
 
 // What a configuration says of the parts of a step. The corpus must outlive the mixture.
 data::Mixture make_mixture(const data::Corpus& corpus, const std::vector<data::Pair>& pairs, const TrainConfig& config);
-OptimizerOptions optimizer_options(const TrainConfig& config);
-ExchangeKind exchange_kind(const Config& config, const model::Model& model, int ranks);
+model::UpdateOptions update_options(const TrainConfig& config);
 data::BatchLoader::Options loader_options(const TrainConfig& config, const comm::Communicator& communicator,
                                           const GradientExchange& exchange, int64_t first_step);
 

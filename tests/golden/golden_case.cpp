@@ -8,6 +8,7 @@
 #include "common/errors.h"
 #include "common/files.h"
 #include "tests/golden/case_names.h"
+#include "tests/support/hyperx_of.h"
 
 namespace hyperx::golden {
 namespace {
@@ -111,7 +112,7 @@ void GoldenCase::make_model(const std::string& weights_file) {
 void GoldenCase::set_weights() {
   at::NoGradGuard no_gradient;
   std::map<std::string, at::Tensor> ours;
-  for (const auto& view : model_->named_tensors()) ours[view.name] = view.value;
+  for (const auto& view : model_->parameters().named_values()) ours[view.name] = view.value;
   for (const std::string& name : arrays_->names()) {
     if (name.rfind("weights/", 0) != 0) continue;
     const auto it = ours.find(our_name(name.substr(8)));
@@ -265,13 +266,12 @@ void GoldenCase::check_forward_backward() {
 }
 
 void GoldenCase::check_gradients() {
-  train::Optimizer optimizer(*model_, {});
-  const train::GeneratorGradient generator = optimizer.dense_gradient();
-  if (model_->hyperx() != nullptr) {
-    const at::Tensor& sources = model_->hyperx()->sources();
+  if (model::HyperX* const hyperx = model::hyperx_of(*model_)) {
+    const model::GeneratorGradient generator = hyperx->block().dense_gradient();
+    const at::Tensor& sources = model::hyperx_of(*model_)->sources();
     sources.backward(generator.source_gradient.to(sources.scalar_type()));
     check_adapters(generator);
-    for (const auto& view : model_->hyperx()->hypernetwork().named_views_of(generator.dense))
+    for (const auto& view : model::hyperx_of(*model_)->hypernetwork().named_views_of(generator.dense))
       gradients_[view.name] = view.value;
   }
   for (const auto& parameter : model_->parameters().all())
@@ -304,8 +304,8 @@ void GoldenCase::check_gradients() {
     }
 }
 
-void GoldenCase::check_adapters(const train::GeneratorGradient& generator) {
-  const model::HyperX& hyperx = *model_->hyperx();
+void GoldenCase::check_adapters(const model::GeneratorGradient& generator) {
+  const model::HyperX& hyperx = *model::hyperx_of(*model_);
   const model::Hypernetwork& hypernetwork = hyperx.hypernetwork();
   for (int64_t layer = 0; layer < spec_.layers; ++layer) {
     const std::string prefix = "layer." + std::to_string(layer) + ".";
@@ -317,7 +317,7 @@ void GoldenCase::check_adapters(const train::GeneratorGradient& generator) {
             ? generator.source_gradient[row]
             : model::factor_sums(
                   hypernetwork.generators()[static_cast<size_t>(layer)].weight,
-                  hypernetwork.group_gradient(model_->hyperx()->theta_gradient(), static_cast<size_t>(layer)))
+                  hypernetwork.rows_of_group(model::hyperx_of(*model_)->theta_gradient(), static_cast<size_t>(layer)))
                   .source_gradient;
     compare("outputs", prefix + "source.grad", source_gradient, kGradients.wide, kGradients.narrow);
     for (const model::ThetaPart& part : hypernetwork.parts()) {
@@ -327,7 +327,7 @@ void GoldenCase::check_adapters(const train::GeneratorGradient& generator) {
       compare("outputs", prefix + name, hyperx.theta()[0][layer].narrow(0, part.begin, part.size()), kOutputs.wide,
               kOutputs.narrow);
       compare("outputs", prefix + name + ".grad",
-              model_->hyperx()->theta_gradient()[0][layer].narrow(0, part.begin, part.size()), kGradients.wide,
+              model::hyperx_of(*model_)->theta_gradient()[0][layer].narrow(0, part.begin, part.size()), kGradients.wide,
               kGradients.narrow);
     }
   }

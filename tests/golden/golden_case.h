@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "model/encoder/safetensors.h"
+#include "model/methods/hyperx/hypernetwork_block.h"
 #include "model/model.h"
-#include "trainer/optimizer/optimizer.h"
 
 namespace hyperx::golden {
 
@@ -57,7 +57,7 @@ class GoldenCase {
 
   void check_forward_backward();
   void check_gradients();
-  void check_adapters(const train::GeneratorGradient& generator);
+  void check_adapters(const model::GeneratorGradient& generator);
   void check_hidden(const std::string& prefix, const std::vector<at::Tensor>& hidden, const at::Tensor& rows);
   void check_summary(const std::string& prefix, const at::Tensor& last, const at::Tensor& rows);
   void check_steps();

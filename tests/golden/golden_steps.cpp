@@ -1,8 +1,11 @@
 // Cases of several optimiser steps.
 #include <torch/torch.h>
 
+#include "model/comm/local_communicator.h"
 #include "tests/golden/case_names.h"
 #include "tests/golden/golden_case.h"
+#include "trainer/optimizer/gradient_exchange.h"
+#include "trainer/optimizer/optimizer.h"
 #include "trainer/schedule.h"
 
 namespace hyperx::golden {
@@ -16,14 +19,16 @@ void GoldenCase::check_steps() {
   train.warmup_steps = optimisation.at("warmup_steps");
   train.final_learning_rate = optimisation.at("lr_end");
   const int64_t steps = optimisation.at("max_steps");
-  train::OptimizerOptions options;
+  model::UpdateOptions options;
   options.clip_norm = optimisation.at("max_grad_norm");
   options.adam.epsilon = optimisation.at("adam_eps");
   options.adam.weight_decay = optimisation.at("defaults").value("weight_decay", 0.0);
-  train::Optimizer optimizer(*model_, options);
+  train::Optimizer optimizer(model_->parameters(), options);
+  comm::LocalCommunicator alone;
+  train::GradientExchange exchange(alone, model_->parameters());
 
   std::map<std::string, at::Tensor> ours, start;
-  for (const auto& view : model_->named_tensors()) {
+  for (const auto& view : model_->parameters().named_values()) {
     ours[view.name] = view.value;
     start[view.name] = view.value.clone();
   }
@@ -40,9 +45,9 @@ void GoldenCase::check_steps() {
     const at::Tensor loss = model_->loss(input.labelled, {});
     loss.backward();
     rates[step] = train::learning_rate(train, step, steps);
-    norms[step] =
-        optimizer.update(optimizer.factored_gradient(model_->hyperx()->theta_gradient()), rates[step].item<double>())
-            .gradient_norm.item<double>();
+    at::Tensor losses_of_step = loss.detach().to(at::kDouble).reshape({1});
+    exchange.exchange(losses_of_step, {});
+    norms[step] = optimizer.update(rates[step].item<double>()).gradient_norm.item<double>();
     losses[step] = loss.item<double>();
     for (size_t i = 0; i < trainable.size(); ++i) {
       const std::string name = our_name(trainable[i]);

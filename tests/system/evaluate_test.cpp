@@ -331,7 +331,7 @@ TEST_F(EvaluateTest, BenchStepNeedsNoLongTraining) {
                                             {"train.steps", "3"},
                                             {"train.warmup_steps", "0"},
                                             {"train.precision", "fp32"},
-                                            {"train.generator_gradient", gradient}})
+                                            {"parallel.exchange", gradient}})
       line.insert(line.end(), {"--" + key, value});
     const Outcome bench = run(0, line);
     EXPECT_EQ(bench.code, 0) << bench.errors;
@@ -342,7 +342,7 @@ TEST_F(EvaluateTest, BenchStepNeedsNoLongTraining) {
     ADD_FAILURE() << bench.output;
     return 0.0;
   };
-  const double factored = peak_megabytes("factored"), dense = peak_megabytes("dense");
+  const double factored = peak_megabytes("factors"), dense = peak_megabytes("dense");
   std::printf("peak: %.1f MB, with a dense gradient %.1f MB\n", factored, dense);
   EXPECT_GT(dense, factored + 4e-6 * 16000 * 193);  // of [2 * 256 * 32, 192] and a bias
 }

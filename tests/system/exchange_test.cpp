@@ -19,7 +19,6 @@ const Options kGather = {{"parallel.exchange", "gather"}};
 const Options kDense = {{"parallel.exchange", "dense"}};
 const Options kSharded = {{"parallel.generator", "sharded"}};
 const Options kShardedGather = {{"parallel.exchange", "gather"}, {"parallel.generator", "sharded"}};
-const Options kDenseUpdate = {{"train.generator_gradient", "dense"}};
 
 class ExchangeTest : public SystemTest {
  protected:
@@ -59,17 +58,15 @@ class ExchangeTest : public SystemTest {
 
 TEST_F(ExchangeTest, OnePairAStepClipped) {
   expect_same({{"train.clip_norm", "0.1"}},
-              {{2, kDense}, {0, kDenseUpdate}, {3, kFactors}, {2, kSharded}, {3, kSharded}, {4, kSharded}});
+              {{2, kDense}, {0, kDense}, {3, kFactors}, {2, kSharded}, {3, kSharded}, {4, kSharded}});
   EXPECT_TRUE(every_norm_above(0.1)) << "the clip was not active";
 }
 
-TEST_F(ExchangeTest, OnePairAStepNotClipped) {
-  expect_same({{"train.clip_norm", "0"}}, {{2, kDense}, {0, kDenseUpdate}});
-}
+TEST_F(ExchangeTest, OnePairAStepNotClipped) { expect_same({{"train.clip_norm", "0"}}, {{2, kDense}, {0, kDense}}); }
 
 TEST_F(ExchangeTest, ThreePairsAStepClipped) {
   expect_same({{"train.clip_norm", "0.1"}, {"train.pairs_per_step", "3"}},
-              {{2, kGather}, {3, kGather}, {2, kDense}, {0, kDenseUpdate}, {2, kSharded}, {3, kShardedGather}});
+              {{2, kGather}, {3, kGather}, {2, kDense}, {0, kDense}, {2, kSharded}, {3, kShardedGather}});
   EXPECT_TRUE(every_norm_above(0.1)) << "the clip was not active";
 }
 
@@ -79,20 +76,20 @@ TEST_F(ExchangeTest, ThreePairsAStepNotClipped) {
 
 TEST_F(ExchangeTest, AHypernetworkALayer) {
   expect_same({{"train.clip_norm", "0.1"}, {"train.pairs_per_step", "3"}, {"model.layer_dim", "0"}},
-              {{2, kGather}, {2, kDense}, {0, kDenseUpdate}, {3, kSharded}});
+              {{2, kGather}, {2, kDense}, {0, kDense}, {3, kSharded}});
 }
 
 TEST_F(ExchangeTest, NoProjection) {
-  expect_same({{"train.clip_norm", "0.1"}, {"model.projected_dim", "0"}}, {{2, kDense}, {0, kDenseUpdate}});
+  expect_same({{"train.clip_norm", "0.1"}, {"model.projected_dim", "0"}}, {{2, kDense}, {0, kDense}});
 }
 
 TEST_F(ExchangeTest, AConditionalNorm) {
   expect_same({{"train.pairs_per_step", "3"}, {"model.adapter_norm_after", "conditional"}},
-              {{2, kGather}, {0, kDenseUpdate}});
+              {{2, kGather}, {0, kDense}});
 }
 
 TEST_F(ExchangeTest, APlainNorm) {
-  expect_same({{"train.clip_norm", "0.1"}, {"model.adapter_norm_after", "plain"}}, {{2, kDense}, {0, kDenseUpdate}});
+  expect_same({{"train.clip_norm", "0.1"}, {"model.adapter_norm_after", "plain"}}, {{2, kDense}, {0, kDense}});
 }
 
 // Each rank sends 2(R - 1)/R of every value that is summed: K pairs' g of every layer; LayerNorms; the heads of the

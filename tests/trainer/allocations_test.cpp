@@ -47,9 +47,9 @@ Counts step_of(int64_t layers, int64_t tokens) {
   Config config;
   config.model.adapter_dim = 16;
   model::Model model(encoder, {config.model, {data::task_info("pos")}, {"en"}, 3, at::kFloat, at::kCPU, {}});
-  Optimizer optimizer(model, {});
+  Optimizer optimizer(model.parameters(), {});
   comm::LocalCommunicator communicator;
-  GradientExchange exchange(communicator, model, optimizer, ExchangeKind::kFactors, false);
+  GradientExchange exchange(communicator, model.parameters());
   TrainingStep step(config, communicator, model, optimizer, exchange);
   const data::StepBatch batch = batch_of(tokens);
   const std::vector<data::Pair> pairs{{"pos", "en"}};

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 #include <torch/torch.h>
 
+#include "tests/support/hyperx_of.h"
 #include "tests/trainer/tiny_model.h"
 
 namespace hyperx::train {
@@ -24,7 +25,7 @@ class OutputRowsTest : public testing::TestWithParam<const char*> {
         model::ModelOptions{
             config, {data::task_info("ner"), data::task_info("pos")}, {"en", "tr"}, 3, at::kDouble, at::kCPU, {}});
     const at::NoGradGuard no_gradient;  // away from the start, where the adapters are near the identity
-    for (const auto& view : model_->named_tensors()) view.value.add_(torch::randn_like(view.value) * 0.3);
+    for (const auto& view : model_->parameters().named_values()) view.value.add_(torch::randn_like(view.value) * 0.3);
   }
 
   Outcome run(const data::Batch& batch, bool all_rows) {
@@ -36,7 +37,7 @@ class OutputRowsTest : public testing::TestWithParam<const char*> {
     const at::Tensor loss = model_->loss(packed, {9, 1, true}, nullptr, all_rows ? &hidden : nullptr);
     loss.backward();
     outcome.loss = loss.item<double>();
-    outcome.theta_gradient = model_->hyperx()->theta_gradient().clone();
+    outcome.theta_gradient = model::hyperx_of(*model_)->theta_gradient().clone();
     for (const auto& parameter : model_->parameters().all())
       if (parameter->used) outcome.gradients.push_back(parameter->gradient.clone());
     outcome.logits = model_->logits(packed, all_rows ? &hidden : nullptr);

@@ -5,6 +5,7 @@
 #include <torch/torch.h>
 
 #include "data/batch/capacity.h"
+#include "tests/support/hyperx_of.h"
 #include "tests/trainer/tiny_model.h"
 
 namespace hyperx::train {
@@ -29,9 +30,8 @@ TEST(StepGraphs, AFilledBatchGivesItsOwnLossesAndGradients) {
     model.begin_step({{"pos", "en"}, {"ner", "tr"}}, true);
     at::Tensor losses = torch::zeros({2}, torch::kDouble);
     for (const data::Batch& part : batches) add_gradients(model, model.pack(part, dropout), dropout, losses);
-    std::vector<at::Tensor> found{losses, model.hyperx()->theta_gradient().clone()};
-    for (const std::string& group : model.parameters().groups())
-      found.push_back(model.parameters().group_gradient(group).clone());
+    std::vector<at::Tensor> found{losses, model::hyperx_of(model)->theta_gradient().clone()};
+    for (const auto& parameter : model.parameters().all()) found.push_back(parameter->gradient.clone());
     return found;
   };
   const std::vector<at::Tensor> expected = run({batch});
@@ -62,7 +62,7 @@ TEST(StepGraphs, AFilledBatchWithoutLabelsHasALossOfZero) {
   const model::DropoutStream dropout{9, 1, true};
   add_gradients(model, model.pack(data::filled(batch, data::capacity_of(batch, true)), dropout), dropout, losses);
   EXPECT_EQ(losses[0].item<double>(), 0);
-  EXPECT_EQ(model.hyperx()->theta_gradient().abs().max().item<double>(), 0);
+  EXPECT_EQ(model::hyperx_of(model)->theta_gradient().abs().max().item<double>(), 0);
 }
 
 }  // namespace

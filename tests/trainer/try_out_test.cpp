@@ -53,8 +53,8 @@ struct Job {
                                                         at::kFloat,
                                                         at::kCPU,
                                                         {}}),
-        optimizer(model, {}),
-        exchange(communicator, model, optimizer, ExchangeKind::kFactors, false),
+        optimizer(model.parameters(), {}),
+        exchange(communicator, model.parameters()),
         step(config, communicator, model, optimizer, exchange) {}
 
   const std::vector<data::Pair> pairs{{"pos", "en"}, {"ner", "tr"}};

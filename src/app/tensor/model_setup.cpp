@@ -95,7 +95,7 @@ model::ModelOptions model_options(const train::ModelInfo& info, at::Device devic
           config.train.seed,
           train::compute_type(config.train, device),
           device,
-          train::generator_shard(config.parallel, communicator)};
+          {config.parallel, config.train.pairs_per_step, &communicator}};
 }
 
 }  // namespace hyperx

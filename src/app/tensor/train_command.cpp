@@ -24,7 +24,7 @@ void require(const std::string& value, const char* key, const char* what) {
 void take_initial_weights(const std::string& from, model::Model& model, int rank) {
   const train::Checkpoint checkpoint = train::Checkpoint::open(train::resolve_checkpoint(from));
   train::LoadReport report;
-  train::load_whole_model(model, [&](const auto& targets) { report = checkpoint.load_model_partly(targets); });
+  train::load_values(model.parameters(), [&](const auto& targets) { report = checkpoint.load_model_partly(targets); });
   if (rank != 0) return;
   log::info("weights of {} taken", checkpoint.folder());
   for (const std::string& name : report.missing) log::warning("{} has no {}: it starts fresh", from, name);

@@ -191,8 +191,6 @@ std::vector<Option> make_table() {
       opt(&C::train, &T::precision, "train.precision",
           "type of the products; auto: bf16 where the device multiplies it fast",
           one_of({"auto", "fp32", "bf16", "fp64"})),
-      opt(&C::train, &T::generator_gradient, "train.generator_gradient",
-          "generators' gradient: low-rank factors, or dense (to check them)", one_of({"factored", "dense"})),
       opt(&C::train, &T::init_from, "train.init_from",
           "checkpoint or run whose weights to start from, with a fresh optimizer", any_text()),
       opt(&C::train, &T::deterministic, "train.deterministic",

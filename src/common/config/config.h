@@ -56,9 +56,8 @@ struct TrainConfig {
   int length_bucket = 0;          // > 0: so many mini-batches of a pair are filled by length together
   std::string sampling = "draw";  // draw: a draw a step; epoch: whole epochs laid out as the release does
   uint64_t seed = 1;
-  std::string precision = "auto";               // auto | fp32 | bf16 | fp64 (tests)
-  std::string generator_gradient = "factored";  // factored | dense
-  std::string init_from;                        // checkpoint whose weights to start from
+  std::string precision = "auto";  // auto | fp32 | bf16 | fp64 (tests)
+  std::string init_from;           // checkpoint whose weights to start from
   bool deterministic = false;
   bool cuda_graphs = false;  // forward and backward as CUDA graphs
   int nonfinite_limit = 10;  // so many non-finite steps in a row end the run
@@ -161,6 +160,7 @@ std::string dump_config(const CommandLine& line);
 std::string dump_config(const Config& config);
 // Key and value of every option, in the table's order.
 std::vector<std::pair<std::string, std::string>> config_values(const Config& config);
+// Also reads what earlier versions wrote: old key names count as the new ones, removed keys are passed over.
 Config parse_config_text(const std::string& text, const std::string& name_of_source);
 
 // Rules across fields (warm-up and steps, device and backend, ...) and what this version cannot do yet. UserError

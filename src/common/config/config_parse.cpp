@@ -91,6 +91,11 @@ void throw_unknown_key(const std::string& key, const std::string& place, ExitCod
     known.insert(known.end(), {"config", "dump-config", "origin", "help"});
   }
   const std::string dashes = on_command_line ? "--" : "";
+  if (const RetiredKey* const retired = find_retired_key(key)) {
+    const std::string now =
+        retired->new_key.empty() ? " was removed: " + retired->advice : " is now called " + dashes + retired->new_key;
+    throw UserError(code, place + dashes + key + now);
+  }
   const std::string nearest = nearest_word(key, known);
   std::string message = place + "unknown " + (on_command_line ? "option " : "key ") + dashes + key;
   if (!nearest.empty()) {
@@ -288,8 +293,11 @@ Config parse_config_text(const std::string& text, const std::string& name_of_sou
   Config result;
   for (const config::Assignment& each : config::parse_assignments(text, name_of_source)) {
     const std::string place = name_of_source + ":" + std::to_string(each.line) + ": ";
-    const config::Option* const option = config::find_option(each.key);
-    if (option == nullptr) config::throw_unknown_key(each.key, place, ExitCode::kBadConfig, nullptr);
+    const config::RetiredKey* const retired = config::find_retired_key(each.key);
+    if (retired != nullptr && retired->new_key.empty()) continue;
+    const std::string& key = retired != nullptr ? retired->new_key : each.key;
+    const config::Option* const option = config::find_option(key);
+    if (option == nullptr) config::throw_unknown_key(key, place, ExitCode::kBadConfig, nullptr);
     try {
       option->set(result, each.value);
     } catch (const std::invalid_argument& error) {

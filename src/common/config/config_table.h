@@ -37,6 +37,15 @@ struct Option {
   std::string expected() const;  // "an integer, at least 0"
 };
 
+// A key of an earlier version. Typed by a person it is refused with the advice; stored in a file that such a version
+// wrote, it is read as its new name, or passed over where there is none.
+struct RetiredKey {
+  std::string key;
+  std::string new_key;  // empty: there is none
+  std::string advice;   // what to do in place of it; without a new key
+};
+const RetiredKey* find_retired_key(std::string_view key);  // nullptr: it is none
+
 const std::vector<Option>& options();
 const Option* find_option(std::string_view key);  // nullptr: there is none
 

@@ -26,16 +26,9 @@ void check_train(const TrainConfig& train) {
 }
 
 void check_parallel(const Config& config) {
-  require(
-      config.parallel.generator != "sharded" ||
-          (config.parallel.exchange != "dense" && config.train.generator_gradient != "dense"),
-      "parallel.generator = 'sharded' keeps no dense gradient: take parallel.exchange 'auto', 'factors' or 'gather' "
-      "and train.generator_gradient 'factored', or parallel.generator 'replicated'");
-  require(config.train.generator_gradient == "factored" || config.parallel.exchange == "auto" ||
-              config.parallel.exchange == "dense",
-          "parallel.exchange = '{}' sends low-rank factors, which train.generator_gradient = 'dense' does not keep: "
-          "take exchange 'auto' or 'dense', or the gradient 'factored'",
-          config.parallel.exchange);
+  require(config.parallel.generator != "sharded" || config.parallel.exchange != "dense",
+          "parallel.generator = 'sharded' keeps no dense gradient; set parallel.exchange to 'auto', 'factors' or "
+          "'gather', or parallel.generator to 'replicated'");
   require(!config.train.cuda_graphs || config.device != "cpu",
           "train.cuda_graphs = 1 wants a GPU, but device = 'cpu': leave it out");
   require(!config.train.cuda_graphs || config.train.precision == "auto" || config.train.precision == "bf16",

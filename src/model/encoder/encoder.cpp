@@ -16,24 +16,6 @@ SiteDropout dropout_at(int64_t site, const EncoderInput& input, double probabili
   return {input.row_keys, probability, dropout.key(site)};
 }
 
-// The adapter of each pair on the pair's rows of z, finished with finish(output, z's rows, rows_of), where rows_of
-// takes the same rows of another tensor. A single pair's tensors are used whole: a slice's gradient would be a copy.
-template <class Finish>
-at::Tensor adapt_by_pair(const at::Tensor& z, int64_t layer, const std::vector<PairRows>& pairs, Method& method,
-                         const Finish& finish) {
-  const bool one = pairs.size() == 1;
-  std::vector<at::Tensor> parts;
-  for (const PairRows& rows : pairs) {
-    if (rows.token_begin == rows.token_end) continue;  // none of the pair's rows is read
-    const auto rows_of = [&](const at::Tensor& x) {
-      return one ? x : x.narrow(0, rows.token_begin, rows.token_end - rows.token_begin);
-    };
-    const at::Tensor own = rows_of(z);
-    parts.push_back(finish(method.adapter(layer, rows.pair, own), own, rows_of));
-  }
-  return one ? parts[0] : torch::cat(parts);
-}
-
 }  // namespace
 
 at::Tensor layer_norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, double epsilon) {
@@ -128,20 +110,8 @@ at::Tensor Encoder::layer_forward(int64_t index, bool outputs_alone, const at::T
       residual_norm(layer.attention_output.product(outputs(context)), layer.attention_output.bias(),
                     hidden_dropout_at(kSiteAttentionOutput), outputs(x), {}, layer.attention_norm);
   const at::Tensor inner = biased_activation(layer.up.product(middle), layer.up.bias(), Activation::kGelu);
-  const SiteDropout drop = hidden_dropout_at(kSiteFeedForwardOutput);
-  if (method.has_adapter() && method.adapter_position() == Method::Position::kFeedForwardOutput) {
-    const at::Tensor z =
-        drop.probability > 0 ? keyed_dropout(layer.down.product(inner), layer.down.bias(), drop) : layer.down(inner);
-    return adapt_by_pair(z, index, pairs, method, [&](const auto& adapter, const auto& own, const auto& rows_of) {
-      return residual_norm(adapter.change, adapter.bias, {}, own, rows_of(middle), layer.output_norm);
-    });
-  }
-  const at::Tensor out =
-      residual_norm(layer.down.product(inner), layer.down.bias(), drop, middle, {}, layer.output_norm);
-  if (!method.has_adapter()) return out;
-  return adapt_by_pair(out, index, pairs, method, [](const auto& adapter, const auto& own, const auto&) {
-    return (adapter.bias.defined() ? adapter.change + adapter.bias : adapter.change) + own;
-  });
+  return method.end_layer(
+      index, {layer.down, inner, hidden_dropout_at(kSiteFeedForwardOutput), middle, layer.output_norm, pairs});
 }
 
 at::Tensor Encoder::forward(const EncoderInput& input, Method& method, const DropoutRates& rates,

@@ -14,12 +14,6 @@
 
 namespace hyperx::model {
 
-// Rows of one pair in a packed batch. `pair` counts the pairs given to Method::begin_step.
-struct PairRows {
-  int64_t pair = 0;
-  int64_t token_begin = 0, token_end = 0;
-};
-
 struct EncoderInput {
   at::Tensor input_ids;  // [tokens] int64
   at::Tensor positions;  // [tokens] int64, from 0 in each sentence

@@ -1,40 +1,88 @@
 #pragma once
 
-#include <ATen/ATen.h>
+#include <ATen/core/Tensor.h>
 
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "common/config/config.h"
 #include "data/tasks/pair.h"
+#include "model/comm/communicator.h"
+#include "model/encoder/encoder_spec.h"
+#include "model/ops/cpu/residual_norm.h"
+#include "model/ops/linear.h"
+#include "model/parameters/parameters.h"
 
 namespace hyperx::model {
 
-// What tells one method from another (DESIGN.md section 6): what it does inside the encoder for a pair. Nothing outside
-// methods/ asks which method runs.
+// Rows of one pair in a packed batch. `pair` is its place in the pairs given to Method::select.
+struct PairRows {
+  int64_t pair = 0;
+  int64_t token_begin = 0, token_end = 0;
+};
+
+// All that a layer's end works on: layer output = norm(dropout(down(inner)) + residual), plus what a method adds.
+struct LayerEnd {
+  const Linear& down;                  // second feed-forward product
+  at::Tensor inner;                    // [rows, intermediate]
+  SiteDropout dropout;                 // of down's output
+  at::Tensor residual;                 // [rows, hidden]
+  const NormParameters& norm;          // the layer's LayerNorm
+  const std::vector<PairRows>& pairs;  // in order, covering all rows
+};
+
+// What a method adds to an encoder. The base class adds nothing: plain BERT. A method is one folder of methods/ and one
+// row of methods.cpp; nothing outside methods/ asks which method runs.
 class Method {
  public:
-  enum class Position { kFeedForwardOutput, kAfterLayer };
+  Method() = default;
   virtual ~Method() = default;
+  Method(const Method&) = delete;
+  Method& operator=(const Method&) = delete;
 
-  // The pairs of one step or one evaluation batch; `training` says whether gradients will be asked for.
-  virtual void begin_step(const std::vector<data::Pair>& pairs, bool training) = 0;
-  // What the adapter of `layer` adds to z for the k-th pair of begin_step: change + bias. z [rows of the pair, hidden]
-  struct AdapterOutput {
-    at::Tensor change;  // as z
-    at::Tensor bias;    // [hidden]; undefined: none
-  };
-  virtual AdapterOutput adapter(int64_t layer, int64_t pair, const at::Tensor& z) = 0;
-  virtual bool has_adapter() const = 0;
-  virtual Position adapter_position() const = 0;
+  // The pairs of the next forward passes; `training` says whether gradients will be asked for. Marks what the pairs use
+  // of the method's parameters.
+  virtual void select([[maybe_unused]] const std::vector<data::Pair>& pairs, [[maybe_unused]] bool training) {}
+  // Whether all ranks must call select together, also in an evaluation.
+  virtual bool select_is_collective() const { return false; }
+
+  // Hidden states after layer `layer`, [rows, hidden].
+  virtual at::Tensor end_layer([[maybe_unused]] int64_t layer, const LayerEnd& end) { return plain_end(end); }
+
+ protected:
+  static at::Tensor plain_end(const LayerEnd& end);
 };
 
-// Plain BERT: no adapter.
-class NoAdapter final : public Method {
- public:
-  void begin_step(const std::vector<data::Pair>&, bool) override {}
-  AdapterOutput adapter(int64_t, int64_t, const at::Tensor& z) override { return {at::zeros_like(z), {}}; }
-  bool has_adapter() const override { return false; }
-  Position adapter_position() const override { return Position::kFeedForwardOutput; }
+// How a model is spread over the ranks of a training. Without ranks it is alone.
+struct ModelRanks {
+  ParallelConfig parallel = {};
+  int pairs_per_step = 1;
+  comm::Communicator* ranks = nullptr;  // outlives the model
+  int rank() const { return ranks == nullptr ? 0 : ranks->rank(); }
+  int size() const { return ranks == nullptr ? 1 : ranks->size(); }
 };
+
+// What a method is made from.
+struct MethodContext {
+  const ModelConfig& config;
+  const EncoderSpec& spec;
+  std::vector<std::string> tasks, languages;
+  uint64_t seed = 1;
+  at::ScalarType master = at::kFloat;   // type of trained values
+  at::ScalarType compute = at::kFloat;  // type of products
+  at::Device device = at::kCPU;
+  ModelRanks ranks = {};
+  ParameterSet& parameters;
+};
+
+struct MethodRow {
+  const char* name;     // value of model.method
+  bool trains_encoder;  // every encoder parameter; else only LayerNorms
+  std::unique_ptr<Method> (*make)(const MethodContext& context);
+};
+
+// The row of model.method. UserError (78): there is none.
+const MethodRow& find_method(const std::string& name);
 
 }  // namespace hyperx::model

@@ -83,7 +83,7 @@ ModelInfo ModelInfo::from_json(const json& object, const std::string& origin) {
   return info;
 }
 
-HostTensors::HostTensors(const NamedViews& views) {
+HostTensors::HostTensors(const model::NamedTensors& views) {
   for (const auto& view : views) {
     owners.push_back(view.value.detach().cpu().contiguous());
     const at::Tensor& host = owners.back();
@@ -91,7 +91,7 @@ HostTensors::HostTensors(const NamedViews& views) {
   }
 }
 
-void load_tensors(const NamedViews& views, const std::function<void(const std::vector<TensorTarget>&)>& load) {
+void load_tensors(const model::NamedTensors& views, const std::function<void(const std::vector<TensorTarget>&)>& load) {
   const at::NoGradGuard no_gradient;
   std::vector<at::Tensor> hosts;
   std::vector<TensorTarget> targets;
@@ -111,132 +111,45 @@ void load_tensors(const NamedViews& views, const std::function<void(const std::v
 
 namespace {
 
-using model::Hypernetwork;
-using Generators = std::vector<Hypernetwork::Generator>;
+using model::NamedTensors;
+using model::StatePart;
 
-constexpr int64_t kRowsAtOnce = 1 << 14;  // of one message that brings rows together
+constexpr std::pair<StatePart, const char*> kMoments[] = {{StatePart::kFirstMoments, "m/"},
+                                                          {StatePart::kSecondMoments, "v/"}};
 
-void append(NamedViews& views, const std::string& prefix, const NamedViews& more) {
-  for (const auto& view : more) views.push_back({prefix + view.name, view.value});
-}
-
-// Null where every rank holds all rows.
-const Hypernetwork* sharded(const model::Model& model) {
-  const bool is_sharded = model.hyperx() != nullptr && model.hyperx()->hypernetwork().is_sharded();
-  return is_sharded ? &model.hyperx()->hypernetwork() : nullptr;
-}
-
-NamedViews dense_views(model::Model& model) {
-  NamedViews views;
-  for (const auto& parameter : model.parameters().all()) views.push_back({parameter->name, parameter->value});
-  return views;
-}
-
-// Room on the host for all rows.
-Generators blank_generators(const Hypernetwork& hypernetwork, const Generators& own) {
-  Generators whole;
-  for (const auto& [weight, bias] : own)
-    whole.push_back({at::empty({hypernetwork.theta_size(), weight.size(1)}, weight.options().device(at::kCPU)),
-                     at::empty({hypernetwork.theta_size()}, bias.options().device(at::kCPU))});
-  return whole;
-}
-
-// Brings the rows of all ranks into `into` [theta, width], block by block; undefined: this rank only sends.
-void gather_rows(const Hypernetwork& hypernetwork, comm::Communicator& communicator, const at::Tensor& own,
-                 const at::Tensor& into) {
-  const int64_t share = hypernetwork.share();
-  for (int64_t begin = 0; begin < share; begin += kRowsAtOnce) {
-    const int64_t count = std::min(kRowsAtOnce, share - begin);
-    const auto held_by = [&](int64_t rank) {
-      return std::clamp<int64_t>(hypernetwork.row_count(rank) - begin, 0, count);
-    };
-    const int64_t held = held_by(communicator.rank());
-    at::Tensor message = at::zeros({count, own.size(1)}, own.options());
-    if (held > 0) message.narrow(0, 0, held).copy_(own.narrow(0, begin, held));
-    at::Tensor gathered = at::empty({communicator.size(), count, own.size(1)}, own.options());
-    communicator.all_gather(message, gathered);
-    for (int64_t rank = 0; into.defined() && rank < communicator.size(); ++rank) {
-      const int64_t rows = held_by(rank);
-      if (rows > 0) into.narrow(0, rank * share + begin, rows).copy_(gathered[rank].narrow(0, 0, rows));
-    }
-  }
-}
-
-// All rows on rank 0, nothing on the others.
-Generators gather_generators(const Hypernetwork& hypernetwork, const Generators& own,
-                             comm::Communicator& communicator) {
-  const bool receives = communicator.rank() == 0;
-  const Generators whole = receives ? blank_generators(hypernetwork, own) : Generators();
-  for (size_t group = 0; group < own.size(); ++group) {
-    gather_rows(hypernetwork, communicator, own[group].weight, receives ? whole[group].weight : at::Tensor());
-    gather_rows(hypernetwork, communicator, own[group].bias.unsqueeze(1),
-                receives ? whole[group].bias.unsqueeze(1) : at::Tensor());
-  }
-  return whole;
-}
-
-// Between all rows and this rank's: what a load does not find keeps its value.
-void copy_own_rows(const Hypernetwork& hypernetwork, const Generators& whole, const Generators& own, bool into_whole) {
-  const auto copy = [&](const at::Tensor& all, const at::Tensor& part) {
-    const at::Tensor rows = all.narrow(0, hypernetwork.own_begin(), hypernetwork.own_rows());
-    into_whole ? rows.copy_(part) : part.copy_(rows);
-  };
-  for (size_t group = 0; group < own.size(); ++group) {
-    copy(whole[group].weight, own[group].weight);
-    copy(whole[group].bias, own[group].bias);
-  }
+void append(NamedTensors& tensors, const std::string& prefix, NamedTensors more) {
+  for (auto& [name, value] : more) tensors.push_back({prefix + name, std::move(value)});
 }
 
 }  // namespace
 
-NamedViews whole_model(model::Model& model, comm::Communicator& communicator) {
-  const Hypernetwork* const hypernetwork = sharded(model);
-  if (hypernetwork == nullptr) return model.named_tensors();
-  NamedViews views = dense_views(model);
-  append(views, "",
-         hypernetwork->named_views_of(gather_generators(*hypernetwork, hypernetwork->generators(), communicator)));
-  return views;
+NamedTensors saved_values(model::ParameterSet& parameters, comm::Communicator& communicator) {
+  NamedTensors tensors;
+  for (const auto& block : parameters.blocks()) append(tensors, "", block->state(StatePart::kValues, communicator));
+  return tensors;
 }
 
-NamedViews whole_moments(model::Model& model, Optimizer& optimizer, comm::Communicator& communicator) {
-  NamedViews views = optimizer.named_moments();
-  if (model.hyperx() == nullptr) return views;
-  const Hypernetwork& hypernetwork = model.hyperx()->hypernetwork();
-  for (const bool second : {false, true}) {
-    const Generators& own = optimizer.generator_moments(second);
-    append(views, second ? "v/" : "m/",
-           hypernetwork.named_views_of(sharded(model) == nullptr ? own
-                                                                 : gather_generators(hypernetwork, own, communicator)));
-  }
-  return views;
+NamedTensors saved_moments(model::ParameterSet& parameters, comm::Communicator& communicator) {
+  NamedTensors tensors;
+  for (const auto& block : parameters.blocks())
+    for (const auto& [part, prefix] : kMoments) append(tensors, prefix, block->state(part, communicator));
+  return tensors;
 }
 
-void load_whole_model(model::Model& model, const LoadTensors& load) {
-  const Hypernetwork* const hypernetwork = sharded(model);
-  if (hypernetwork == nullptr) return load_tensors(model.named_tensors(), load);
-  const Generators& own = hypernetwork->generators();
-  const Generators whole = blank_generators(*hypernetwork, own);
-  copy_own_rows(*hypernetwork, whole, own, true);
-  NamedViews views = dense_views(model);
-  append(views, "", hypernetwork->named_views_of(whole));
-  load_tensors(views, load);
-  copy_own_rows(*hypernetwork, whole, own, false);
+void load_values(model::ParameterSet& parameters, const LoadTensors& load) {
+  NamedTensors tensors;
+  for (const auto& block : parameters.blocks()) append(tensors, "", block->loadable(StatePart::kValues));
+  load_tensors(tensors, load);
+  for (const auto& block : parameters.blocks()) block->loaded(StatePart::kValues);
 }
 
-void load_whole_moments(model::Model& model, Optimizer& optimizer, const LoadTensors& load) {
-  NamedViews views = optimizer.named_moments();
-  const Hypernetwork* const hypernetwork = sharded(model);
-  std::vector<Generators> wholes;
-  for (const bool second : {false, true}) {
-    if (model.hyperx() == nullptr) break;
-    const Generators& own = optimizer.generator_moments(second);
-    wholes.push_back(hypernetwork == nullptr ? own : blank_generators(*hypernetwork, own));
-    append(views, second ? "v/" : "m/", model.hyperx()->hypernetwork().named_views_of(wholes.back()));
-  }
-  load_tensors(views, load);
-  if (hypernetwork == nullptr) return;
-  for (const bool second : {false, true})
-    copy_own_rows(*hypernetwork, wholes[second ? 1 : 0], optimizer.generator_moments(second), false);
+void load_moments(model::ParameterSet& parameters, const LoadTensors& load) {
+  NamedTensors tensors;
+  for (const auto& block : parameters.blocks())
+    for (const auto& [part, prefix] : kMoments) append(tensors, prefix, block->loadable(part));
+  load_tensors(tensors, load);
+  for (const auto& block : parameters.blocks())
+    for (const auto& [part, prefix] : kMoments) block->loaded(part);
 }
 
 at::ScalarType compute_type(const TrainConfig& config, at::Device device) {
@@ -287,7 +200,7 @@ LoadedModel load_model(const std::string& run_or_checkpoint, const std::string& 
     throw UserError(ExitCode::kBadData, loaded.checkpoint + ": was trained on another encoder than " + source +
                                             " (SHA-256 " + trained_on.substr(0, 12) + ", here " + here.substr(0, 12) +
                                             "). Name the right folder with --model.encoder");
-  load_tensors(loaded.model->named_tensors(), [&](const auto& targets) { checkpoint.load_model(targets); });
+  load_values(loaded.model->parameters(), [&](const auto& targets) { checkpoint.load_model(targets); });
   return loaded;
 }
 

@@ -12,7 +12,6 @@
 #include "model/comm/communicator.h"
 #include "model/model.h"
 #include "trainer/checkpoint/checkpoint.h"
-#include "trainer/optimizer/optimizer.h"
 
 // Between a model in memory and the checkpoint on disk.
 namespace hyperx::train {
@@ -31,28 +30,26 @@ struct ModelInfo {
   static ModelInfo from_json(const nlohmann::json& object, const std::string& origin);
 };
 
-using NamedViews = std::vector<model::Hypernetwork::NamedView>;
-
 // Tensors as the checkpoint writer takes them: on the host. What lies there already is not copied.
 struct HostTensors {
-  explicit HostTensors(const NamedViews& views);
+  explicit HostTensors(const model::NamedTensors& tensors);
   std::vector<at::Tensor> owners;  // keep `refs` alive
   std::vector<TensorRef> refs;
 };
 
-// Reads tensors of a checkpoint into `views`, wherever these lie. `load` is Checkpoint::load_model and the like, bound.
-void load_tensors(const NamedViews& views, const std::function<void(const std::vector<TensorTarget>&)>& load);
+// Reads tensors of a checkpoint into `tensors`, wherever these lie. `load` is Checkpoint::load_model and the like,
+// bound.
+void load_tensors(const model::NamedTensors& tensors,
+                  const std::function<void(const std::vector<TensorTarget>&)>& load);
 
-// Trained tensors and moments, whole by name, also where each rank holds a share of the generators' rows.
-//
-// What rank 0 writes; views of the live tensors where nothing is sharded. Else collective: the rows of all ranks come
-// together in rank 0's memory, and the other ranks get the dense parameters alone.
-NamedViews whole_model(model::Model& model, comm::Communicator& communicator);
-NamedViews whole_moments(model::Model& model, Optimizer& optimizer, comm::Communicator& communicator);
-// `load` fills tensors by name; a sharded rank keeps its rows, and needs room for all of them on the host meanwhile.
+// What rank 0 writes: the trained tensors, and their moments as "m/NAME" and "v/NAME"; views of the live tensors, or
+// copies of those that are shared out over ranks, on rank 0. Collective.
+model::NamedTensors saved_values(model::ParameterSet& parameters, comm::Communicator& communicator);
+model::NamedTensors saved_moments(model::ParameterSet& parameters, comm::Communicator& communicator);
+// `load` fills tensors by name.
 using LoadTensors = std::function<void(const std::vector<TensorTarget>&)>;
-void load_whole_model(model::Model& model, const LoadTensors& load);
-void load_whole_moments(model::Model& model, Optimizer& optimizer, const LoadTensors& load);
+void load_values(model::ParameterSet& parameters, const LoadTensors& load);
+void load_moments(model::ParameterSet& parameters, const LoadTensors& load);
 
 // The type that products are computed in: train.precision, where auto is bf16 on devices that multiply it fast.
 // UserError (78): bf16 on a GPU without flash attention.

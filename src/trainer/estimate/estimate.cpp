@@ -84,9 +84,9 @@ void add_notes(const Setup& setup, bool whole_pairs, Row& row) {
 }  // namespace
 
 Row estimate_row(const Setup& setup, int ranks) {
-  const train::ExchangeKind kind = exchange_of(setup.model, setup.config, ranks);
+  const model::ExchangeKind kind = exchange_of(setup.model, setup.config, ranks);
   const bool sharded = setup.config.parallel.generator == "sharded";
-  const bool whole_pairs = ranks > 1 && !sharded && kind == train::ExchangeKind::kGather;
+  const bool whole_pairs = ranks > 1 && !sharded && kind == model::ExchangeKind::kGather;
   StepSizes share = share_of(setup.step, ranks, whole_pairs);
   share.pairs = setup.step.pairs;  // every rank makes theta of all pairs, and updates by the gradients of all
   const bool gpu = setup.device && setup.device->gpu, bf16 = setup.precision == "bf16";
@@ -94,7 +94,7 @@ Row estimate_row(const Setup& setup, int ranks) {
   WorkOptions options;
   options.value_bytes = bf16 ? 2 : 4;
   options.generator_share = sharded ? 1.0 / ranks : 1;
-  options.dense = setup.config.train.generator_gradient == "dense" || (!sharded && kind == train::ExchangeKind::kDense);
+  options.dense = !sharded && kind == model::ExchangeKind::kDense;
   if (setup.device) options.update_passes = setup.device->update_passes;
   MemoryOptions memory{gpu, bf16, model::has_random_weights(setup.config.model.encoder), options.generator_share,
                        options.dense};
@@ -102,7 +102,7 @@ Row estimate_row(const Setup& setup, int ranks) {
   Row row;
   row.ranks = ranks;
   row.nodes = (ranks + setup.ranks_per_node - 1) / setup.ranks_per_node;
-  row.exchange = ranks == 1 ? "-" : sharded ? "sharded" : train::exchange_name(kind);
+  row.exchange = ranks == 1 ? "-" : sharded ? "sharded" : model::exchange_name(kind);
   row.tokens = share.tokens;
   row.memory = memory_of(setup.model, share, setup.config.train.micro_batch_tokens, memory);
   const std::vector<Message> messages = messages_of(setup.model, setup.step, setup.config, kind);

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "data/corpus/corpus_index.h"
-#include "trainer/estimate/exchange_choice.h"
+#include "model/methods/hyperx/exchange_choice.h"
 #include "trainer/estimate/model_sizes.h"
 
 namespace hyperx::estimate {

@@ -6,14 +6,14 @@ namespace hyperx::estimate {
 
 double Message::sent(int ranks) const { return (kind == Kind::kAllReduce ? 2 : 1) * bytes * (ranks - 1) / ranks; }
 
-train::ExchangeKind exchange_of(const ModelSizes& model, const Config& config, int ranks) {
-  const train::ExchangeSizes sizes{config.train.pairs_per_step, model.encoder.layers, model.theta(), model.projected(),
+model::ExchangeKind exchange_of(const ModelSizes& model, const Config& config, int ranks) {
+  const model::ExchangeSizes sizes{config.train.pairs_per_step, model.encoder.layers, model.theta(), model.projected(),
                                    model.generators()};
-  return train::choose_exchange(config, sizes, ranks);
+  return model::choose_exchange(config.parallel, sizes, ranks);
 }
 
 std::vector<Message> messages_of(const ModelSizes& model, const StepSizes& step, const Config& config,
-                                 train::ExchangeKind kind) {
+                                 model::ExchangeKind kind) {
   using Kind = Message::Kind;
   double small = static_cast<double>(model.norm_values()) + step.pairs;
   for (const data::TaskInfo& task : model.tasks) {
@@ -32,13 +32,13 @@ std::vector<Message> messages_of(const ModelSizes& model, const StepSizes& step,
     return messages;
   }
   switch (kind) {
-    case train::ExchangeKind::kFactors:
+    case model::ExchangeKind::kFactors:
       messages.push_back({Kind::kAllReduce, g});
       break;
-    case train::ExchangeKind::kGather:
+    case model::ExchangeKind::kGather:
       messages.push_back({Kind::kAllGather, g});
       break;
-    case train::ExchangeKind::kDense:
+    case model::ExchangeKind::kDense:
       messages.push_back({Kind::kAllReduce, 4 * sources * d});
       messages.push_back({Kind::kAllReduce, 4 * static_cast<double>(model.generator_values())});
       break;

@@ -21,8 +21,8 @@ struct Message {
 // Messages of a step. Replicated generators: the bucket of the small tensors and losses, and what `kind` says of
 // theta's gradient; sharded: the bucket, reduce-scatter of g, a small all-reduce of its products, all-gather of theta.
 std::vector<Message> messages_of(const ModelSizes& model, const StepSizes& step, const Config& config,
-                                 train::ExchangeKind kind);
-train::ExchangeKind exchange_of(const ModelSizes& model, const Config& config, int ranks);
+                                 model::ExchangeKind kind);
+model::ExchangeKind exchange_of(const ModelSizes& model, const Config& config, int ranks);
 
 double bytes_sent(const std::vector<Message>& messages, int ranks);
 

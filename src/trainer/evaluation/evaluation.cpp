@@ -196,7 +196,7 @@ void Evaluator::evaluate_group(const std::vector<data::Pair>& pairs, const std::
 void Evaluator::compute(const data::BatchMaker& maker, Findings& findings) {
   const std::vector<Stretch> stretches = own_stretches(maker, config_.eval, communicator_.rank(), communicator_.size());
   // Where the generators are sharded, making theta is a matter of all ranks, batches or not.
-  const bool all_take_part = model_.hyperx() != nullptr && model_.hyperx()->hypernetwork().is_sharded();
+  const bool all_take_part = model_.method().select_is_collective();
   auto stretch = stretches.begin();
   for (int pair = 0; pair < static_cast<int>(maker.pairs().size()); ++pair) {
     const auto i = static_cast<size_t>(pair);

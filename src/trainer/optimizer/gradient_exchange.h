@@ -1,50 +1,35 @@
 #pragma once
 
+#include <ATen/core/Tensor.h>
+
 #include <vector>
 
-#include "common/config/config.h"
 #include "data/batch/batch_maker.h"
 #include "model/comm/communicator.h"
-#include "model/model.h"
-#include "trainer/estimate/exchange_choice.h"
-#include "trainer/optimizer/optimizer.h"
+#include "model/parameters/parameters.h"
 
 namespace hyperx::train {
 
-// This rank's share of the generators' rows by parallel.generator; theta comes together by an all-gather.
-model::GeneratorShard generator_shard(const ParallelConfig& config, comm::Communicator& communicator);
-
-// Where the generators are sharded, g travels as a reduce-scatter instead: every rank gets the columns of its own rows,
-// and ds and the norm are summed over the ranks.
-//
-// Makes the gradients of one step complete and equal on all ranks. The small tensors go in one bucket, in which the
-// losses travel too; which groups are in it follows from the step's pairs, so that all ranks send the same.
+// Makes the gradients of one step complete and equal on all ranks: sends the messages of all blocks, round by round.
+// Which these are follows from the step's pairs, so that all ranks send the same.
 class GradientExchange {
  public:
-  GradientExchange(comm::Communicator& communicator, model::Model& model, const Optimizer& optimizer, ExchangeKind kind,
-                   bool dense_update);
+  GradientExchange(comm::Communicator& communicator, model::ParameterSet& parameters)
+      : communicator_(communicator), parameters_(parameters) {}
 
-  ExchangeKind kind() const { return kind_; }
-  data::ShareMode share_mode() const {
-    return kind_ == ExchangeKind::kGather ? data::ShareMode::kWhole : data::ShareMode::kSplit;
-  }
+  // How the sentences of a step are shared out: every pair over all ranks, or whole pairs.
+  data::ShareMode share_mode() const;
 
-  // `losses` [pairs] fp64 on the model's device, this rank's terms in, the whole step's out. `owners` [pairs]: the rank
-  // that holds each pair whole (gather only). On a GPU all of it is only queued.
-  GeneratorGradient exchange(at::Tensor& losses, const std::vector<int>& owners);
+  // `losses` [pairs] fp64 on the model's device: this rank's terms in, the whole step's out; they travel with the small
+  // gradients. `owners` [pairs]: the rank that holds each pair whole; empty where pairs are split. On a GPU all of it
+  // is only queued.
+  void exchange(at::Tensor& losses, const std::vector<int>& owners);
 
  private:
-  void sum_small(at::Tensor& losses);
-  GeneratorGradient exchange_dense(at::Tensor& losses);
-  void gather_factors(const std::vector<int>& owners);
-  at::Tensor scatter_factors();
-  void sum_over_rows(GeneratorGradient& gradient);
+  void send(const std::vector<model::Message>& messages, at::Tensor* losses);
 
   comm::Communicator& communicator_;
-  model::Model& model_;
-  const Optimizer& optimizer_;
-  ExchangeKind kind_;
-  bool dense_update_;
+  model::ParameterSet& parameters_;
 };
 
 }  // namespace hyperx::train

@@ -261,9 +261,8 @@ TEST_F(ConfigTest, RulesAcrossFields) {
        78,
        {"model.source_hidden_dim has no effect"}},
       {{"--model.method", "madx"}, 78, {"'madx': not yet in this version"}},
-      {{"--train.generator_gradient", "dense", "--parallel.exchange", "gather"},
-       78,
-       {"'gather' sends low-rank factors"}},
+      {{"--parallel.generator", "sharded", "--parallel.exchange", "dense"}, 78, {"keeps no dense gradient"}},
+      {{"--train.generator_gradient", "dense"}, 64, {"--train.generator_gradient was removed", "parallel.exchange"}},
       {{"--device", "cpu", "--parallel.backend", "nccl"}, 78, {"'nccl' wants GPUs"}},
       {{"--device", "cpu", "--kernels", "hyperx"}, 78, {"kernels = 'hyperx' are those of a GPU"}},
       {{"--kernels", "hyperx", "--train.precision", "fp64"}, 78, {"take kernels 'libtorch'"}},
@@ -276,7 +275,7 @@ TEST_F(ConfigTest, RulesAcrossFields) {
   const std::vector<Arguments> fine = {{"--train.epochs", "2"},
                                        {"--train.steps", "4000"},
                                        {"--model.projected_dim", "0", "--model.adapter_norm_after", "conditional"},
-                                       {"--train.generator_gradient", "dense", "--parallel.exchange", "dense"},
+                                       {"--parallel.exchange", "dense"},
                                        {"--device", "cpu", "--parallel.backend", "mpi"}};
   for (const Arguments& each : fine) EXPECT_NO_THROW(parse_command_line(train_spec(), each)) << each.front();
 }

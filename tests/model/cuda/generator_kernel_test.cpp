@@ -1,8 +1,8 @@
 #include <cmath>
 #include <tuple>
 
+#include "model/methods/hyperx/generator.h"
 #include "model/ops/cuda/generator.h"
-#include "model/ops/generator.h"
 #include "tests/model/cuda/kernel_test.h"
 
 namespace hyperx::model {

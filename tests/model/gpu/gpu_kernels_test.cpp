@@ -4,11 +4,11 @@
 #include <tuple>
 #include <vector>
 
+#include "model/methods/hyperx/generator.h"
 #include "model/ops/cpu/activation.h"
 #include "model/ops/cpu/dropout.h"
 #include "model/ops/cpu/residual_norm.h"
 #include "model/ops/cuda/cuda_ops.h"
-#include "model/ops/generator.h"
 #include "model/ops/own_kernels.h"
 
 // Our CUDA kernels on a GPU against the CPU's kernels. tests/model/cuda runs the same sources on the CPU.

@@ -63,8 +63,8 @@ struct Job {
   Job(at::Device device, at::ScalarType type, const Config& settings)
       : config(settings),
         model(small_encoder(), {config.model, {data::task_info("pos")}, {"en"}, 3, type, device, {}}),
-        optimizer(model, {}),
-        exchange(communicator, model, optimizer, ExchangeKind::kFactors, false),
+        optimizer(model.parameters(), {}),
+        exchange(communicator, model.parameters()),
         step(config, communicator, model, optimizer, exchange) {}
 
   std::vector<double> losses_of(int64_t steps, double rate = 1e-3) {

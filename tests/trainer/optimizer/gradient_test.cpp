@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 #include <torch/torch.h>
 
+#include "tests/support/hyperx_of.h"
 #include "tests/trainer/tiny_model.h"
 #include "trainer/optimizer/gradient_exchange.h"
 #include "trainer/optimizer/optimizer.h"
@@ -25,7 +26,7 @@ TEST_P(GradientTest, EqualsFiniteDifferences) {
   model::Model model(tiny_encoder(), {config, tasks, {"en", "tr"}, 3, at::kDouble, at::kCPU});
   {
     at::NoGradGuard no_gradient;  // away from the start, where the adapters are near the identity
-    for (const auto& view : model.named_tensors()) view.value.add_(torch::randn_like(view.value) * 0.3);
+    for (const auto& view : model.parameters().named_values()) view.value.add_(torch::randn_like(view.value) * 0.3);
   }
   const std::vector<data::Pair> pairs{{"pos", "en"}, {"ner", "tr"}};
   const model::PackedBatch batch = model.pack(two_sentences());
@@ -35,17 +36,16 @@ TEST_P(GradientTest, EqualsFiniteDifferences) {
     return model.loss(batch, dropout);
   };
   loss().backward();
-  const Optimizer optimizer(model, {});
-  const GeneratorGradient generator = optimizer.dense_gradient();
-  model.hyperx()->sources().backward(generator.source_gradient);
+  const model::GeneratorGradient generator = model::hyperx_of(model)->block().dense_gradient();
+  model::hyperx_of(model)->sources().backward(generator.source_gradient);
   std::map<std::string, at::Tensor> gradients;
   for (const auto& parameter : model.parameters().all())
     if (parameter->used) gradients[parameter->name] = parameter->gradient.clone();
-  for (const auto& view : model.hyperx()->hypernetwork().named_views_of(generator.dense))
+  for (const auto& view : model::hyperx_of(model)->hypernetwork().named_views_of(generator.dense))
     gradients[view.name] = view.value.clone();
 
   at::NoGradGuard no_gradient;
-  for (const auto& view : model.named_tensors()) {
+  for (const auto& view : model.parameters().named_values()) {
     const auto it = gradients.find(view.name);
     if (it == gradients.end()) continue;
     const at::Tensor flat = view.value.view({-1}), gradient = it->second.reshape({-1});
@@ -91,20 +91,20 @@ TEST(Schedule, WarmsUpFromZeroAndDecaysToTheEnd) {
 
 // What moves a step, for Base: a sixteenth of the dense gradient; and what `auto` then takes (SPEC.md section 8).
 TEST(Exchange, PicksWhatMovesFewestValues) {
-  const ExchangeSizes base{1, 12, 394240, 192, 1};
-  EXPECT_NEAR(static_cast<double>(base.values_moved(ExchangeKind::kDense)) /
-                  static_cast<double>(base.values_moved(ExchangeKind::kFactors)),
+  const model::ExchangeSizes base{1, 12, 394240, 192, 1};
+  EXPECT_NEAR(static_cast<double>(base.values_moved(model::ExchangeKind::kDense)) /
+                  static_cast<double>(base.values_moved(model::ExchangeKind::kFactors)),
               16.08, 0.01);
   Config config;
   const auto pick = [&](int64_t pairs, int64_t projected, int ranks) {
     config.train.pairs_per_step = static_cast<int>(pairs);
-    return choose_exchange(config, {pairs, 12, 394240, projected, 1}, ranks);
+    return model::choose_exchange(config.parallel, {pairs, 12, 394240, projected, 1}, ranks);
   };
-  EXPECT_EQ(pick(1, 192, 2), ExchangeKind::kFactors);
-  EXPECT_EQ(pick(1, 8, 2), ExchangeKind::kDense);
-  EXPECT_EQ(pick(8, 192, 4), ExchangeKind::kGather);
-  EXPECT_EQ(pick(8, 192, 16), ExchangeKind::kFactors);  // whole pairs would leave ranks idle
-  EXPECT_EQ(pick(40, 192, 4), ExchangeKind::kDense);
+  EXPECT_EQ(pick(1, 192, 2), model::ExchangeKind::kFactors);
+  EXPECT_EQ(pick(1, 8, 2), model::ExchangeKind::kDense);
+  EXPECT_EQ(pick(8, 192, 4), model::ExchangeKind::kGather);
+  EXPECT_EQ(pick(8, 192, 16), model::ExchangeKind::kFactors);  // whole pairs would leave ranks idle
+  EXPECT_EQ(pick(40, 192, 4), model::ExchangeKind::kDense);
 }
 
 }  // namespace

@@ -6,6 +6,8 @@
 
 #include "model/comm/local_communicator.h"
 #include "tests/trainer/tiny_model.h"
+#include "trainer/checkpoint/model_checkpoint.h"
+#include "trainer/optimizer/gradient_exchange.h"
 #include "trainer/optimizer/optimizer.h"
 #include "trainer/step_figures.h"
 
@@ -16,19 +18,24 @@ using Pairs = std::vector<data::Pair>;
 
 // A model that is trained by one of the two ways. Each step takes two pairs.
 struct Run {
-  Run(bool queued, at::ScalarType type, int64_t layer_dim)
+  Run(bool queued, at::ScalarType type, int64_t layer_dim, bool dense)
       : model(encoder(), {config_of(layer_dim),
                           {data::task_info("ner"), data::task_info("pos")},
                           {"en", "is", "tr"},
                           3,
                           type,
                           at::kCPU,
-                          {}}),
-        optimizer(model, {queued, 1.0, {0.9, 0.999, 1e-8, 0.01}}) {}
+                          {exchange_of(dense)}}),
+        optimizer(model.parameters(), {queued, 1.0, {0.9, 0.999, 1e-8, 0.01}}) {}
 
   static model::EncoderWeights encoder() {
     torch::manual_seed(5);
     return tiny_encoder();
+  }
+  static ParallelConfig exchange_of(bool dense) {
+    ParallelConfig config;
+    if (dense) config.exchange = "dense";
+    return config;
   }
   static ModelConfig config_of(int64_t layer_dim) {
     ModelConfig config = tiny_config();
@@ -36,25 +43,23 @@ struct Run {
     return config;
   }
 
-  double step(int64_t number, const Pairs& pairs, double loss_factor, bool dense) {
+  double step(int64_t number, const Pairs& pairs, double loss_factor) {
     model.begin_step(pairs, true);
     const model::PackedBatch batch = model.pack(two_sentences());
     (model.loss(batch, {9, number, true}) * loss_factor).backward();
-    GeneratorGradient gradient;
-    {
-      const at::NoGradGuard no_gradient;
-      gradient = dense ? optimizer.dense_gradient() : optimizer.factored_gradient(model.hyperx()->theta_gradient());
-    }
-    return optimizer.update(gradient, 1e-2).gradient_norm.item<double>();
+    at::Tensor losses = torch::zeros({2}, torch::kDouble);
+    GradientExchange(communicator, model.parameters()).exchange(losses, {});
+    return optimizer.update(1e-2).gradient_norm.item<double>();
   }
 
+  comm::LocalCommunicator communicator;
   model::Model model;
   Optimizer optimizer;
 };
 
 // Pairs come late and stay away, and the third step's gradient is not finite.
 void expect_equal_runs(at::ScalarType type, int64_t layer_dim, bool dense, double tolerance) {
-  Run now(false, type, layer_dim), queued(true, type, layer_dim);
+  Run now(false, type, layer_dim, dense), queued(true, type, layer_dim, dense);
   const std::vector<Pairs> steps = {{{"pos", "en"}, {"pos", "tr"}},
                                     {{"pos", "en"}, {"ner", "tr"}},
                                     {{"ner", "is"}, {"pos", "is"}},
@@ -63,23 +68,25 @@ void expect_equal_runs(at::ScalarType type, int64_t layer_dim, bool dense, doubl
   for (size_t i = 0; i < steps.size(); ++i) {
     const double factor = i == 2 ? std::numeric_limits<double>::infinity() : 1.0;
     std::vector<at::Tensor> before;
-    for (const auto& view : queued.model.named_tensors()) before.push_back(view.value.clone());
-    const double expected = now.step(static_cast<int64_t>(i), steps[i], factor, dense);
-    const double norm = queued.step(static_cast<int64_t>(i), steps[i], factor, dense);
+    for (const auto& view : queued.model.parameters().named_values()) before.push_back(view.value.clone());
+    const double expected = now.step(static_cast<int64_t>(i), steps[i], factor);
+    const double norm = queued.step(static_cast<int64_t>(i), steps[i], factor);
     EXPECT_EQ(std::isfinite(norm), i != 2);
     if (i != 2) {
       EXPECT_NEAR(norm, expected, tolerance * expected);
       continue;
     }
-    const auto views = queued.model.named_tensors();
+    const auto views = queued.model.parameters().named_values();
     for (size_t v = 0; v < views.size(); ++v) EXPECT_TRUE(torch::equal(views[v].value, before[v])) << views[v].name;
   }
   EXPECT_EQ(now.optimizer.counts(), queued.optimizer.counts());
-  const auto expected = now.model.named_tensors(), found = queued.model.named_tensors();
+  const auto expected = now.model.parameters().named_values(), found = queued.model.parameters().named_values();
   ASSERT_EQ(expected.size(), found.size());
   for (size_t i = 0; i < found.size(); ++i)  // measured: 2e-16, in fp32 1.4e-7
     EXPECT_LT((found[i].value - expected[i].value).abs().max().item<double>(), tolerance) << found[i].name;
-  const auto moments = now.optimizer.named_moments(), queued_moments = queued.optimizer.named_moments();
+  const auto moments = saved_moments(now.model.parameters(), now.communicator),
+             queued_moments = saved_moments(queued.model.parameters(), queued.communicator);
+  ASSERT_EQ(moments.size(), queued_moments.size());
   for (size_t i = 0; i < moments.size(); ++i)
     EXPECT_LT((moments[i].value - queued_moments[i].value).abs().max().item<double>(), tolerance) << moments[i].name;
 }

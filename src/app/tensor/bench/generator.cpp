@@ -1,10 +1,10 @@
-#include "model/ops/generator.h"
+#include "model/methods/hyperx/generator.h"
 
 #include <torch/torch.h>
 
 #include "app/tensor/bench/bench.h"
 #include "common/clock.h"
-#include "model/ops/adam_on_device.h"
+#include "model/parameters/adam_on_device.h"
 
 namespace hyperx::bench {
 namespace {

@@ -45,10 +45,8 @@ void bench_start(Bench& bench) {
   const train::ModelInfo info = describe_model(config, corpus, pairs, encoder);
   model::Model model(encoder, model_options(info, bench.device, bench.communicator));
   stages.done("model");
-  train::Optimizer optimizer(model, train::optimizer_options(config.train));
-  train::GradientExchange exchange(bench.communicator, model, optimizer,
-                                   train::exchange_kind(config, model, bench.communicator.size()),
-                                   config.train.generator_gradient == "dense");
+  train::Optimizer optimizer(model.parameters(), train::update_options(config.train));
+  train::GradientExchange exchange(bench.communicator, model.parameters());
   train::TrainingStep step(config, bench.communicator, model, optimizer, exchange);
   stages.done("optimizer");
   data::Mixture mixture = train::make_mixture(corpus, pairs, config.train);

@@ -45,10 +45,8 @@ class Training {
         encoder_(fitting_encoder(config_, corpus_)),
         info_(describe_model(config_, corpus_, pairs_, encoder_)),
         model_(encoder_, model_options(info_, bench.device, bench.communicator)),
-        optimizer_(model_, train::optimizer_options(config_.train)),
-        exchange_(bench.communicator, model_, optimizer_,
-                  train::exchange_kind(config_, model_, bench.communicator.size()),
-                  config_.train.generator_gradient == "dense"),
+        optimizer_(model_.parameters(), train::update_options(config_.train)),
+        exchange_(bench.communicator, model_.parameters()),
         step_(config_, bench.communicator, model_, optimizer_, exchange_),
         maker_(corpus_, pairs_, "train", config_.data.max_subwords, config_.train.seed),
         loader_(maker_, train::make_mixture(corpus_, pairs_, long_enough(config_.train, most_steps)),
@@ -65,9 +63,11 @@ class Training {
   }
 
   const char* precision() const { return model_.options().compute == at::kBFloat16 ? "bf16" : "fp32"; }
-  bool generates() const { return model_.hyperx() != nullptr; }
+  bool generates() const { return generator_values() > 0; }
   double generator_values() const {
-    return generates() ? static_cast<double>(model_.hyperx()->hypernetwork().element_count()) : 0;
+    for (const auto& block : model_.parameters().blocks())
+      if (block->name() == "hypernetwork") return static_cast<double>(block->element_count());
+    return 0;
   }
 
  private:
@@ -107,7 +107,7 @@ class Training {
     }
     estimate::WorkOptions options;
     options.value_bytes = model_.options().compute == at::kBFloat16 ? 2 : 4;
-    options.dense = config_.train.generator_gradient == "dense" || exchange_.kind() == train::ExchangeKind::kDense;
+    options.dense = config_.parallel.exchange == "dense";
     return estimate::work_of(step, sizes_, options);
   }
 

@@ -5,7 +5,7 @@
 #include <numeric>
 
 #include "common/errors.h"
-#include "model/ops/generator.h"
+#include "model/methods/hyperx/generator.h"
 
 namespace hyperx::model {
 namespace {
@@ -13,7 +13,7 @@ namespace {
 constexpr double kGeneratorDeviation = 0.02;  // as the release really starts (SPEC.md section 1, Initialisation)
 constexpr double kEmbeddingDeviation = 1.0;
 
-const char* const kSource = "source";
+const char* const kSource = "source";  // not exchanged: every rank derives its gradient from ds
 
 // "down_weight" -> "weight_down": generators are named by what they make, as in SPEC.md.
 std::string generator_name(const std::string& part) {
@@ -64,7 +64,7 @@ Hypernetwork::Hypernetwork(const ModelConfig& config, int64_t hidden, int64_t la
   lay_out(config, hidden);
   const at::TensorOptions options = at::TensorOptions().dtype(master).device(device);
   const auto draw = [&](const std::string& name, at::IntArrayRef shape, double deviation) {
-    return parameters.add(name, kSource, normal_tensor(shape, deviation, seed, name, options)).value;
+    return parameters.add(name, kSource, normal_tensor(shape, deviation, seed, name, options), false).value;
   };
   for (const std::string& task : tasks)
     task_embeddings_[task] = draw("embeddings.task." + task, {config.task_dim}, kEmbeddingDeviation);
@@ -81,9 +81,9 @@ Hypernetwork::Hypernetwork(const ModelConfig& config, int64_t hidden, int64_t la
   if (config.projected_dim > 0) {
     const int64_t inner = config.source_hidden_dim;
     hidden_weight_ = draw("projection.hidden.weight", {inner, source}, kGeneratorDeviation);
-    hidden_bias_ = parameters.add("projection.hidden.bias", kSource, torch::zeros({inner}, options)).value;
+    hidden_bias_ = parameters.add("projection.hidden.bias", kSource, torch::zeros({inner}, options), false).value;
     output_weight_ = draw("projection.output.weight", {projected_, inner}, kGeneratorDeviation);
-    output_bias_ = parameters.add("projection.output.bias", kSource, torch::zeros({projected_}, options)).value;
+    output_bias_ = parameters.add("projection.output.bias", kSource, torch::zeros({projected_}, options), false).value;
   }
   draw_generators(seed, options);
 }
@@ -106,13 +106,8 @@ void Hypernetwork::draw_generators(uint64_t seed, const at::TensorOptions& optio
   }
 }
 
-std::vector<Hypernetwork::NamedView> Hypernetwork::named_views() const {
-  HYPERX_CHECK(shard_.ranks == 1, "a rank that holds a share of the rows cannot name whole tensors");
-  return named_views_of(generators_);
-}
-
-std::vector<Hypernetwork::NamedView> Hypernetwork::named_views_of(const std::vector<Generator>& like) const {
-  std::vector<NamedView> views;
+NamedTensors Hypernetwork::named_views_of(const std::vector<Generator>& like) const {
+  NamedTensors views;
   for (size_t group = 0; group < like.size(); ++group)
     for (const ThetaPart& part : parts_) {
       const std::string name = generator_prefix(group) + generator_name(part.name);
@@ -141,7 +136,7 @@ void Hypernetwork::generate(const at::Tensor& sources, at::Tensor theta) const {
   at::Tensor own = whole ? theta : torch::empty({theta.size(0), layers_, share()}, theta.options());
   for (size_t group = 0; group < generators_.size(); ++group)
     model::generate(generators_[group].weight, generators_[group].bias, sources,
-                    group_gradient(whole ? own : own.narrow(2, 0, own_rows()), group));
+                    rows_of_group(whole ? own : own.narrow(2, 0, own_rows()), group));
   if (whole) return;
   const at::Tensor gathered = shard_.gather(own.view({rows, share()}));
   for (int64_t rank = 0; rank < shard_.ranks; ++rank) {
@@ -163,7 +158,7 @@ void Hypernetwork::mark_used(const std::vector<data::Pair>& pairs, ParameterSet&
   }
 }
 
-at::Tensor Hypernetwork::group_gradient(const at::Tensor& g, size_t group) const {
+at::Tensor Hypernetwork::rows_of_group(const at::Tensor& g, size_t group) const {
   return has_layer_embedding() ? g.view({g.size(0) * layers_, g.size(2)}) : g.select(1, static_cast<int64_t>(group));
 }
 

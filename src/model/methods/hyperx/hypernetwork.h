@@ -44,7 +44,7 @@ class Hypernetwork {
   // theta [pairs, layers, theta] from the sources' values. Collective where the rows are sharded.
   void generate(const at::Tensor& sources, at::Tensor theta) const;
 
-  // Names of the source parameters that a pair reads; marks them used.
+  // Marks the source parameters that the pairs read as used.
   void mark_used(const std::vector<data::Pair>& pairs, ParameterSet& parameters) const;
 
   // W [own rows, projected] and c [own rows] of each group: one group, or one a layer.
@@ -54,7 +54,7 @@ class Hypernetwork {
   std::vector<Generator>& generators() { return generators_; }
   const std::vector<Generator>& generators() const { return generators_; }
   // The rows of g [pairs, layers, own rows] that belong to a group's sources.
-  at::Tensor group_gradient(const at::Tensor& g, size_t group) const;  // [rows, own rows]
+  at::Tensor rows_of_group(const at::Tensor& g, size_t group) const;  // [rows, own rows]
 
   // Rows of theta that a rank holds, and the equal share that messages are laid out by.
   bool is_sharded() const { return shard_.ranks > 1; }
@@ -64,15 +64,10 @@ class Hypernetwork {
   int64_t own_begin() const { return row_begin(shard_.rank); }
   int64_t own_rows() const { return row_count(shard_.rank); }
 
-  // W and c of all rows as named views, one pair a generator: "hypernetwork.weight_down.weight", ... (with the layer's
-  // number after "hypernetwork." where each layer has its own).
-  struct NamedView {
-    std::string name;
-    at::Tensor value;
-  };
-  std::vector<NamedView> named_views() const;  // only where nothing is sharded
-  // The same names for tensors of all rows (moments, dense gradients).
-  std::vector<NamedView> named_views_of(const std::vector<Generator>& like) const;
+  // W and c of all rows (or their moments or gradients) as named views, two per generator:
+  // "hypernetwork.weight_down.weight", "hypernetwork.weight_down.bias", ... (with the layer's number after
+  // "hypernetwork." where each layer has its own).
+  NamedTensors named_views_of(const std::vector<Generator>& like) const;
 
   const std::vector<ThetaPart>& parts() const { return parts_; }
   int64_t theta_size() const { return theta_size_; }

@@ -1,5 +1,6 @@
 #include "model/methods/hyperx/hyperx.h"
 
+#include <ATen/record_function.h>
 #include <torch/torch.h>
 
 #include "common/errors.h"
@@ -9,29 +10,68 @@
 namespace hyperx::model {
 namespace {
 
+const char* const kAdapterNorms = "adapter_norms";
 constexpr double kAdapterNormEpsilon = 1e-5;  // the release's, not the encoder's
+
+// This rank's share of the generators' rows by parallel.generator; theta is assembled by an all-gather.
+GeneratorShard shard_of(const ModelRanks& spread) {
+  if (spread.parallel.generator != "sharded" || spread.size() == 1) return {};
+  comm::Communicator& ranks = *spread.ranks;
+  return {ranks.rank(), ranks.size(), [&ranks](const at::Tensor& own) {
+            RECORD_USER_SCOPE("hyperx::exchange");
+            at::Tensor all = torch::empty({ranks.size(), own.size(0), own.size(1)}, own.options());
+            ranks.all_gather(own, all);
+            return all;
+          }};
+}
+
+ExchangeKind exchange_kind(const ModelRanks& spread, const Hypernetwork& hypernetwork) {
+  const ExchangeSizes sizes{spread.pairs_per_step, hypernetwork.layers(), hypernetwork.theta_size(),
+                            hypernetwork.projected_size(), static_cast<int64_t>(hypernetwork.generators().size())};
+  return choose_exchange(spread.parallel, sizes, spread.size());
+}
+
+// work(z's rows, pair, rows_of) for each pair, where rows_of takes the same rows of another tensor; the results end to
+// end. A single pair's tensors are used whole: the gradient of a slice would be a copy.
+template <class Work>
+at::Tensor by_pair(const at::Tensor& z, const std::vector<PairRows>& pairs, const Work& work) {
+  const bool one = pairs.size() == 1;
+  std::vector<at::Tensor> parts;
+  for (const PairRows& rows : pairs) {
+    if (rows.token_begin == rows.token_end) continue;  // none of the pair's rows is read
+    const auto rows_of = [&](const at::Tensor& x) {
+      return one ? x : x.narrow(0, rows.token_begin, rows.token_end - rows.token_begin);
+    };
+    parts.push_back(work(rows_of(z), rows.pair, rows_of));
+  }
+  return one ? parts[0] : torch::cat(parts);
+}
 
 }  // namespace
 
-HyperX::HyperX(const ModelConfig& config, int64_t hidden, int64_t layers, const std::vector<std::string>& tasks,
-               const std::vector<std::string>& languages, uint64_t seed, at::ScalarType master, at::ScalarType compute,
-               at::Device device, GeneratorShard shard, ParameterSet& parameters)
-    : config_(config),
-      position_(config.adapter_position == "after-layer" ? Position::kAfterLayer : Position::kFeedForwardOutput),
-      compute_(compute),
-      hypernetwork_(config, hidden, layers, tasks, languages, seed, master, device, std::move(shard), parameters) {
-  const at::TensorOptions options = at::TensorOptions().dtype(master).device(device);
+HyperX::HyperX(const MethodContext& context)
+    : config_(context.config),
+      after_layer_(context.config.adapter_position == "after-layer"),
+      compute_(context.compute),
+      parameters_(context.parameters),
+      hypernetwork_(context.config, context.spec.hidden, context.spec.layers, context.tasks, context.languages,
+                    context.seed, context.master, context.device, shard_of(context.ranks), context.parameters) {
+  auto block = std::make_unique<HypernetworkBlock>(*this, hypernetwork_, exchange_kind(context.ranks, hypernetwork_));
+  block_ = block.get();
+  parameters_.add_block(std::move(block));
+  const int64_t hidden = context.spec.hidden, layers = context.spec.layers;
+  const at::TensorOptions options = at::TensorOptions().dtype(context.master).device(context.device);
   const bool shared = hypernetwork_.has_layer_embedding();
   const auto add_plain = [&](const std::string& setting, const std::string& name, std::vector<PlainNorm>& into) {
     if (setting != "plain") return;
     for (int64_t i = 0; i < (shared ? 1 : layers); ++i) {
       const std::string prefix = "hypernetwork." + (shared ? "" : std::to_string(i) + ".") + name;
-      into.push_back({parameters.add(prefix + ".weight", "adapter_norms", torch::ones({hidden}, options)).value,
-                      parameters.add(prefix + ".bias", "adapter_norms", torch::zeros({hidden}, options)).value});
+      into.push_back({parameters_.add(prefix + ".weight", kAdapterNorms, torch::ones({hidden}, options)).value,
+                      parameters_.add(prefix + ".bias", kAdapterNorms, torch::zeros({hidden}, options)).value});
     }
   };
-  add_plain(config.adapter_norm_before, "norm_before", plain_before_);
-  add_plain(config.adapter_norm_after, "norm_after", plain_after_);
+  add_plain(config_.adapter_norm_before, "norm_before", plain_before_);
+  add_plain(config_.adapter_norm_after, "norm_after", plain_after_);
 }
 
 HyperX::Theta HyperX::make_theta(int64_t pairs) const {
@@ -44,7 +84,7 @@ HyperX::Theta HyperX::make_theta(int64_t pairs) const {
     const at::Tensor gradient = theta.gradient.view({-1, hypernetwork_.theta_size()})[row];
     std::vector<at::Tensor> parts;
     for (const ThetaPart& part : hypernetwork_.parts()) {
-      // A leaf of its own a tensor, with its gradient bound beforehand: slices of one leaf would each allocate all of
+      // One leaf per tensor, with its gradient bound beforehand: slices of one leaf would each allocate all of
       // it.
       at::Tensor leaf = values.narrow(0, part.begin, part.size()).view(part.shape).detach().set_requires_grad(true);
       leaf.mutable_grad() = gradient.narrow(0, part.begin, part.size()).view(part.shape);
@@ -55,7 +95,11 @@ HyperX::Theta HyperX::make_theta(int64_t pairs) const {
   return theta;
 }
 
-void HyperX::begin_step(const std::vector<data::Pair>& pairs, bool training) {
+void HyperX::select(const std::vector<data::Pair>& pairs, bool training) {
+  if (training) {
+    hypernetwork_.mark_used(pairs, parameters_);
+    parameters_.use_group(kAdapterNorms);
+  }
   const int64_t count = std::ssize(pairs);
   at::AutoGradMode mode(training);
   sources_ = hypernetwork_.sources(pairs);
@@ -82,7 +126,7 @@ at::Tensor HyperX::norm(const at::Tensor& z, const std::string& setting, const c
   HYPERX_CHECK(false, "a conditional norm without generated parameters");
 }
 
-Method::AdapterOutput HyperX::adapter(int64_t layer, int64_t pair, const at::Tensor& z) {
+HyperX::AdapterOutput HyperX::adapter(int64_t layer, int64_t pair, const at::Tensor& z) const {
   const std::vector<at::Tensor>& leaves = made_->leaves.at(static_cast<size_t>(pair * hypernetwork_.layers() + layer));
   const at::Tensor before = norm(z, config_.adapter_norm_before, "norm_before", layer, leaves);
   const at::Tensor down = torch::linear(before, leaves[0].to(compute_));
@@ -92,6 +136,21 @@ Method::AdapterOutput HyperX::adapter(int64_t layer, int64_t pair, const at::Ten
   const at::Tensor bias = leaves[3].to(compute_);
   if (config_.adapter_norm_after == "none") return {up, bias};
   return {norm(up + bias, config_.adapter_norm_after, "norm_after", layer, leaves), {}};
+}
+
+at::Tensor HyperX::end_layer(int64_t layer, const LayerEnd& end) {
+  if (after_layer_)
+    return by_pair(plain_end(end), end.pairs, [&](const at::Tensor& z, int64_t pair, const auto&) {
+      const AdapterOutput adapted = adapter(layer, pair, z);
+      return (adapted.bias.defined() ? adapted.change + adapted.bias : adapted.change) + z;
+    });
+  const at::Tensor z = end.dropout.probability > 0
+                           ? keyed_dropout(end.down.product(end.inner), end.down.bias(), end.dropout)
+                           : end.down(end.inner);
+  return by_pair(z, end.pairs, [&](const at::Tensor& own, int64_t pair, const auto& rows_of) {
+    const AdapterOutput adapted = adapter(layer, pair, own);
+    return residual_norm(adapted.change, adapted.bias, {}, own, rows_of(end.residual), end.norm);
+  });
 }
 
 }  // namespace hyperx::model

@@ -4,6 +4,7 @@
 
 #include "common/config/config.h"
 #include "model/methods/hyperx/hypernetwork.h"
+#include "model/methods/hyperx/hypernetwork_block.h"
 #include "model/methods/method.h"
 #include "model/parameters/parameters.h"
 
@@ -13,18 +14,16 @@ namespace hyperx::model {
 // A(z) = [norm_after](U · relu(D · [norm_before](z))) + z.
 class HyperX final : public Method {
  public:
-  HyperX(const ModelConfig& config, int64_t hidden, int64_t layers, const std::vector<std::string>& tasks,
-         const std::vector<std::string>& languages, uint64_t seed, at::ScalarType master, at::ScalarType compute,
-         at::Device device, GeneratorShard shard, ParameterSet& parameters);
+  explicit HyperX(const MethodContext& context);
 
-  void begin_step(const std::vector<data::Pair>& pairs, bool training) override;
-  AdapterOutput adapter(int64_t layer, int64_t pair, const at::Tensor& z) override;
-  bool has_adapter() const override { return true; }
-  Position adapter_position() const override { return position_; }
+  void select(const std::vector<data::Pair>& pairs, bool training) override;
+  bool select_is_collective() const override { return hypernetwork_.is_sharded(); }
+  at::Tensor end_layer(int64_t layer, const LayerEnd& end) override;
 
   Hypernetwork& hypernetwork() { return hypernetwork_; }
   const Hypernetwork& hypernetwork() const { return hypernetwork_; }
-  // Of the step begun last: projected sources [rows, projected] with their graph, theta and its gradient [pairs,
+  HypernetworkBlock& block() { return *block_; }
+  // Of the pairs selected last: projected sources [rows, projected] with their graph, theta and its gradient [pairs,
   // layers, theta].
   const at::Tensor& sources() const { return sources_; }
   const at::Tensor& theta() const { return made_->values; }
@@ -34,24 +33,33 @@ class HyperX final : public Method {
   struct PlainNorm {
     at::Tensor weight, bias;
   };
-  // theta of so many pairs. Kept for each number of pairs that was met, at the same place: a CUDA graph reads it there.
+  // theta of a number of pairs. Kept for each number that was met, at the same place: a CUDA graph reads it there.
   struct Theta {
     at::Tensor values, gradient;  // [pairs, layers, theta]
     // [pair * layers + layer][part]: views of the values, gradients bound to views of the gradient
     std::vector<std::vector<at::Tensor>> leaves;
   };
+  // What an adapter adds to z: change + bias.
+  struct AdapterOutput {
+    at::Tensor change;  // [rows, hidden]
+    at::Tensor bias;    // [hidden]; undefined: none
+  };
   Theta make_theta(int64_t pairs) const;
+  // z [rows of the pair, hidden]
+  AdapterOutput adapter(int64_t layer, int64_t pair, const at::Tensor& z) const;
   at::Tensor norm(const at::Tensor& z, const std::string& setting, const char* name, int64_t layer,
                   const std::vector<at::Tensor>& leaves) const;
 
   ModelConfig config_;
-  Position position_;
+  bool after_layer_;  // the adapter works on the layer's output, not on that of its feed-forward part
   at::ScalarType compute_;
+  ParameterSet& parameters_;
   Hypernetwork hypernetwork_;
-  std::vector<PlainNorm> plain_before_, plain_after_;  // one, or one a layer; empty unless plain
+  HypernetworkBlock* block_;                           // owned by parameters_
+  std::vector<PlainNorm> plain_before_, plain_after_;  // one, or one per layer; empty unless plain
   at::Tensor sources_;
   std::map<int64_t, Theta> thetas_;  // by number of pairs
-  Theta* made_ = nullptr;            // of the step begun last
+  Theta* made_ = nullptr;            // of the pairs selected last
 };
 
 }  // namespace hyperx::model

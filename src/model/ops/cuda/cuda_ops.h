@@ -4,10 +4,10 @@
 
 #include <vector>
 
+#include "model/methods/hyperx/generator.h"
 #include "model/ops/cpu/activation.h"
 #include "model/ops/cpu/dropout.h"
 #include "model/ops/cpu/residual_norm.h"
-#include "model/ops/generator.h"
 
 // The operations of this folder by our own CUDA kernels (ops/cuda), on the current stream; only where the build has
 // CUDA. Tensors lie on one GPU, rows in fp32 or bf16, the rest in fp32. Differentiable as their namesakes.

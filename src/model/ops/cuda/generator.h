@@ -4,8 +4,8 @@
 
 #include "model/ops/cuda/stream.h"
 
-// The passes over the generators' stacked weight W (model/ops/generator.h), all in fp32 unless said otherwise. Each
-// reads W once, which is what it costs: 303 MB for 394,240 x 192.
+// The passes over the generators' stacked weight W (model/methods/hyperx/generator.h), all in fp32 unless said
+// otherwise. Each reads W once, which is what it costs: 303 MB for 394,240 x 192.
 namespace hyperx::model::kernels {
 inline namespace HYPERX_KERNEL_BUILD {
 
@@ -41,7 +41,7 @@ struct UpdateControl {
   float finite = 1;  // 0: nothing is updated
 };
 
-// The arithmetic is that of adam_update() in model/ops/generator.h.
+// The arithmetic is that of adam_update() in model/methods/hyperx/generator.h.
 struct AdamRule {
   double rate = 0, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
   double weight_decay = 0;

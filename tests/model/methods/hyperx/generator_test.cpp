@@ -1,4 +1,4 @@
-#include "model/ops/generator.h"
+#include "model/methods/hyperx/generator.h"
 
 #include <gtest/gtest.h>
 #include <torch/torch.h>

@@ -16,7 +16,7 @@ EncoderWeights mbert_sized_encoder() {
 
 int64_t elements_with(const Model& model, const std::string& prefix) {
   int64_t count = 0;
-  for (const auto& view : model.named_tensors())
+  for (const auto& view : model.parameters().named_values())
     if (view.name.rfind(prefix, 0) == 0) count += view.value.numel();
   return count;
 }
@@ -35,14 +35,14 @@ TEST_F(SizesTest, Base) {
   EXPECT_EQ(elements_with(model, "projection."), 74112);
   EXPECT_EQ(elements_with(model, "encoder."), 38400);
   EXPECT_EQ(elements_with(model, "embeddings."), (12 + 3 + 3) * 64);
-  EXPECT_EQ(model.trained_element_count() - elements_with(model, "heads."), 76088320 + 74112 + 38400 + 18 * 64);
+  EXPECT_EQ(model.parameters().element_count() - elements_with(model, "heads."), 76088320 + 74112 + 38400 + 18 * 64);
 }
 
 TEST_F(SizesTest, SmallIsThirteenMillion) {
   ModelConfig config;
   config.projected_dim = 32;
   const Model model = make(config);
-  const int64_t trained = model.trained_element_count() - elements_with(model, "heads.");
+  const int64_t trained = model.parameters().element_count() - elements_with(model, "heads.");
   EXPECT_EQ(elements_with(model, "hypernetwork."), 394240 * 33);
   EXPECT_NEAR(static_cast<double>(trained) / 1e6, 13.0, 0.15);
 }

@@ -1,4 +1,4 @@
-#include "model/ops/generator.h"
+#include "model/methods/hyperx/generator.h"
 
 #include <ATen/Parallel.h>
 #include <torch/torch.h>
@@ -12,39 +12,10 @@
 #include "model/ops/cpu/small_gemm.h"
 #include "model/ops/cuda/cuda_ops.h"
 #include "model/ops/own_kernels.h"
+#include "model/parameters/adam_row.h"
 
 namespace hyperx::model {
 namespace {
-
-template <class T>
-struct AdamFactors {
-  T beta1, beta2, keep1, keep2, epsilon, step_size, scale, decay;
-};
-
-template <class T>
-AdamFactors<T> adam_factors(int64_t step, double rate, double scale, const AdamOptions& options) {
-  const double correction1 = 1.0 - std::pow(options.beta1, static_cast<double>(step));
-  const double correction2 = 1.0 - std::pow(options.beta2, static_cast<double>(step));
-  return {static_cast<T>(options.beta1),
-          static_cast<T>(options.beta2),
-          static_cast<T>(1.0 - options.beta1),
-          static_cast<T>(1.0 - options.beta2),
-          static_cast<T>(options.epsilon),
-          static_cast<T>(rate * std::sqrt(correction2) / correction1),
-          static_cast<T>(scale),
-          static_cast<T>(1.0 - rate * options.weight_decay)};
-}
-
-template <class T>
-HYPERX_INLINE void adam_row(T* HYPERX_RESTRICT p, const T* HYPERX_RESTRICT gradient, T* HYPERX_RESTRICT m,
-                            T* HYPERX_RESTRICT v, int64_t count, const AdamFactors<T>& f) {
-  for (int64_t i = 0; i < count; ++i) {
-    const T g = gradient[i] * f.scale;
-    m[i] = f.beta1 * m[i] + f.keep1 * g;
-    v[i] = f.beta2 * v[i] + f.keep2 * g * g;
-    p[i] = f.decay * (p[i] - f.step_size * m[i] / (std::sqrt(v[i]) + f.epsilon));
-  }
-}
 
 template <class T>
 struct LowRankTask {
@@ -56,6 +27,7 @@ struct LowRankTask {
 };
 
 constexpr int64_t kMaxProjected = 4096;
+constexpr int64_t kBlockRows = 1 << 15;  // of W on a device: 25 MB of gradient for the Base model
 
 template <class T>
 HYPERX_INLINE void low_rank_rows(const LowRankTask<T>& t, int64_t begin, int64_t end) {
@@ -80,26 +52,6 @@ HYPERX_MULTIVERSION void run_low_rank(const LowRankTask<float>& task, int64_t be
 HYPERX_MULTIVERSION void run_low_rank(const LowRankTask<double>& task, int64_t begin, int64_t end) {
   low_rank_rows(task, begin, end);
 }
-HYPERX_MULTIVERSION void run_adam(float* p, const float* g, float* m, float* v, int64_t count,
-                                  const AdamFactors<float>& f) {
-  adam_row(p, g, m, v, count, f);
-}
-HYPERX_MULTIVERSION void run_adam(double* p, const double* g, double* m, double* v, int64_t count,
-                                  const AdamFactors<double>& f) {
-  adam_row(p, g, m, v, count, f);
-}
-
-template <class T>
-void adam_cpu(at::Tensor& p, const at::Tensor& gradient, at::Tensor& m, at::Tensor& v, const AdamFactors<T>& factors) {
-  T* const p_data = p.data_ptr<T>();
-  T* const m_data = m.data_ptr<T>();
-  T* const v_data = v.data_ptr<T>();
-  const T* const g_data = gradient.const_data_ptr<T>();
-  at::parallel_for(0, p.numel(), 1 << 15, [&](int64_t begin, int64_t end) {
-    run_adam(p_data + begin, g_data + begin, m_data + begin, v_data + begin, end - begin, factors);
-  });
-}
-
 template <class T>
 void low_rank_cpu(at::Tensor& w, at::Tensor& c, at::Tensor& w_m, at::Tensor& w_v, at::Tensor& c_m, at::Tensor& c_v,
                   const at::Tensor& g, const at::Tensor& s, const AdamFactors<T>& factors,
@@ -213,16 +165,6 @@ at::Tensor factored_norm_squared(const at::Tensor& gram, const at::Tensor& s) {
   return (gram * (at::mm(wide, wide.t()) + 1.0)).sum();
 }
 
-void adam_update(at::Tensor p, const at::Tensor& gradient, at::Tensor m, at::Tensor v, int64_t step, double rate,
-                 double scale, const AdamOptions& options) {
-  HYPERX_CHECK(p.is_cpu(), "this Adam runs on the CPU");
-  if (p.scalar_type() == at::kDouble) {
-    adam_cpu<double>(p, gradient, m, v, adam_factors<double>(step, rate, scale, options));
-  } else {
-    adam_cpu<float>(p, gradient, m, v, adam_factors<float>(step, rate, scale, options));
-  }
-}
-
 void low_rank_adam_update(at::Tensor w, at::Tensor c, at::Tensor w_m, at::Tensor w_v, at::Tensor c_m, at::Tensor c_v,
                           const at::Tensor& g, const at::Tensor& s, int64_t step, double rate, double scale,
                           const AdamOptions& options) {
@@ -237,6 +179,26 @@ void low_rank_adam_update(at::Tensor w, at::Tensor c, at::Tensor w_m, at::Tensor
     low_rank_cpu<float>(w, c, w_m, w_v, c_m, c_v, g, s.contiguous(), adam_factors<float>(step, rate, scale, options),
                         adam_factors<float>(step, rate, scale, bias_options));
   }
+}
+
+void low_rank_adam_on_device(at::Tensor w, at::Tensor c, at::Tensor w_m, at::Tensor w_v, at::Tensor c_m, at::Tensor c_v,
+                             const at::Tensor& g, const at::Tensor& s, const StepFactors& factors,
+                             const at::Tensor& control, double rate, const AdamOptions& options) {
+  if constexpr (kHasOwnKernels) {
+    if (own_kernels_take(w) && cuda_low_rank_adam_fits(w, s.size(0))) {
+      cuda_low_rank_adam({w, c, w_m, w_v, c_m, c_v, g, s, {}, {}, control, factors.counts}, rate, options);
+      return;
+    }
+  }
+  for (int64_t begin = 0; begin < w.size(0); begin += kBlockRows) {
+    const int64_t rows = std::min(kBlockRows, w.size(0) - begin);
+    const auto block = [&](const at::Tensor& whole) { return whole.narrow(0, begin, rows); };
+    adam_on_device(block(w), at::mm(g.narrow(1, begin, rows).t(), s), block(w_m), block(w_v), factors, control, rate,
+                   options);
+  }
+  AdamOptions bias_options = options;
+  bias_options.weight_decay = 0;
+  adam_on_device(c, g.sum(0), c_m, c_v, factors, control, rate, bias_options);
 }
 
 }  // namespace hyperx::model

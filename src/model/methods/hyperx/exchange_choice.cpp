@@ -1,8 +1,8 @@
-#include "trainer/estimate/exchange_choice.h"
+#include "model/methods/hyperx/exchange_choice.h"
 
 #include "common/errors.h"
 
-namespace hyperx::train {
+namespace hyperx::model {
 
 int64_t ExchangeSizes::values_moved(ExchangeKind kind) const {
   switch (kind) {
@@ -20,17 +20,17 @@ const char* exchange_name(ExchangeKind kind) {
   return kind == ExchangeKind::kFactors ? "factors" : kind == ExchangeKind::kGather ? "gather" : "dense";
 }
 
-ExchangeKind choose_exchange(const Config& config, const ExchangeSizes& sizes, int ranks) {
-  const std::string& asked = config.parallel.exchange;
+ExchangeKind choose_exchange(const ParallelConfig& config, const ExchangeSizes& sizes, int ranks) {
+  const std::string& asked = config.exchange;
   if (asked == "factors") return ExchangeKind::kFactors;
   if (asked == "gather") return ExchangeKind::kGather;
   if (asked == "dense") return ExchangeKind::kDense;
   ExchangeKind best = ExchangeKind::kFactors;
-  const bool may_be_dense = config.parallel.generator != "sharded";  // which keeps no dense gradient
+  const bool may_be_dense = config.generator != "sharded";  // which keeps no dense gradient
   if (may_be_dense && sizes.values_moved(ExchangeKind::kDense) < sizes.values_moved(best)) best = ExchangeKind::kDense;
   if (sizes.pairs >= ranks && sizes.pairs > 1 && sizes.values_moved(ExchangeKind::kGather) < sizes.values_moved(best))
     best = ExchangeKind::kGather;
   return best;
 }
 
-}  // namespace hyperx::train
+}  // namespace hyperx::model

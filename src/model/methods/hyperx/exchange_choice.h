@@ -4,7 +4,7 @@
 
 #include "common/config/config.h"
 
-namespace hyperx::train {
+namespace hyperx::model {
 
 // What of the generators' gradient travels between ranks (SPEC.md section 8). All three give the same update, up to
 // rounding.
@@ -22,7 +22,7 @@ struct ExchangeSizes {
 
 // parallel.exchange; auto takes the one that moves fewest values. gather with fewer pairs than ranks would leave ranks
 // idle, so auto never takes it then.
-ExchangeKind choose_exchange(const Config& config, const ExchangeSizes& sizes, int ranks);
+ExchangeKind choose_exchange(const ParallelConfig& config, const ExchangeSizes& sizes, int ranks);
 const char* exchange_name(ExchangeKind kind);
 
-}  // namespace hyperx::train
+}  // namespace hyperx::model

@@ -2,11 +2,10 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "model/ops/generator.h"
+#include "model/parameters/adam.h"
 
 // Adam on a device that the host does not wait for: the gradient's norm, and with it whether and how far an update
-// goes, is known there alone. The same arithmetic as adam_update, with LibTorch's operations; any device. That of W and
-// c by our own kernel where it is chosen (own_kernels.h).
+// goes, is known only there. The same arithmetic as adam_update, with LibTorch's operations, on any device.
 namespace hyperx::model {
 
 // {clip factor, 1} of the gradient's norm (0-dim fp64), or {0, 0} where it is not finite: then nothing changes. [2] of
@@ -27,10 +26,5 @@ StepFactors next_step(at::Tensor counts, const at::Tensor& used, const at::Tenso
 // p, gradient, m, v of one shape, to which the factors broadcast.
 void adam_on_device(at::Tensor p, const at::Tensor& gradient, at::Tensor m, at::Tensor v, const StepFactors& factors,
                     const at::Tensor& control, double rate, const AdamOptions& options);
-
-// W and c from the factors (low_rank_adam_update), a block of rows at a time: no dense gradient of the whole.
-void low_rank_adam_on_device(at::Tensor w, at::Tensor c, at::Tensor w_m, at::Tensor w_v, at::Tensor c_m, at::Tensor c_v,
-                             const at::Tensor& g, const at::Tensor& s, const StepFactors& factors,
-                             const at::Tensor& control, double rate, const AdamOptions& options);
 
 }  // namespace hyperx::model

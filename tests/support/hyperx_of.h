@@ -1,0 +1,11 @@
+#pragma once
+
+#include "model/methods/hyperx/hyperx.h"
+#include "model/model.h"
+
+namespace hyperx::model {
+
+// The method of a model that is Hyper-X: what tests of its inside look at. Null: it is another.
+inline HyperX* hyperx_of(Model& model) { return dynamic_cast<HyperX*>(&model.method()); }
+
+}  // namespace hyperx::model
