@@ -61,6 +61,7 @@ class GoldenCase {
   void check_hidden(const std::string& prefix, const std::vector<at::Tensor>& hidden, const at::Tensor& rows);
   void check_summary(const std::string& prefix, const at::Tensor& last, const at::Tensor& rows);
   void check_steps();
+  void require_all_compared();  // a result of the case that no check above has read is a failure
 
   std::string folder_;
   at::ScalarType type_;
