@@ -51,7 +51,7 @@ Command prepare_command() {
       "file a pair, an index and a summary: sentences, words, sub-words, the [UNK] rate, words that get no label "
       "position, and\n"
       "how many dev and test sentences stand in training data (data.overlap). The folder appears whole or not at all.\n"
-      "  hyperx prepare configs/data/shared.tsv --data.corpus corpus --model.encoder mbert";
+      "  hyperx prepare examples/sample/manifest.tsv --data.corpus corpus --model.encoder examples/encoder";
   spec.key_prefixes = {"data.", "model.encoder", "threads"};
   spec.flags = {{"force", "", "replaces an existing corpus"}};
   return {spec, run_prepare};

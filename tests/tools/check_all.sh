@@ -80,14 +80,14 @@ check_summarise() {
 <testcase name="three" status="run"><system-out>fine</system-out></testcase>
 <testcase name="four" status="notrun"><skipped/><system-out>
 f.cpp:12: Skipped
-no ../shared/oracle here</system-out></testcase>
+HYPERX_TEST_DATA is not set</system-out></testcase>
 <testcase name="five" status="fail"><failure message=""/></testcase>
 </testsuite>
 XML
   found=$(python3 tests/tools/summarise.py "$@" --checks "$folder/checks" --junit "r=$folder/junit.xml") && echo "a failed test gives code 0"
   rm -r "$folder"
   echo "$found"
-  grep -qxF 'SKIPPED r/four: no ../shared/oracle here' <<<"$found" && grep -qxF 'FAILED  r/five' <<<"$found" &&
+  grep -qxF 'SKIPPED r/four: HYPERX_TEST_DATA is not set' <<<"$found" && grep -qxF 'FAILED  r/five' <<<"$found" &&
     [ "$(tail -1 <<<"$found")" = "$expected" ]
 }
 
@@ -101,5 +101,5 @@ check lint python3 tests/tools/lint.py
 check lint-finds check_lint_finds
 check shell check_shell
 expected='2 passed, 1 failed, 2 skipped' check summarise check_summarise
-expected='2 passed, 2 failed, 1 skipped' check summarise-shared check_summarise --shared-present
+expected='2 passed, 2 failed, 1 skipped' check summarise-data-given check_summarise --data-given
 exit $failed

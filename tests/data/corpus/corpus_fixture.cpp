@@ -107,7 +107,4 @@ PrepareOptions options_of(const TemporaryFolder& folder) {
   return options;
 }
 
-bool shared_data_present() { return std::filesystem::exists(shared("data/README.md")); }
-std::string shared(const std::string& path) { return std::string(HYPERX_SHARED_DIR) + "/" + path; }
-
 }  // namespace hyperx::data::test

@@ -37,7 +37,4 @@ std::string write_manifest(const TemporaryFolder& folder, const std::vector<std:
 // Options for `folder`'s manifest.tsv, letters/ and corpus/, two threads.
 PrepareOptions options_of(const TemporaryFolder& folder);
 
-bool shared_data_present();
-std::string shared(const std::string& path);  // HYPERX_SHARED_DIR/path
-
 }  // namespace hyperx::data::test

@@ -13,25 +13,28 @@
 #include "data/corpus/prepare.h"
 #include "data/source/manifest.h"
 #include "tests/data/corpus/corpus_fixture.h"
+#include "tests/data/test_data.h"
 
-// All of ../shared/data through prepare, against counts, digests and features that others made.
+// The data of 17 languages through prepare, against counts, digests and features that other programs made.
 namespace hyperx::data {
 namespace {
 
-namespace fs = std::filesystem;
+using test::collection;
+using test::kCollectionManifest;
+using test::kEncoder;
+using test::kNoCollection;
+using test::kReferenceCases;
 
-std::string manifest_path() { return std::string(HYPERX_SOURCE_DIR) + "/configs/data/shared.tsv"; }
-
-class SharedCorpusTest : public testing::Test {
+class SeventeenLanguagesTest : public testing::Test {
  protected:
-  static void SetUpTestSuite() {
-    if (!test::shared_data_present() || !fs::exists(manifest_path())) return;
+  static void prepare_once() {
+    if (index_ != nullptr) return;
     folder_ = new test::TemporaryFolder();
     PrepareOptions options;
-    options.manifest = manifest_path();
-    options.root = test::shared("data");
+    options.manifest = kCollectionManifest;
+    options.root = *collection();
     options.corpus = folder_->path("corpus");
-    options.tokenizer = test::shared("data/bert-base-multilingual-cased");
+    options.tokenizer = kEncoder;
     index_ = new CorpusIndex(prepare(options));
   }
   static void TearDownTestSuite() {
@@ -41,7 +44,8 @@ class SharedCorpusTest : public testing::Test {
     folder_ = nullptr;
   }
   void SetUp() override {
-    if (index_ == nullptr) GTEST_SKIP() << "no data in " << HYPERX_SHARED_DIR << ", or no " << manifest_path();
+    if (!collection()) GTEST_SKIP() << kNoCollection;
+    prepare_once();
   }
 
   static const SplitEntry& split_of(const Pair& pair, const std::string& name) {
@@ -54,8 +58,8 @@ class SharedCorpusTest : public testing::Test {
   static test::TemporaryFolder* folder_;  // of the suite: preparing takes seconds
   static CorpusIndex* index_;
 };
-test::TemporaryFolder* SharedCorpusTest::folder_ = nullptr;
-CorpusIndex* SharedCorpusTest::index_ = nullptr;
+test::TemporaryFolder* SeventeenLanguagesTest::folder_ = nullptr;
+CorpusIndex* SeventeenLanguagesTest::index_ = nullptr;
 
 struct OracleRow {
   std::string kind, sha256;
@@ -63,7 +67,7 @@ struct OracleRow {
 };
 
 std::map<std::string, OracleRow> tokenizer_oracle() {
-  std::istringstream lines(read_file(test::shared("oracle/tokenizer/tokenizer.tsv")));
+  std::istringstream lines(read_file(kReferenceCases + "tokenizer/tokenizer.tsv"));
   std::map<std::string, OracleRow> rows;
   std::string line;
   std::getline(lines, line);  // header
@@ -107,10 +111,10 @@ std::string stream_digest(const Split& split) {
   return digest.hex();
 }
 
-TEST_F(SharedCorpusTest, CountsAndIdsAreThoseOfTheOracle) {
+TEST_F(SeventeenLanguagesTest, CountsAndIdsAreThoseOfTheOracle) {
   const std::map<std::string, OracleRow> oracle = tokenizer_oracle();
   const Corpus corpus = Corpus::open(folder_->path("corpus"));
-  const Manifest manifest = read_manifest(manifest_path(), test::shared("data"));
+  const Manifest manifest = read_manifest(kCollectionManifest, *collection());
   int compared = 0;
   for (const PairEntry& entry : index_->pairs) {
     for (const SplitEntry& split : entry.splits) {
@@ -136,7 +140,7 @@ TEST_F(SharedCorpusTest, CountsAndIdsAreThoseOfTheOracle) {
   RecordProperty("files_compared", compared);
 }
 
-TEST_F(SharedCorpusTest, OverlapIsTheKnownOne) {
+TEST_F(SeventeenLanguagesTest, OverlapIsTheKnownOne) {
   const SplitEntry& ug = split_of({"pos", "ug"}, "test");
   EXPECT_EQ(ug.counts.sentences, 900);
   EXPECT_EQ(ug.overlap_with.at("mlm:ug"), 349);  // 39 %
@@ -145,33 +149,32 @@ TEST_F(SharedCorpusTest, OverlapIsTheKnownOne) {
   EXPECT_EQ(mt.overlap_with.at("ner:mt"), 50);  // 27 %
 }
 
-TEST_F(SharedCorpusTest, AnIndependentCountAgrees) {
+TEST_F(SeventeenLanguagesTest, AnIndependentCountAgrees) {
   const char* python = std::getenv("HYPERX_TEST_PYTHON");
   if (python == nullptr) GTEST_SKIP() << "HYPERX_TEST_PYTHON names no Python with the package `tokenizers`";
   const std::string report = folder_->path("count.txt");
   const std::string command = std::string(python) + " " + HYPERX_SOURCE_DIR + "/tests/tools/count_corpus.py " +
-                              manifest_path() + " " + test::shared("data") + " " +
-                              test::shared("data/bert-base-multilingual-cased") + " " + folder_->path("corpus") +
-                              " > " + report + " 2>&1";
+                              kCollectionManifest + " " + *collection() + " " + *collection() +
+                              "bert-base-multilingual-cased " + folder_->path("corpus") + " > " + report + " 2>&1";
   const int status = std::system(command.c_str());
   EXPECT_EQ(status, 0) << read_file(report);
 }
 
-TEST_F(SharedCorpusTest, AllArraysHaveTheirDigests) {
+TEST_F(SeventeenLanguagesTest, AllArraysHaveTheirDigests) {
   const Corpus corpus = Corpus::open(folder_->path("corpus"));
   for (const Pair& pair : corpus.pairs()) corpus.verify(pair);
 }
 
 // The original's own feature code: with multiword ranges and empty nodes kept, and truncated at two lengths.
-TEST(SharedFeatures, AreTheOriginals) {
-  if (!test::shared_data_present()) GTEST_SKIP() << "no data in " << HYPERX_SHARED_DIR;
-  std::istringstream lines(read_file(test::shared("oracle/features/features.jsonl")));
+TEST(Features, AreTheOriginals) {
+  if (!collection()) GTEST_SKIP() << kNoCollection;
+  std::istringstream lines(read_file(kReferenceCases + "features/features.jsonl"));
   std::map<std::string, std::vector<nlohmann::json>> by_file;  // file and task
   std::string line;
   while (std::getline(lines, line)) {
     nlohmann::json item = nlohmann::json::parse(line);
-    const std::string task = item["task"];
-    if (task != "dep") by_file[task + " " + item["file"].get<std::string>()].push_back(std::move(item));
+    const std::string name = item["task"].get<std::string>() + " " + item["file"].get<std::string>();
+    by_file[name].push_back(std::move(item));
   }
   test::TemporaryFolder folder;
   std::string manifest = "task\tlanguage\tsplit\tformat\tpath\toptions\n";
@@ -186,9 +189,9 @@ TEST(SharedFeatures, AreTheOriginals) {
   }
   PrepareOptions options;
   options.manifest = folder.write("manifest.tsv", manifest);
-  options.root = test::shared("data");
+  options.root = *collection();
   options.corpus = folder.path("corpus");
-  options.tokenizer = test::shared("data/bert-base-multilingual-cased");
+  options.tokenizer = kEncoder;
   options.pos_multiword = "keep";
   prepare(options);
   const Corpus corpus = Corpus::open(options.corpus);

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "tests/data/source/source_files.h"
+#include "tests/data/test_data.h"
 
 namespace hyperx::data {
 namespace {
@@ -100,18 +101,19 @@ TEST_F(ManifestTest, RefusesWithFileLineValueAndWayOut) {
   EXPECT_THAT(user_error([&] { read_manifest(files_.path("absent.tsv")); }), StartsWith("66 "));
 }
 
-// The manifest of the shared data: it names every file, and every file is read whole.
-class SharedManifest : public ::testing::Test {
+// The manifest of 17 languages: it names every file of the collection, and every file is read whole.
+class SeventeenLanguagesManifest : public ::testing::Test {
  protected:
   void SetUp() override {
-    if (!std::filesystem::exists(root_ + "/README.md")) GTEST_SKIP() << root_ << " is absent";
-    manifest_ = read_manifest(HYPERX_SOURCE_DIR "/configs/data/shared.tsv", root_);
+    if (!test::collection()) GTEST_SKIP() << test::kNoCollection;
+    root_ = *test::collection();
+    manifest_ = read_manifest(test::kCollectionManifest, root_);
   }
-  std::string root_ = std::string(HYPERX_SHARED_DIR) + "/data";
+  std::string root_;
   Manifest manifest_;
 };
 
-TEST_F(SharedManifest, NamesEveryDataFile) {
+TEST_F(SeventeenLanguagesManifest, NamesEveryDataFile) {
   std::set<std::string> named;
   for (const ManifestEntry& entry : manifest_.entries) named.insert(std::filesystem::canonical(entry.source.path));
   for (const auto& file : std::filesystem::recursive_directory_iterator(root_)) {
@@ -124,7 +126,7 @@ TEST_F(SharedManifest, NamesEveryDataFile) {
   }
 }
 
-TEST_F(SharedManifest, EveryFileIsReadWithTheCountsOfItsDescription) {
+TEST_F(SeventeenLanguagesManifest, EveryFileIsReadWithTheCountsOfItsDescription) {
   int64_t sentences = 0, words = 0, lines = 0;
   std::map<std::string, int64_t> words_of;
   for (const ManifestEntry& entry : manifest_.entries) {

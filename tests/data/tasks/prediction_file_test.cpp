@@ -7,6 +7,7 @@
 
 #include "common/random.h"
 #include "tests/data/tasks/score_test_tools.h"
+#include "tests/data/test_data.h"
 
 namespace hyperx::data {
 namespace {
@@ -15,8 +16,6 @@ using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::StartsWith;
-
-const std::string kShared = HYPERX_SHARED_DIR;
 
 // Reads a file in chunks of `chunk_sentences` and writes it with the tags that `tag(word)` gives.
 template <class Tagger>
@@ -197,33 +196,41 @@ TEST(PredictionFileFormats, EntitiesHaveNoPlaceInConllu) {
   require_format_for("ner", SourceFormat::kTagged);
 }
 
-// Every treebank and every tagged file of the shared data: with its own tags put back it is the same bytes, and with
-// others it differs in the tag column alone.
-TEST(PredictionFileReal, SharedFilesKeepEveryByte) {
-  if (!std::filesystem::exists(kShared + "/data/ud")) GTEST_SKIP() << "no data at " << kShared << "/data";
-  int files = 0;
-  for (const char* part : {"ud", "wikiann"}) {
-    for (const auto& entry : std::filesystem::recursive_directory_iterator(kShared + "/data/" + part)) {
-      const std::string path = entry.path().string();
-      const bool conllu = path.ends_with(".conllu");
-      if (!conllu && !path.ends_with(".tsv")) continue;
-      ++files;
-      PredictionInput input(spec_of(path, guess_source_format(path)));
-      TaggingChunk chunk;
-      std::string same, other;
-      while (input.next(chunk, 100)) {
-        same += chunk.with_tags(chunk.tags);
-        for (auto& sentence : chunk.tags)
-          for (auto& tag : sentence) tag = "OTHER";
-        other += chunk.with_tags(chunk.tags);
-      }
-      const std::string content = file_content(path);
-      EXPECT_TRUE(same == content) << path;
-      EXPECT_EQ(std::count(other.begin(), other.end(), '\n'), std::count(content.begin(), content.end(), '\n')) << path;
-      EXPECT_FALSE(other == content) << path;
-    }
+// With its own tags put back a file has the same bytes; with other tags it differs, but not in its lines.
+void expect_every_byte_kept(const std::string& path) {
+  PredictionInput input(spec_of(path, guess_source_format(path)));
+  TaggingChunk chunk;
+  std::string same, other;
+  while (input.next(chunk, 100)) {
+    same += chunk.with_tags(chunk.tags);
+    for (auto& sentence : chunk.tags)
+      for (auto& tag : sentence) tag = "OTHER";
+    other += chunk.with_tags(chunk.tags);
   }
-  EXPECT_GT(files, 50);
+  const std::string content = file_content(path);
+  EXPECT_TRUE(same == content) << path;
+  EXPECT_EQ(std::count(other.begin(), other.end(), '\n'), std::count(content.begin(), content.end(), '\n')) << path;
+  EXPECT_FALSE(other == content) << path;
+}
+
+// Every treebank and every file of tagged lines below a folder. Returns how many there are.
+int expect_every_file_kept(const std::string& folder) {
+  int files = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
+    const std::string path = entry.path().string();
+    if ((!path.ends_with(".conllu") && !path.ends_with(".tsv")) || path.ends_with("labels.tsv")) continue;
+    ++files;
+    expect_every_byte_kept(path);
+  }
+  return files;
+}
+
+TEST(PredictionFileReal, TheSampleKeepsEveryByte) { EXPECT_EQ(expect_every_file_kept(test::kSampleData), 20); }
+
+TEST(PredictionFileReal, TreebanksAndWikiAnnKeepEveryByte) {
+  if (!test::collection()) GTEST_SKIP() << test::kNoCollection;
+  EXPECT_GT(
+      expect_every_file_kept(*test::collection() + "ud") + expect_every_file_kept(*test::collection() + "wikiann"), 50);
 }
 
 }  // namespace

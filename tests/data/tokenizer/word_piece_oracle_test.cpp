@@ -12,11 +12,12 @@
 #include "common/files.h"
 #include "data/tokenizer/utf8.h"
 #include "data/tokenizer/word_piece.h"
+#include "tests/data/test_data.h"
 
 namespace hyperx::data {
 namespace {
 
-const std::string kShared = HYPERX_SHARED_DIR;
+const std::string kOracle = test::kReferenceCases + "tokenizer/";
 
 std::vector<std::string> split(const std::string& text, char separator) {
   std::vector<std::string> parts;
@@ -25,7 +26,7 @@ std::vector<std::string> split(const std::string& text, char separator) {
   return parts;
 }
 
-// What the oracle's README says: the words of a file, by its format; read apart from the program's readers.
+// What tests/golden/cases/README.md says: the words of a file, by its format; read apart from the program's readers.
 struct OracleFile {
   std::string path;
   bool skip(const std::string& line) const {
@@ -64,11 +65,11 @@ class IdStream {
   std::string bytes_;
 };
 
-IdStream stream_of(const WordPiece& tokenizer, const OracleFile& file, bool words) {
+IdStream stream_of(const WordPiece& tokenizer, const std::string& data, const OracleFile& file, bool words) {
   IdStream stream;
   std::vector<int32_t> ids;
   bool open = false;
-  std::istringstream text(read_file(kShared + "/data/" + file.path));
+  std::istringstream text(read_file(data + file.path));
   for (std::string line; std::getline(text, line);) {
     ids.clear();
     if (!words) {
@@ -90,19 +91,15 @@ IdStream stream_of(const WordPiece& tokenizer, const OracleFile& file, bool word
 
 class WordPieceOracle : public ::testing::Test {
  protected:
-  void SetUp() override {
-    if (!std::filesystem::exists(kShared + "/oracle/tokenizer"))
-      GTEST_SKIP() << kShared << "/oracle/tokenizer is absent";
-    tokenizer_.emplace(WordPiece::load(kShared + "/data/bert-base-multilingual-cased"));
-  }
-  std::optional<WordPiece> tokenizer_;
+  WordPiece tokenizer_ = WordPiece::load(test::kEncoder);
 };
 
 TEST_F(WordPieceOracle, EveryFileHasTheReferencesIds) {
-  const auto rows = split(read_file(kShared + "/oracle/tokenizer/tokenizer.tsv"), '\n');
+  if (!test::collection()) GTEST_SKIP() << test::kNoCollection;
+  const auto rows = split(read_file(kOracle + "tokenizer.tsv"), '\n');
   for (size_t i = 1; i < rows.size(); ++i) {
     const auto row = split(rows[i], '\t');
-    const IdStream stream = stream_of(*tokenizer_, {row[0]}, row[1] == "words");
+    const IdStream stream = stream_of(tokenizer_, *test::collection(), {row[0]}, row[1] == "words");
     EXPECT_EQ(stream.subwords, std::stoul(row[4])) << row[0];
     EXPECT_EQ(stream.unk, std::stoul(row[5])) << row[0];
     EXPECT_EQ(stream.empty, std::stoul(row[6])) << row[0];
@@ -112,14 +109,14 @@ TEST_F(WordPieceOracle, EveryFileHasTheReferencesIds) {
 }
 
 TEST_F(WordPieceOracle, EveryOddStringHasTheReferencesIds) {
-  std::istringstream lines(read_file(kShared + "/oracle/tokenizer/strings.jsonl"));
+  std::istringstream lines(read_file(kOracle + "strings.jsonl"));
   int strings = 0;
   for (std::string line; std::getline(lines, line); ++strings) {
     const auto row = nlohmann::json::parse(line);
     const auto text = row["text"].get<std::string>();
     std::vector<int32_t> ids, word_ids;
-    tokenizer_->tokenize_line(text, ids);
-    tokenizer_->tokenize_word(text, word_ids);
+    tokenizer_.tokenize_line(text, ids);
+    tokenizer_.tokenize_word(text, word_ids);
     EXPECT_EQ(ids, row["ids"].get<std::vector<int32_t>>()) << line;
     EXPECT_EQ(word_ids,
               (row.contains("ids_as_one_word") ? row["ids_as_one_word"] : row["ids"]).get<std::vector<int32_t>>())
@@ -130,7 +127,7 @@ TEST_F(WordPieceOracle, EveryOddStringHasTheReferencesIds) {
 
 // A vocabulary that shows, by its ids, what became of the character between two letters.
 TEST_F(WordPieceOracle, EveryCodePointIsOfTheReferencesClass) {
-  const auto rows = split(read_file(kShared + "/oracle/tokenizer/codepoints.tsv"), '\n');
+  const auto rows = split(read_file(kOracle + "codepoints.tsv"), '\n');
   const WordPiece probe = WordPiece::from_text("[UNK]\n[CLS]\n[SEP]\n[PAD]\n[MASK]\na\nb\nab\n##b\n", {}, "probe");
   const std::map<std::string, std::vector<int32_t>> expected = {
       {"removed", {7}}, {"space", {5, 6}}, {"alone", {5, 0, 6}}, {"inside", {0}}};

