@@ -5,6 +5,7 @@ import pathlib
 import subprocess
 import sys
 
+PEERS = pathlib.Path(__file__).resolve().parent / "peers"
 MANIFEST_HEAD = "task\tlanguage\tsplit\tformat\tpath\toptions\n"
 
 

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Evaluation against the PyTorch peer: same model size, sentences, threads, in turns on one machine.
 
-Usage: evaluation_bench.py --hyperx build/release/bin/hyperx --peer peer_train.py --data DIR --encoder DIR [--python PROGRAM]
+Usage: evaluation_bench.py --hyperx build/release/bin/hyperx --data DIR --encoder DIR [--python PROGRAM]
                            [--threads 2] [--precision fp32] [--sentences 256] [--repeat 2] [--json FILE]
 
---peer    the peer's program, whose model is used; --data the collection that it reads (ud/, bert-base-multilingual-cased/, ...)
+--data    the collection that the peer reads (bench/peers/README.md)
 --encoder a folder with BERT's config.json and vocab.txt; both sides take it with random weights
 --python  an interpreter that has torch, tokenizers and numpy
 
@@ -28,7 +28,7 @@ TREEBANK = "ud/en_ewt/en_ewt-ud-{}.conllu"
 
 
 def arguments():
-    parser = common.parser(__doc__, "hyperx", "peer", "data", "encoder")
+    parser = common.parser(__doc__, "hyperx", "data", "encoder")
     parser.add_argument("--python", default=sys.executable)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
@@ -43,7 +43,7 @@ def serve_peer(options):
     import numpy as np
     import torch
     import torch.nn.functional as F
-    sys.path.insert(0, str(pathlib.Path(options.peer).resolve().parent))
+    sys.path.insert(0, str(common.PEERS))
     import peer_train as peer
 
     settings = peer.parse(["--data", options.data, "--dtype", options.precision])
@@ -90,8 +90,8 @@ def serve_peer(options):
 
 class Peer:
     def __init__(self, options):
-        command = [options.python, __file__, "--serve", "--hyperx", "-", "--peer", options.peer, "--data", options.data, "--encoder",
-                   options.encoder, "--threads", options.threads, "--precision", options.precision, "--sentences", options.sentences]
+        command = [options.python, __file__, "--serve", "--hyperx", "-", "--data", options.data, "--encoder", options.encoder,
+                   "--threads", options.threads, "--precision", options.precision, "--sentences", options.sentences]
         self.process = subprocess.Popen([str(word) for word in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.facts = self.answer()
 

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """The hypernetwork's own work against the PyTorch peer: generate, gradient, clip, Adam at mBERT's size, in turns on one machine.
 
-Usage: generator_bench.py --hyperx build/release/bin/hyperx --peer peer_adam.py [--python PROGRAM] [--threads 2] [--repeat 3]
+Usage: generator_bench.py --hyperx build/release/bin/hyperx [--python PROGRAM] [--threads 2] [--repeat 3]
                           [--steps 10] [--json FILE]
 
---peer    the peer's program: it stores the gradient of every generated weight, clips it and runs Adam's fused pass over it
 --python  an interpreter that has torch and numpy
 
-Ours is `hyperx bench generator`, which never stores that gradient. Of the repeats the best is taken on both sides.
+The peer, bench/peers/peer_adam.py, stores the gradient of every generated weight, clips it and runs Adam's fused pass over it. Ours is
+`hyperx bench generator`, which never stores that gradient. Of the repeats the best is taken on both sides.
 """
 import json
 import os
@@ -19,7 +19,7 @@ import common
 
 
 def arguments():
-    parser = common.parser(__doc__, "hyperx", "peer")
+    parser = common.parser(__doc__, "hyperx")
     parser.add_argument("--python", default=sys.executable)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeat", type=int, default=3)
@@ -36,7 +36,7 @@ def ours(options, folder):
 
 def peer(options, folder):
     result = folder / "peer.json"
-    common.run([options.python, options.peer, "--threads", options.threads, "--steps", options.steps, "--fused-clip", "--json", result])
+    common.run([options.python, common.PEERS / "peer_adam.py", "--threads", options.threads, "--steps", options.steps, "--fused-clip", "--json", result])
     found = json.loads(result.read_text())
     return {"ms": 1e3 * found["total_min_s"], "peak_rss_mib": found["peak_rss_mib"]}
 

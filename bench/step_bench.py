@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """A training step against the PyTorch peer: same model size, data, batch size, dropout, threads, in turns on one machine.
 
-Usage: step_bench.py --hyperx build/release/bin/hyperx --peer peer_train.py --data DIR --encoder DIR [--python PROGRAM]
+Usage: step_bench.py --hyperx build/release/bin/hyperx --data DIR --encoder DIR [--python PROGRAM]
                      [--threads 2] [--precision fp32] [--steps 8] [--repeat 2] [--plain] [--original] [--json FILE]
 
---peer    the peer's program; --data the collection that it reads (ud/, bert-base-multilingual-cased/, ...)
+--data    the collection that the peer reads (bench/peers/README.md)
 --encoder a folder with BERT's config.json and vocab.txt; both sides take it with random weights
 --python  an interpreter that has torch, tokenizers and numpy
 --plain   also the peer as one writes it first: padded to each batch's longest sentence, without the faster options
@@ -41,7 +41,7 @@ print(2 * 1024 * 768 * 3072 / best / 1e9)
 
 
 def arguments():
-    parser = common.parser(__doc__, "hyperx", "peer", "data", "encoder")
+    parser = common.parser(__doc__, "hyperx", "data", "encoder")
     parser.add_argument("--python", default=sys.executable)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
@@ -72,8 +72,8 @@ def ours(options, folder, more):
 
 def peer(options, folder, more, steps=None):
     result = folder / "peer.json"
-    common.run([options.python, options.peer, "--data", options.data, "--pairs", "pos#en", "--dtype", options.precision, "--threads",
-                options.threads, "--steps", steps or options.steps, "--warmup", UNCOUNTED, "--json", result] + more)
+    common.run([options.python, common.PEERS / "peer_train.py", "--data", options.data, "--pairs", "pos#en", "--dtype", options.precision,
+                "--threads", options.threads, "--steps", steps or options.steps, "--warmup", UNCOUNTED, "--json", result] + more)
     found = json.loads(result.read_text())
     return {"tokens_per_s": found["real_tokens_per_s"], "s_per_step": found["s_per_step"],
             "tokens_per_step": found["tokens_per_batch"], "peak_rss_mib": found["peak_rss_mib"],
