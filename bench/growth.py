@@ -127,7 +127,7 @@ def corpus(options, folder, languages, sentences):
 def settings(options, each, folder):
     """What training and estimate are both told."""
     encoder = options.small if each["size"] == "small" else options.large
-    return ["--model.encoder", "random:" + encoder, "--model.projected_dim", each["projected"], "--data.corpus",
+    return ["--model.encoder", "random:" + encoder, "--hyperx.projected_dim", each["projected"], "--data.corpus",
             corpus(options, folder, each["languages"], each["sentences"]), "--train.pairs", "pos:*", "--train.batch_sentences",
             each["batch"], "--train.pairs_per_step", each["pairs"], "--train.precision", "fp32", "--eval.every", 0,
             "--checkpoint.every", 0]

@@ -112,7 +112,7 @@ Setup setup_of(const CommandLine& line) {
   Setup setup;
   setup.config = config;
   setup.model.encoder = model::read_encoder_spec(model::encoder_folder(config.model.encoder));
-  setup.model.config = config.model;
+  setup.model.trained_decoder = config.model.mlm_decoder == "trained";
   setup.steps = static_cast<double>(config.train.steps);
   if (config.data.corpus.empty())
     take_defaults(line, setup);
@@ -125,9 +125,12 @@ Setup setup_of(const CommandLine& line) {
 // What the figures rest on, a line each.
 std::vector<std::string> assumptions_of(const CommandLine& line, const Setup& setup) {
   std::vector<std::string> lines;
-  lines.push_back(fmt::format("model: {} trained values, {} of them in the generators; products in {}",
-                              format_count(static_cast<double>(setup.model.trained_values())),
-                              setup.model.generator_values(), setup.precision));
+  const model::MethodCosts costs = estimate::method_costs(setup, 1);
+  std::string blocks;
+  for (const model::BlockCost& block : costs.blocks) blocks += fmt::format("{} {}, ", block.name, block.values);
+  lines.push_back(fmt::format("model: {} trained values ({}layer norms and heads {}); products in {}",
+                              format_count(static_cast<double>(trained_values(setup.model, costs))), blocks,
+                              setup.model.shared_values(), setup.precision));
   lines.push_back(fmt::format("a step: {:.0f} pairs, {:.0f} sentences, {:.0f} tokens ({})", setup.step.pairs,
                               setup.step.sentences, setup.step.tokens,
                               line.config.data.corpus.empty()
@@ -179,17 +182,17 @@ void print_table(const Setup& setup, const std::vector<estimate::Row>& rows) {
   table.print(std::cout, "");
 }
 
-void print_memory(const Setup& setup, const estimate::Row& row) {
+void print_memory(const estimate::Row& row) {
   TextTable table({"memory of a rank", "bytes"});
   const estimate::Memory& memory = row.memory;
   const std::pair<const char*, double> parts[] = {{"program and LibTorch", memory.program},
-                                                  {"encoder, frozen", memory.encoder},
-                                                  {"generators W, c with moments", memory.generators},
-                                                  {"theta and its gradient", memory.theta},
-                                                  {"other trained tensors, four times", memory.others},
+                                                  {"encoder", memory.encoder},
+                                                  {"the method's values with moments", memory.method},
+                                                  {"generated adapters and their gradient", memory.generated},
+                                                  {"layer norms and heads, four times", memory.shared},
                                                   {"activations", memory.activations},
                                                   {"rank 0's copy while it saves", memory.checkpoint},
-                                                  {"a checkpoint on disk", estimate::checkpoint_bytes(setup.model)}};
+                                                  {"a checkpoint on disk", memory.checkpoint}};
   for (const auto& [name, bytes] : parts) table.add({name, format_bytes(bytes)});
   table.print(std::cout, "");
 }
@@ -208,14 +211,14 @@ nlohmann::json json_of(const Setup& setup, const std::vector<std::string>& assum
                            {"memory",
                             {{"program", memory.program},
                              {"encoder", memory.encoder},
-                             {"generators", memory.generators},
-                             {"theta", memory.theta},
-                             {"others", memory.others},
+                             {"method", memory.method},
+                             {"generated", memory.generated},
+                             {"shared", memory.shared},
                              {"activations", memory.activations},
                              {"checkpoint_copy", memory.checkpoint}}},
                            {"memory_bytes", memory.step()},
                            {"peak_bytes", row.peak_bytes(gpu)},
-                           {"checkpoint_bytes", estimate::checkpoint_bytes(setup.model)},
+                           {"checkpoint_bytes", memory.checkpoint},
                            {"notes", row.notes}};
     if (setup.device) {
       item["seconds"] = {{"products", row.product_seconds},    {"attention", row.attention_seconds},
@@ -226,9 +229,12 @@ nlohmann::json json_of(const Setup& setup, const std::vector<std::string>& assum
     }
     list.push_back(std::move(item));
   }
+  const model::MethodCosts costs = estimate::method_costs(setup, 1);
+  nlohmann::json blocks = nlohmann::json::object();
+  for (const model::BlockCost& block : costs.blocks) blocks[block.name] = block.values;
   return {{"assumptions", assumptions},
-          {"trained_values", setup.model.trained_values()},
-          {"generator_values", setup.model.generator_values()},
+          {"trained_values", trained_values(setup.model, costs)},
+          {"blocks", blocks},
           {"prediction", gpu},
           {"rows", list}};
 }
@@ -246,7 +252,7 @@ int run_estimate(const CommandLine& line) {
   std::cout << "\n";
   print_table(setup, rows);
   std::cout << "\n";
-  print_memory(setup, rows.front());
+  print_memory(rows.front());
   std::set<std::string> said;
   for (const estimate::Row& row : rows)
     for (const std::string& note : row.notes)

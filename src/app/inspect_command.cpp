@@ -12,6 +12,7 @@
 #include "common/progress.h"
 #include "common/text_table.h"
 #include "data/corpus/corpus.h"
+#include "model/options.h"
 #include "trainer/checkpoint/checkpoint.h"
 
 namespace hyperx {
@@ -125,8 +126,8 @@ std::map<std::string, std::string> config_lines(const std::string& text) {
 }
 
 void print_config_difference(const std::string& text) {
-  const auto known = config_values(Config{});
-  const std::map<std::string, std::string> defaults(known.begin(), known.end());
+  std::map<std::string, std::string> defaults;
+  for (const config::Option& option : model::options().options) defaults[option.key] = option.get(Config{});
   std::cout << "config, where it differs from the defaults:\n";
   TextTable table({"key", "value", "default"});
   bool any = false;
@@ -178,8 +179,8 @@ void inspect_checkpoint(const std::string& folder, bool with_optimizer) {
   std::cout << "  whole: every byte agrees with the manifest\n\nmodel\n";
   print_info(checkpoint.model_info(), "");
   std::cout << "\n";
-  if (checkpoint.model_info().contains("config")) {
-    print_config_difference(one_line(checkpoint.model_info()["config"]));
+  if (manifest.all.contains("config")) {
+    print_config_difference(one_line(manifest.all["config"]));
     std::cout << "\n";
   }
   std::cout << "model.h5: ";

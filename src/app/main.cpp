@@ -7,6 +7,7 @@
 #include "app/commands.h"
 #include "common/errors.h"
 #include "common/version.h"
+#include "model/options.h"
 
 namespace hyperx {
 namespace {
@@ -60,9 +61,9 @@ const Command& find_command(const std::vector<Command>& commands, const std::str
 }
 
 int run_command(const Command& command, const std::vector<std::string>& arguments) {
-  const CommandLine line = parse_command_line(command.spec, arguments);
+  const CommandLine line = parse_command_line(model::options(), command.spec, arguments);
   if (line.help) {
-    std::cout << command_help(command.spec);
+    std::cout << command_help(model::options(), command.spec);
     return 0;
   }
   if (line.dump_config || line.dump_origin) {
@@ -86,7 +87,8 @@ int dispatch(std::vector<std::string> arguments, std::string& title) {
     return 0;
   }
   if (name == "--help" || name == "-h" || name == "help") {
-    std::cout << (arguments.empty() ? program_help(commands) : command_help(find_command(commands, arguments[0]).spec));
+    std::cout << (arguments.empty() ? program_help(commands)
+                                    : command_help(model::options(), find_command(commands, arguments[0]).spec));
     return 0;
   }
   const Command& command = find_command(commands, name);

@@ -1,6 +1,7 @@
 #include <iostream>
 
 #include "app/commands.h"
+#include "model/options.h"
 
 namespace hyperx {
 
@@ -11,7 +12,7 @@ Command options_command() {
   spec.summary = "prints every configuration key as a Markdown table";
   spec.help = "configs/OPTIONS.md is this command's output:\n  hyperx options > configs/OPTIONS.md";
   return {spec, [](const CommandLine&) {
-            std::cout << options_markdown();
+            std::cout << options_markdown(model::options());
             return 0;
           }};
 }

@@ -4,6 +4,7 @@
 #include "common/errors.h"
 #include "data/tasks/prediction_file.h"
 #include "data/tasks/scoring.h"
+#include "data/tasks/tagging/pos_options.h"
 
 namespace hyperx {
 namespace {
@@ -35,7 +36,7 @@ data::SourceSpec spec_of(const CommandLine& line, const std::string& path) {
   spec.comment = line.flag("comment");
   spec.strip_prefix = line.word_flag("prefix", "strip");
   spec.bilou = line.word_flag("scheme", "BILOU");
-  spec.keep_multiword = line.config.data.pos_multiword == "keep";
+  spec.keep_multiword = line.config.sections.get<data::PosOptions>().multiword == "keep";
   if (line.has_flag("labels")) {
     spec.label_map_path = line.flag("labels");
     spec.label_map = data::read_label_map(spec.label_map_path);
@@ -73,7 +74,7 @@ Command score_command() {
       "counts as wrong; a gold word that is missing in PRED is an error (65).\n\n"
       "  hyperx score tr_imst-ud-test.conllu predicted.conllu --task pos\n"
       "  hyperx score gold.iob2 predicted.tsv --task ner --word 2 --tag 3 --comment '#' --json";
-  spec.key_prefixes = {"data.pos_multiword"};
+  spec.key_prefixes = {"pos.multiword"};
   spec.flags = {
       {"task", "pos|ner", "what the tags are; required"},
       {"format", "conllu|tagged", "of both files (default: conllu for *.conllu, else tagged)"},

@@ -101,10 +101,8 @@ Command predict_command() {
       "other byte of CoNLL-U stays as it is.\n\n"
       "Example:\n"
       "  echo 'The cat sleeps .' | hyperx predict runs/quick --task pos --language en";
-  spec.key_prefixes = {"data.max_subwords", "data.pos_multiword",
-                       "model.encoder",     "train.precision",
-                       "eval.batch_tokens", "device",
-                       "kernels",           "threads"};
+  spec.key_prefixes = {"data.max_subwords", "pos.multiword", "model.encoder", "train.precision",
+                       "eval.batch_tokens", "device",        "kernels",       "threads"};
   spec.flags = {{"task", "TASK", "pos or ner"},
                 {"language", "LANGUAGE", "language of the text: one that the model has learnt"},
                 {"format", "FORMAT", "auto, conllu, tagged or text (auto: by the name; standard input is text)"},

@@ -16,9 +16,9 @@ constexpr int64_t kFlashHeadStep = 8, kFlashMostHead = 256;
 
 Model::Model(const EncoderWeights& encoder, ModelOptions options) : options_(std::move(options)) {
   const at::ScalarType master = options_.compute == at::kDouble ? at::kDouble : at::kFloat;
-  const ModelConfig& config = options_.config;
-  const MethodRow& row = find_method(config.method);
-  trains_encoder_ = row.trains_encoder;
+  const Config& config = options_.config;
+  const MethodRow& row = options_.method != nullptr ? *options_.method : find_method(config.model.method);
+  trains_encoder_ = row.spec.trains_encoder;
   const int64_t head_size = encoder.spec.hidden / encoder.spec.heads;
   if (options_.device.is_cuda() && options_.compute == at::kBFloat16 &&
       (head_size % kFlashHeadStep != 0 || head_size > kFlashMostHead))
@@ -29,10 +29,10 @@ Model::Model(const EncoderWeights& encoder, ModelOptions options) : options_(std
   encoder_ = std::make_unique<Encoder>(encoder, parameters_, trains_encoder_, options_.compute, options_.device);
   std::vector<std::string> tasks;
   for (const data::TaskInfo& task : options_.tasks) tasks.push_back(task.name);
-  method_ = row.make({config, encoder.spec, tasks, options_.languages, options_.seed, master, options_.compute,
-                      options_.device, options_.ranks, parameters_});
-  heads_ = std::make_unique<Heads>(options_.tasks, encoder, config.mlm_decoder == "trained", options_.seed, master,
-                                   options_.device, parameters_);
+  method_ = row.make({config, encoder.spec, tasks, options_.languages, master, options_.compute, options_.device,
+                      options_.ranks, parameters_});
+  heads_ = std::make_unique<Heads>(options_.tasks, encoder, config.model.mlm_decoder == "trained", config.train.seed,
+                                   master, options_.device, parameters_);
   parameters_.bind();
 }
 
@@ -119,7 +119,7 @@ at::Tensor Model::part_logits(const PackedBatch& batch, const PackedBatch::Part&
   if (task == "mlm" && !decoder_.defined()) decoder_ = encoder_->word_embeddings().to(options_.compute);
   SiteDropout head;
   if (dropout.active)
-    head = SiteDropout{batch.input.row_keys, options_.config.dropout, dropout.key(kSiteHead)}.of_rows(
+    head = SiteDropout{batch.input.row_keys, options_.config.model.dropout, dropout.key(kSiteHead)}.of_rows(
         batch.input.output_rows.narrow(0, part.label_begin, count));
   return heads_->logits(task, rows, head, decoder_);
 }
@@ -127,7 +127,7 @@ at::Tensor Model::part_logits(const PackedBatch& batch, const PackedBatch::Part&
 at::Tensor Model::loss(const PackedBatch& batch, const DropoutStream& given, std::vector<at::Tensor>* part_losses,
                        std::vector<at::Tensor>* hidden_states) {
   DropoutStream dropout = given;
-  const DropoutRates rates{options_.config.dropout, options_.config.attention_dropout};
+  const DropoutRates rates{options_.config.model.dropout, options_.config.model.attention_dropout};
   if (dropout.active) dropout.table = batch.dropout_keys;
   if (dropout.table.defined() && rates.hidden > 0 && !own_kernels())
     dropout.draw_masks(batch.input.row_keys, encoder_->spec().hidden, rates.hidden);

@@ -39,13 +39,13 @@ struct FlatBatch {
 };
 
 struct ModelOptions {
-  ModelConfig config;
+  Config config;
   std::vector<data::TaskInfo> tasks;
   std::vector<std::string> languages;
-  uint64_t seed = 1;
   at::ScalarType compute = at::kFloat;  // type of products; masters are fp32 (fp64 where it is fp64)
   at::Device device = at::kCPU;
-  ModelRanks ranks = {};  // of a training
+  comm::Communicator* ranks = nullptr;  // of a training; outlives the model
+  const MethodRow* method = nullptr;    // in place of the one that config.model.method names
 };
 
 // Encoder, method and heads together: what turns a packed batch into losses and scores.

@@ -5,8 +5,7 @@
 
 namespace hyperx::train {
 
-StepFigures::StepFigures(const TrainingStep::Result& result, comm::Communicator& communicator)
-    : communicator_(&communicator) {
+StepFigures::StepFigures(const Result& result, comm::Communicator& communicator) : communicator_(&communicator) {
   const at::Tensor all = torch::cat({result.losses, result.update.gradient_norm.reshape({1})});
   if (all.is_cpu()) {
     host_ = all;

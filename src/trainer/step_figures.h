@@ -5,7 +5,8 @@
 #include <optional>
 #include <vector>
 
-#include "trainer/training_step.h"
+#include "model/comm/communicator.h"
+#include "trainer/optimizer/optimizer.h"
 
 namespace hyperx::train {
 
@@ -13,7 +14,11 @@ namespace hyperx::train {
 // they are read.
 class StepFigures {
  public:
-  StepFigures(const TrainingStep::Result& result, comm::Communicator& communicator);
+  struct Result {
+    at::Tensor losses;  // [draws] fp64 of the whole step, over all ranks; on the model's device
+    UpdateReport update;
+  };
+  StepFigures(const Result& result, comm::Communicator& communicator);
   // Wait for the copy, if it is still under way.
   std::vector<double> losses();  // [draws]
   double gradient_norm();

@@ -17,11 +17,11 @@
 #include "trainer/checkpoint/model_checkpoint.h"
 #include "trainer/comm/stop_request.h"
 #include "trainer/comm/watchdog.h"
-#include "trainer/evaluation/evaluation.h"
+#include "trainer/evaluation/selection.h"
 #include "trainer/optimizer/gradient_exchange.h"
 #include "trainer/optimizer/optimizer.h"
 #include "trainer/run/run_log.h"
-#include "trainer/step_figures.h"
+#include "trainer/step_recorder.h"
 #include "trainer/training_state.h"
 #include "trainer/training_step.h"
 
@@ -56,25 +56,18 @@ class Trainer {
   };
   void resume(const std::string& checkpoint);
   void try_largest_batches();  // before hours are spent on steps that fit
-  // A step that is queued, and what will be known of it.
-  struct QueuedStep {
-    StepRecord record;
-    Clock::time_point begin;
-    StepFigures figures;
-  };
-  void finish_step();  // reads, records and checks queued_, if there is one
-  void check_finite(const StepRecord& record);
-  bool is_due(int64_t every) const { return every > 0 && state_.step % every == 0; }
-  Control agree();
-  void choose_evaluated_pairs();  // before hours are spent on a set that cannot be scored
-  bool evaluate();                // whether the score is the best so far
+  void start();
   void evaluate_what_a_stop_left_out();
+  void record(const data::StepBatch& batch, double rate, const at::Tensor& losses, const UpdateReport& update);
+  Control agree();
+  void evaluate();
   void save();
   void hand_over(const model::NamedTensors& values, const model::NamedTensors& moments);
   void note_saved_checkpoint();
+  ExitCode finish(int signal);
+  bool is_due(int64_t every) const { return every > 0 && state_.step % every == 0; }
   void log_start() const;
   std::vector<data::Pair> pairs_of(const data::StepBatch& batch) const;
-  std::string pair_names(const data::StepBatch& batch) const;
 
   TrainerParts parts_;
   const Config& config_;
@@ -84,15 +77,14 @@ class Trainer {
   GradientExchange exchange_;
   TrainingStep step_;
   TrainingState state_;
-  std::optional<double> step_score_;  // of the evaluation at this very step
+  Selection selection_;
+  std::optional<Selection::Score> step_score_;  // of the evaluation at this very step
   int64_t saved_step_ = -1;
-  std::vector<data::Pair> evaluated_pairs_;  // eval.pairs
-  std::set<data::Pair> deciding_pairs_;      // checkpoint.select
-  std::optional<QueuedStep> queued_;
-  Clock::time_point last_finish_;
+  bool best_is_new_ = false;  // and not saved yet
   std::unique_ptr<data::BatchLoader> loader_;
   std::unique_ptr<CheckpointWriter> writer_;  // rank 0
   std::unique_ptr<RunLog> log_;
+  std::unique_ptr<StepRecorder> steps_;
 };
 
 }  // namespace hyperx::train

@@ -17,7 +17,11 @@ struct TrainingState {
   std::vector<int64_t> cursors;  // of the mixture before `step`: only checked on resume
   int64_t evaluated_step = -1;   // of the newest evaluation
   std::optional<double> best_score;
+  std::string best_of;  // what best_score is the score of (Selection::Score); empty: a version that did not say so
   std::vector<std::pair<std::string, int64_t>> update_counts;  // of the optimizer
+
+  // Whether `score` is the best so far of what `of` names. A score of something else than before starts anew.
+  bool take_score(double score, const std::string& of);
 
   nlohmann::json to_json() const;
   // UserError (65) naming `origin` where a field is missing.

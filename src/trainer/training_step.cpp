@@ -20,9 +20,7 @@ data::Mixture make_mixture(const data::Corpus& corpus, const std::vector<data::P
     const data::SplitEntry* const split = corpus.entry(pair).find_split("train");
     sized.push_back({pair, split->counts.sentences});
   }
-  return data::Mixture(std::move(sized), config, [&corpus, pairs](int pair, int64_t sentence) {
-    return corpus.split(pairs[static_cast<size_t>(pair)], "train").length(sentence);
-  });
+  return data::Mixture(std::move(sized), config);
 }
 
 model::UpdateOptions update_options(const TrainConfig& config) {
@@ -40,9 +38,8 @@ data::BatchLoader::Options loader_options(const TrainConfig& config, const comm:
   return options;
 }
 
-TrainingStep::TrainingStep(const Config& config, comm::Communicator& communicator, model::Model& model,
-                           Optimizer& optimizer, GradientExchange& exchange)
-    : config_(config), communicator_(communicator), model_(model), optimizer_(optimizer), exchange_(exchange) {
+TrainingStep::TrainingStep(const Config& config, comm::Communicator& communicator, model::Model& model)
+    : config_(config), communicator_(communicator), model_(model) {
   if (!config.train.cuda_graphs) return;
   const model::ModelOptions& options = model.options();
   if (!options.device.is_cuda() || options.compute != at::kBFloat16)
@@ -52,21 +49,11 @@ TrainingStep::TrainingStep(const Config& config, comm::Communicator& communicato
   graphs_ = std::make_unique<StepGraphs>(model);
 }
 
-TrainingStep::Result TrainingStep::run(const data::StepBatch& batch, const std::vector<data::Pair>& pairs,
-                                       double rate) {
+at::Tensor TrainingStep::forward_backward(const data::StepBatch& batch, const std::vector<data::Pair>& pairs) {
   {
     RECORD_USER_SCOPE("hyperx::generator");
     model_.begin_step(pairs, true);
   }
-  Result result;
-  result.losses = forward_backward(batch);
-  exchange_.exchange(result.losses, batch.owners);
-  RECORD_USER_SCOPE("hyperx::optimizer");
-  result.update = optimizer_.update(rate);
-  return result;
-}
-
-at::Tensor TrainingStep::forward_backward(const data::StepBatch& batch) {
   at::Tensor losses = torch::zeros({std::ssize(batch.draws)}, losses_options());
   const model::DropoutStream dropout{config_.train.seed, batch.step, true};
   if (model_.options().device.is_cuda())  // flash attention's own dropout: anew each step, so that a resumed run goes
@@ -85,8 +72,7 @@ at::Tensor TrainingStep::forward_backward(const data::StepBatch& batch) {
 void TrainingStep::try_out(const data::StepBatch& batch, const std::vector<data::Pair>& pairs) {
   std::string problem;
   try {
-    model_.begin_step(pairs, true);
-    StepFigures figures({forward_backward(batch), {torch::zeros({}, losses_options())}}, communicator_);
+    StepFigures figures({forward_backward(batch, pairs), {torch::zeros({}, losses_options())}}, communicator_);
     figures.losses();  // waits
   } catch (const c10::OutOfMemoryError& error) {
     problem = error.what_without_backtrace();

@@ -20,26 +20,20 @@ model::UpdateOptions update_options(const TrainConfig& config);
 data::BatchLoader::Options loader_options(const TrainConfig& config, const comm::Communicator& communicator,
                                           const GradientExchange& exchange, int64_t first_step);
 
-// One step from its batch to the update (SPEC.md section 2): theta, forward, backward, exchange, Adam. All it works
-// with outlives it. The profile of `hyperx bench` knows the stages by the names under which they are recorded here.
+// The computing of a step, from its batch to this rank's gradients (SPEC.md section 2). All it works with outlives it.
+// The profile of `hyperx bench` knows the stages by the names under which they are recorded here and in the exchange.
 class TrainingStep {
  public:
-  TrainingStep(const Config& config, comm::Communicator& communicator, model::Model& model, Optimizer& optimizer,
-               GradientExchange& exchange);
+  TrainingStep(const Config& config, comm::Communicator& communicator, model::Model& model);
 
-  struct Result {
-    at::Tensor losses;  // [draws] fp64 of the whole step, over all ranks; on the model's device
-    UpdateReport update;
-  };
-  // Step `batch.step`, counted from 0; `pairs` are those of its draws. On a GPU the step is only queued: see
-  // StepFigures.
-  Result run(const data::StepBatch& batch, const std::vector<data::Pair>& pairs, double rate);
+  // The losses of this rank's share, [draws] fp64 on the model's device: summed over ranks they are the step's. The
+  // batch's step is counted from 0; `pairs` are those of its draws. On a GPU all is only queued: see StepFigures.
+  at::Tensor forward_backward(const data::StepBatch& batch, const std::vector<data::Pair>& pairs);
   // Forward and backward alone, to see whether the batch fits into memory: changes no trained value. UserError (78)
   // with figures and the keys to change where a GPU of any rank has too little; collective.
   void try_out(const data::StepBatch& batch, const std::vector<data::Pair>& pairs);
 
  private:
-  at::Tensor forward_backward(const data::StepBatch& batch);
   at::TensorOptions losses_options() const {
     return at::TensorOptions().dtype(at::kDouble).device(model_.options().device);
   }
@@ -47,8 +41,6 @@ class TrainingStep {
   const Config& config_;
   comm::Communicator& communicator_;
   model::Model& model_;
-  Optimizer& optimizer_;
-  GradientExchange& exchange_;
   std::unique_ptr<StepGraphs> graphs_;  // train.cuda_graphs
 };
 

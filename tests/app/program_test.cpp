@@ -171,7 +171,7 @@ TEST_F(ProgramTest, MistakesGetOneOrTwoLinesAndTheirExitCode) {
        64,
        "hyperx estimate: --ranks '8,x': numbers from 1 on"},
       {{"estimate", "--model.encoder", kEncoder, "--machine", bad}, 65, "hyperx estimate: " + bad + ": is not JSON"},
-      {{"train", "--model.method", "psf"}, 78, "hyperx train: model.method = 'psf': not yet in this version"},
+      {{"train", "--model.method", "psf"}, 64, "hyperx train: --model.method = 'psf': expected one of hyperx"},
   };
   for (const Mistake& each : cases) {
     const Outcome outcome = run(each.arguments);
@@ -196,7 +196,7 @@ TEST_F(ProgramTest, EstimateTellsEveryNumberOfRanksAsTableAndJson) {
   EXPECT_EQ(json.at("rows").size(), 8);
   EXPECT_EQ(json.at("rows")[0].at("ranks"), 8);
   EXPECT_GT(json.at("rows")[0].at("step_seconds"), 0.0);
-  EXPECT_EQ(json.at("generator_values"), 131584 * 193);  // 2 * 256 * 256 + 256 + 256 rows of 192 and a bias
+  EXPECT_EQ(json.at("blocks").at("hypernetwork"), 131584 * 193);  // 2 * 256 * 256 + 256 + 256 rows of 192 and a bias
 
   const Outcome no_rates = run({"estimate", "--model.encoder", kEncoder, "--ranks", "2", "--json", path});
   EXPECT_EQ(no_rates.code, 0) << no_rates.errors;

@@ -18,6 +18,10 @@ using nlohmann::json;
 
 constexpr double kZeroGradient = 1e-6;  // absolute, where real arithmetic gives 0
 
+// Plain BERT, all of it trained.
+const model::MethodRow kPlainBert = {{"plain", true, nullptr, nullptr},
+                                     [](const model::MethodContext&) { return std::make_unique<model::Method>(); }};
+
 bool is_key_bias(const std::string& name) { return name.find(".attention.self.key.bias") != std::string::npos; }
 
 }  // namespace
@@ -48,33 +52,34 @@ void GoldenCase::read_config() {
   spec_.type_vocabulary = config.at("type_vocab_size");
   spec_.layer_norm_eps = config.at("layer_norm_eps");
 
-  config_.dropout = config_.attention_dropout = 0;
+  config_.model.dropout = config_.model.attention_dropout = 0;
   std::vector<std::string> tasks;
   if (json_.contains("hyperx")) {
     const json& options = json_.at("hyperx");
     tasks = strings(options.at("tasks"));
     languages_ = strings(options.at("languages"));
-    config_.task_dim = options.at("task_embedding_dim");
-    config_.language_dim = options.at("language_embedding_dim");
-    config_.layer_dim =
+    model::HyperXOptions& sizes = config_.sections.edit<model::HyperXOptions>();
+    sizes.task_dim = options.at("task_embedding_dim");
+    sizes.language_dim = options.at("language_embedding_dim");
+    sizes.layer_dim =
         options.at("condition_to_layer_id").get<bool>() ? options.at("layer_id_embedding_dim").get<int>() : 0;
-    config_.source_hidden_dim = options.at("source_hidden_dim");
-    config_.projected_dim = options.at("project_source_embeddings").get<bool>()
-                                ? options.at("projected_source_embedding_dim").get<int>()
-                                : 0;
-    config_.adapter_dim = options.at("adapter_dim");
-    config_.adapter_activation = options.at("adapter_non_linearity");
-    config_.adapter_position = options.at("after_layer_output").get<bool>() ? "after-layer" : "ffn-output";
+    sizes.source_hidden_dim = options.at("source_hidden_dim");
+    sizes.projected_dim = options.at("project_source_embeddings").get<bool>()
+                              ? options.at("projected_source_embedding_dim").get<int>()
+                              : 0;
+    sizes.adapter_dim = options.at("adapter_dim");
+    sizes.adapter_activation = options.at("adapter_non_linearity");
+    sizes.adapter_position = options.at("after_layer_output").get<bool>() ? "after-layer" : "ffn-output";
     const std::string norm = options.at("conditional_layer_norm").get<bool>() ? "conditional" : "plain";
-    if (options.at("add_layer_norm_before_adapter").get<bool>()) config_.adapter_norm_before = norm;
-    if (options.at("add_layer_norm_after_adapter").get<bool>()) config_.adapter_norm_after = norm;
+    if (options.at("add_layer_norm_before_adapter").get<bool>()) sizes.adapter_norm_before = norm;
+    if (options.at("add_layer_norm_after_adapter").get<bool>()) sizes.adapter_norm_after = norm;
     if (json_.value("task", "") == "dep") throw SkippedCase("the task 'dep' is not built yet");
   } else {
-    config_.method = "mbert";
+    method_ = &kPlainBert;
     tasks = {arrays_->has("weights/classifier.weight") ? "pos" : "mlm"};
     languages_ = {"en"};
   }
-  if (arrays_->has("weights/taskmodels_dict.mlm.cls.predictions.decoder.weight")) config_.mlm_decoder = "trained";
+  if (arrays_->has("weights/taskmodels_dict.mlm.cls.predictions.decoder.weight")) config_.model.mlm_decoder = "trained";
   for (const std::string& name : tasks) {
     data::TaskInfo task{name, {}, name == "mlm"};
     for (const std::string& key :
@@ -102,11 +107,11 @@ void GoldenCase::make_model(const std::string& weights_file) {
     }
   }
   const model::EncoderWeights encoder = model::sort_encoder_tensors(spec_, found, folder_);
-  model::ModelOptions options{config_, tasks_, languages_, 1, type_, at::kCPU};
+  model::ModelOptions options{config_, tasks_, languages_, type_, at::kCPU, nullptr, method_};
   model_ = std::make_unique<model::Model>(encoder, options);
   bool wide = false;
   if (reference("outputs", "plain.first8", wide).defined()) {
-    options.config.method = "mbert";
+    options.method = &kPlainBert;
     plain_ = std::make_unique<model::Model>(encoder, options);
   }
 }

@@ -68,7 +68,8 @@ class GoldenCase {
   nlohmann::json json_;
   std::unique_ptr<model::Safetensors> arrays_;
   model::EncoderSpec spec_;
-  ModelConfig config_;
+  Config config_;
+  const model::MethodRow* method_ = nullptr;  // null: Hyper-X
   std::vector<data::TaskInfo> tasks_;
   std::vector<std::string> languages_;
   std::unique_ptr<model::Model> model_, plain_;

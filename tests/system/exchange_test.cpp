@@ -75,21 +75,21 @@ TEST_F(ExchangeTest, ThreePairsAStepNotClipped) {
 }
 
 TEST_F(ExchangeTest, AHypernetworkALayer) {
-  expect_same({{"train.clip_norm", "0.1"}, {"train.pairs_per_step", "3"}, {"model.layer_dim", "0"}},
+  expect_same({{"train.clip_norm", "0.1"}, {"train.pairs_per_step", "3"}, {"hyperx.layer_dim", "0"}},
               {{2, kGather}, {2, kDense}, {0, kDense}, {3, kSharded}});
 }
 
 TEST_F(ExchangeTest, NoProjection) {
-  expect_same({{"train.clip_norm", "0.1"}, {"model.projected_dim", "0"}}, {{2, kDense}, {0, kDense}});
+  expect_same({{"train.clip_norm", "0.1"}, {"hyperx.projected_dim", "0"}}, {{2, kDense}, {0, kDense}});
 }
 
 TEST_F(ExchangeTest, AConditionalNorm) {
-  expect_same({{"train.pairs_per_step", "3"}, {"model.adapter_norm_after", "conditional"}},
+  expect_same({{"train.pairs_per_step", "3"}, {"hyperx.adapter_norm_after", "conditional"}},
               {{2, kGather}, {0, kDense}});
 }
 
 TEST_F(ExchangeTest, APlainNorm) {
-  expect_same({{"train.clip_norm", "0.1"}, {"model.adapter_norm_after", "plain"}}, {{2, kDense}, {0, kDense}});
+  expect_same({{"train.clip_norm", "0.1"}, {"hyperx.adapter_norm_after", "plain"}}, {{2, kDense}, {0, kDense}});
 }
 
 // Each rank sends 2(R - 1)/R of every value that is summed: K pairs' g of every layer; LayerNorms; the heads of the

@@ -106,7 +106,7 @@ Arguments SystemTest::train_line(const std::string& name, const Options& options
   Options all = {{"run.dir", path(name)},
                  {"data.corpus", corpus()},
                  {"model.encoder", "random:" + encoder()},
-                 {"model.adapter_dim", "8"},
+                 {"hyperx.adapter_dim", "8"},
                  {"train.pairs", "pos:en,pos:mt,ner:en,ner:tr,mlm:en"},
                  {"train.steps", "12"},
                  {"train.batch_sentences", "12"},

@@ -4,7 +4,7 @@
     count_corpus.py MANIFEST DATA_ROOT ENCODER_FOLDER CORPUS_FOLDER
 
 Reads the files by its own rules, tokenises with Hugging Face's `tokenizers` (PyPI), and prints every figure of summary.tsv that
-differs. Exits 1 when one does, 2 when nothing could be compared. Knows data.overlap=report and data.pos_multiword=drop.
+differs. Exits 1 when one does, 2 when nothing could be compared. Knows data.overlap=report and pos.multiword=drop.
 """
 import csv
 import json

@@ -4,6 +4,8 @@
 
 #include "model/comm/local_communicator.h"
 #include "model/encoder/encoder_weights.h"
+#include "tests/support/hyperx_of.h"
+#include "tests/trainer/run_step.h"
 #include "trainer/op_profile.h"
 #include "trainer/training_step.h"
 
@@ -45,17 +47,17 @@ Counts step_of(int64_t layers, int64_t tokens) {
   for (const auto& [name, shape] : model::encoder_tensor_shapes(encoder.spec))
     encoder.tensors[name] = torch::randn(shape) * 0.02;
   Config config;
-  config.model.adapter_dim = 16;
-  model::Model model(encoder, {config.model, {data::task_info("pos")}, {"en"}, 3, at::kFloat, at::kCPU, {}});
+  model::hyperx_options(config).adapter_dim = 16;
+  model::Model model(encoder, {config, {data::task_info("pos")}, {"en"}, at::kFloat, at::kCPU});
   Optimizer optimizer(model.parameters(), {});
   comm::LocalCommunicator communicator;
   GradientExchange exchange(communicator, model.parameters());
-  TrainingStep step(config, communicator, model, optimizer, exchange);
+  TrainingStep step(config, communicator, model);
   const data::StepBatch batch = batch_of(tokens);
   const std::vector<data::Pair> pairs{{"pos", "en"}};
-  for (int i = 0; i < 2; ++i) step.run(batch, pairs, 1e-4);
+  for (int i = 0; i < 2; ++i) run_step(step, exchange, optimizer, batch, pairs, 1e-4);
   const OpProfile profile;
-  step.run(batch, pairs, 1e-4);
+  run_step(step, exchange, optimizer, batch, pairs, 1e-4);
   return {profile.allocations(), profile.allocated_bytes()};
 }
 

@@ -4,6 +4,7 @@
 
 #include "model/encoder/encoder_weights.h"
 #include "model/model.h"
+#include "tests/support/hyperx_of.h"
 
 // A model of a few thousand values and a batch of two sentences for it.
 namespace hyperx::train {
@@ -17,13 +18,15 @@ inline model::EncoderWeights tiny_encoder() {
   return encoder;
 }
 
-inline ModelConfig tiny_config() {
-  ModelConfig config;
-  config.adapter_dim = 5;
-  config.task_dim = config.language_dim = config.layer_dim = 4;
-  config.source_hidden_dim = 6;
-  config.projected_dim = 7;
-  config.dropout = config.attention_dropout = 0.1;
+inline Config tiny_config() {
+  Config config;
+  model::HyperXOptions& options = model::hyperx_options(config);
+  options.adapter_dim = 5;
+  options.task_dim = options.language_dim = options.layer_dim = 4;
+  options.source_hidden_dim = 6;
+  options.projected_dim = 7;
+  config.model.dropout = config.model.attention_dropout = 0.1;
+  config.train.seed = 3;
   return config;
 }
 

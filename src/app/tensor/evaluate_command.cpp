@@ -12,6 +12,7 @@
 #include "common/files.h"
 #include "common/log.h"
 #include "data/tasks/result_table.h"
+#include "data/tasks/tagging/pos_options.h"
 #include "data/tokenizer/word_piece.h"
 #include "model/encoder/encoder_spec.h"
 #include "trainer/checkpoint/model_checkpoint.h"
@@ -132,7 +133,7 @@ class SplitScorer {
     const std::string path = data::result_path(folder_, pair);
     if (!std::filesystem::exists(path)) return false;
     const data::EvaluationResult result = data::read_result(path);
-    const bool seqeval = config_.eval.pos_metric == "seqeval";
+    const bool seqeval = config_.sections.get<data::PosOptions>().metric == "seqeval";
     if (pair.task == "pos" && (result.main_metric == "seqeval_f1") != seqeval) return false;
     const std::string scorer = train::scorer_text(config_, result.main_metric, loaded_.model->options().compute);
     if (result.signature.find("|" + scorer + "|") == std::string::npos) return false;
@@ -199,8 +200,10 @@ int run_evaluate(const CommandLine& line, comm::MpiSession& session, comm::RankP
   watchdog.watch(communicator.get());
   const auto section = watchdog.enter("evaluation", 0);
 
+  train::set_determinism(line.config.train, device);
+  const std::string precision = train::agreed_precision(line.config.train.precision, "", device, *communicator);
   const train::LoadedModel loaded =
-      train::load_model(line.objects[0], line.config.model.encoder, line.config.train, device);
+      train::load_model(line.objects[0], line.config.model.encoder, train::compute_type(precision), device);
   const Config config = evaluation_config(line, loaded.info);
   const data::Corpus corpus = open_corpus(config.data.corpus, *communicator);
   comm::on_rank_zero(*communicator, [&] {

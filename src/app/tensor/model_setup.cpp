@@ -89,13 +89,7 @@ train::ModelInfo describe_model(const Config& config, const data::Corpus& corpus
 
 model::ModelOptions model_options(const train::ModelInfo& info, at::Device device, comm::Communicator& communicator) {
   const Config& config = info.config;
-  return {config.model,
-          info.tasks,
-          info.languages,
-          config.train.seed,
-          train::compute_type(config.train, device),
-          device,
-          {config.parallel, config.train.pairs_per_step, &communicator}};
+  return {config, info.tasks, info.languages, train::compute_type(config.train.precision), device, &communicator};
 }
 
 }  // namespace hyperx

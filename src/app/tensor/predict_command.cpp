@@ -15,7 +15,9 @@
 #include "common/log.h"
 #include "common/progress.h"
 #include "data/tasks/prediction_file.h"
+#include "data/tasks/tagging/pos_options.h"
 #include "data/tokenizer/word_piece.h"
+#include "model/comm/local_communicator.h"
 #include "model/encoder/encoder_spec.h"
 #include "trainer/checkpoint/model_checkpoint.h"
 #include "trainer/comm/make_communicator.h"
@@ -176,7 +178,7 @@ void tag_file(const std::string& path, const CommandLine& line, Tagger& tagger, 
   spec.path = path;
   spec.format = format_of(line.flag("format", "auto"), path);
   spec.read_tags = false;
-  spec.keep_multiword = line.config.data.pos_multiword == "keep";
+  spec.keep_multiword = line.config.sections.get<data::PosOptions>().multiword == "keep";
   data::require_format_for(line.flag("task"), spec.format);
   data::PredictionInput input(spec, data::parse_word_split(line.flag("words", "auto")));
   Progress progress("tag " + path, 0, "sentences");
@@ -202,7 +204,11 @@ int run_predict(const CommandLine& line) {
   const data::Pair pair{line.flag("task"), line.flag("language")};
   const at::Device device = comm::device_of_process(line.config.device);
   choose_kernels(line.config, device, 0);
-  train::LoadedModel loaded = train::load_model(line.objects[0], line.config.model.encoder, line.config.train, device);
+  train::set_determinism(line.config.train, device);
+  comm::LocalCommunicator alone;
+  const std::string precision = train::agreed_precision(line.config.train.precision, "", device, alone);
+  train::LoadedModel loaded =
+      train::load_model(line.objects[0], line.config.model.encoder, train::compute_type(precision), device);
   const int max_subwords =
       line.given("data.max_subwords") ? line.config.data.max_subwords : loaded.info.config.data.max_subwords;
   check_positions(max_subwords, loaded.model->encoder().spec());

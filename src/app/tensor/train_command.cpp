@@ -7,6 +7,7 @@
 #include "common/errors.h"
 #include "common/log.h"
 #include "common/progress.h"
+#include "model/options.h"
 #include "trainer/comm/make_communicator.h"
 #include "trainer/comm/rank_zero.h"
 #include "trainer/trainer.h"
@@ -72,14 +73,30 @@ std::vector<train::HostRow> host_rows(const comm::MpiSession& session, at::Devic
   return rows;
 }
 
+// What train.precision = auto stands for is decided once in the life of a run, and stored as a word of its own.
+Config resolved_config(const Config& given, const std::optional<std::string>& resume_from, at::Device device,
+                       comm::Communicator& communicator) {
+  Config config = given;
+  std::string before;
+  if (resume_from && given.train.precision == "auto")
+    before = train::saved_run(train::Checkpoint::open(*resume_from)).config.train.precision;
+  config.train.precision = train::agreed_precision(given.train.precision, before, device, communicator);
+  if (given.train.precision == "auto" && communicator.rank() == 0)
+    log::info("train.precision = auto: {}{}", config.train.precision,
+              before == config.train.precision ? ", as the run began" : "");
+  return config;
+}
+
 int train_in(const CommandLine& line, comm::MpiSession& session, comm::Communicator& communicator, at::Device device,
              comm::Watchdog& watchdog, const comm::StopRequest& stop, const RunDir& run, int threads) {
-  const Config& config = line.config;
   const std::vector<train::HostRow> hosts = host_rows(session, device, threads);
+  const std::optional<std::string> resume_from = find_resume_point(run, communicator);
+  const Config config = resolved_config(line.config, resume_from, device, communicator);
   if (communicator.rank() == 0) {
     std::vector<std::string> command_line = {"hyperx", line.command};
     command_line.insert(command_line.end(), line.arguments.begin(), line.arguments.end());
-    train::write_run_description(run, dump_config(config), train::describe_environment(command_line), hosts);
+    train::write_run_description(run, dump_config(model::options(), config), train::describe_environment(command_line),
+                                 hosts);
     for (const train::HostRow& row : hosts)
       log::info("rank {:<4} {}  {}  {} threads on cores {}", row.rank, row.host, row.device, row.threads, row.cores);
   }
@@ -95,7 +112,6 @@ int train_in(const CommandLine& line, comm::MpiSession& session, comm::Communica
   train::ModelInfo info = describe_model(config, corpus, pairs, encoder);
   train::set_determinism(config.train, device);
   model::Model model(encoder, model_options(info, device, communicator));
-  const std::optional<std::string> resume_from = find_resume_point(run, communicator);
   if (resume_from) info.encoder_digest = digest_of_node(encoder, session);
   if (!resume_from && !config.train.init_from.empty())
     take_initial_weights(config.train.init_from, model, communicator.rank());
@@ -109,7 +125,6 @@ int train_in(const CommandLine& line, comm::MpiSession& session, comm::Communica
 int run_train(const CommandLine& line, comm::MpiSession& session, comm::RankProgress& progress,
               const comm::StopRequest& stop) {
   const Config& config = line.config;
-  validate(config);
   const bool resume = line.word_flag("resume", "auto");
   require(config.run.dir, "run.dir", "name the folder for the run's checkpoints, logs and results");
   require(config.data.corpus, "data.corpus", "name the folder that `hyperx prepare` wrote");

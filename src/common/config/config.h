@@ -2,38 +2,35 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
-// Every option of hyperx. A member's initialiser is its default; its key, help text and check stand in one row of the
-// table in config.cpp, from which parsing, --help, --dump-config, checkpoints and configs/OPTIONS.md are made.
+#include "common/config/sections.h"
+
+// The options of every run. A member's initialiser is its default; its key, help text and check stand in one row of
+// run_options.cpp. Methods and tasks have structs and tables of their own (Config::sections).
 namespace hyperx {
+
+namespace config {
+struct Schema;
+enum class Source;
+}  // namespace config
 
 struct RunConfig {
   std::string dir;  // run folder
 };
 
 struct DataConfig {
-  std::string corpus;                  // folder that `prepare` writes
-  std::string root;                    // manifest paths are relative to it; empty: the manifest's own folder
-  int max_subwords = 256;              // [CLS] and [SEP] included
-  std::string overlap = "report";      // report | drop | refuse
-  std::string pos_multiword = "drop";  // drop | keep
-  bool train_on_test = false;          // a pair that has a test split alone trains on it (and is then never scored)
+  std::string corpus;              // folder that `prepare` writes
+  std::string root;                // manifest paths are relative to it; empty: the manifest's own folder
+  int max_subwords = 256;          // [CLS] and [SEP] included
+  std::string overlap = "report";  // report | drop | refuse
+  bool train_on_test = false;      // a pair that has a test split alone trains on it (and is then never scored)
 };
 
 struct ModelConfig {
   std::string encoder;  // folder, or random:FOLDER
   std::string method = "hyperx";
-  int adapter_dim = 256;
-  int task_dim = 64;
-  int language_dim = 64;
-  int layer_dim = 64;                           // 0: one hypernetwork a layer
-  int source_hidden_dim = 192;                  // width between the two Linears of P
-  int projected_dim = 192;                      // 0: no P
-  std::string adapter_position = "ffn-output";  // ffn-output | after-layer
-  std::string adapter_activation = "relu";      // relu | gelu
-  std::string adapter_norm_before = "none";     // none | plain | conditional
-  std::string adapter_norm_after = "none";
   double dropout = 0.1;
   double attention_dropout = 0.1;
   std::string mlm_decoder = "tied";  // tied | trained
@@ -53,7 +50,6 @@ struct TrainConfig {
   double clip_norm = 1.0;           // 0: off
   double weight_decay = 0;
   double temperature = 5;         // 0: uniform
-  int length_bucket = 0;          // > 0: so many mini-batches of a pair are filled by length together
   std::string sampling = "draw";  // draw: a draw a step; epoch: whole epochs laid out as the release does
   uint64_t seed = 1;
   std::string precision = "auto";  // auto | fp32 | bf16 | fp64 (tests)
@@ -74,13 +70,12 @@ struct ParallelConfig {
 };
 
 struct EvalConfig {
-  std::string pairs;                    // pair set; empty: every pair of the corpus that has the split
-  int64_t every = 5000;                 // steps; 0: never during training
-  std::string split = "dev";            // dev | test
-  int64_t limit = 0;                    // sentences a pair; 0: all
-  int batch_tokens = 4096;              // tokens of one evaluation batch
-  std::string pos_metric = "accuracy";  // accuracy | seqeval
-  bool predictions = false;             // also write the predicted files
+  std::string pairs;          // pair set; empty: every pair of the corpus that has the split
+  int64_t every = 5000;       // steps; 0: never during training
+  std::string split = "dev";  // dev | test
+  int64_t limit = 0;          // sentences a pair; 0: all
+  int batch_tokens = 4096;    // tokens of one evaluation batch
+  bool predictions = false;   // also write the predicted files
 };
 
 struct CheckpointConfig {
@@ -101,6 +96,7 @@ struct Config {
   std::string device = "auto";       // auto | cpu | cuda
   std::string kernels = "libtorch";  // libtorch | hyperx: of what lies between the products on a GPU
   int threads = 0;                   // 0: what the affinity mask allows
+  Sections sections;                 // options of methods and tasks
 };
 
 // Where a value came from: "default", "file quick.conf:3" or "command line".
@@ -127,6 +123,7 @@ struct CommandLine {
   int64_t count_flag(const std::string& name, int64_t fallback) const;  // UserError (64): not a whole number above 0
   // Is a flag given that takes one word alone, such as --resume auto? UserError (64): given with another value.
   bool word_flag(const std::string& name, const std::string& word) const;
+  config::Source source(std::string_view key) const;
   bool given(const std::string& key) const;  // by the command line or a file, whatever the value
 };
 
@@ -149,7 +146,8 @@ struct CommandSpec {
 // value out of range: UserError (64 for the command line, 78 for a file) naming key, value, file and line, and the
 // nearest known key. Values are written --KEY VALUE or --KEY=VALUE; a yes-or-no key may stand alone; what follows -- is
 // an object.
-CommandLine parse_command_line(const CommandSpec& spec, const std::vector<std::string>& arguments);
+CommandLine parse_command_line(const config::Schema& schema, const CommandSpec& spec,
+                               const std::vector<std::string>& arguments);
 
 // What --dump-config prints: the keys that the command takes, as a config file; with --origin each line says in a
 // comment where its value came from.
@@ -157,23 +155,18 @@ std::string dump_config(const CommandLine& line);
 
 // The whole configuration as a file that parse_config_text reads back to the same values. Checkpoints and run folders
 // hold it.
-std::string dump_config(const Config& config);
-// Key and value of every option, in the table's order.
-std::vector<std::pair<std::string, std::string>> config_values(const Config& config);
-// Also reads what earlier versions wrote: old key names count as the new ones, removed keys are passed over.
-Config parse_config_text(const std::string& text, const std::string& name_of_source);
-
-// Rules across fields (warm-up and steps, device and backend, ...) and what this version cannot do yet. UserError
-// (78). parse_command_line has called it; parse_config_text has not.
-void validate(const Config& config);
-// The same, and keys that were given but would have no effect (train.steps beside train.epochs, ...).
-void validate(const CommandLine& line);
+std::string dump_config(const config::Schema& schema, const Config& config);
+// Also reads what earlier versions wrote: old key names count as the new ones. An option that is gone is passed over,
+// or refused where it asked for what this version cannot do (78).
+enum class Removed { kPassOver, kRefuse };
+Config parse_config_text(const config::Schema& schema, const std::string& text, const std::string& name_of_source,
+                         Removed removed);
 
 // The word of `known` that was most likely meant: "--steps" for train.steps, "trian" for train. Empty when none is
 // near.
 std::string nearest_word(const std::string& word, const std::vector<std::string>& known);
 
-std::string command_help(const CommandSpec& spec);
-std::string options_markdown();  // configs/OPTIONS.md
+std::string command_help(const config::Schema& schema, const CommandSpec& spec);
+std::string options_markdown(const config::Schema& schema);  // configs/OPTIONS.md
 
 }  // namespace hyperx

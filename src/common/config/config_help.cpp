@@ -1,6 +1,6 @@
 #include <algorithm>
 
-#include "common/config/config_table.h"
+#include "common/config/schema.h"
 #include "common/log.h"
 
 namespace hyperx {
@@ -57,8 +57,8 @@ std::string description(const Option& option) {
          ")";
 }
 
-std::string line_of(const Option& option, const std::string& value) {
-  return option.key + " =" + (value.empty() ? "" : " " + value);
+std::string line_of(const std::string& key, const std::string& value) {
+  return key + " =" + (value.empty() ? "" : " " + value);
 }
 
 std::string escaped_for_table(std::string text) {
@@ -68,9 +68,9 @@ std::string escaped_for_table(std::string text) {
 
 // Calls `visit(option, is_first_of_its_group)` for every option that `wanted` chooses.
 template <class Wanted, class Visit>
-void for_each_option(Wanted wanted, Visit visit) {
+void for_each_option(const config::Schema& schema, Wanted wanted, Visit visit) {
   std::string group;
-  for (const Option& option : config::options()) {
+  for (const Option& option : schema.options) {
     if (!wanted(option)) continue;
     const bool is_first = group_of(option.key) != group;
     group = group_of(option.key);
@@ -85,31 +85,25 @@ std::string dump_config(const CommandLine& line) {
   for (const ConfigOrigin& each : line.origins) {
     if (!group.empty() && group != group_of(each.key)) text += "\n";
     group = group_of(each.key);
-    std::string one = line_of(*config::find_option(each.key), each.value);
+    std::string one = line_of(each.key, each.value);
     if (line.dump_origin) one += std::string(one.size() < 44 ? 44 - one.size() : 0, ' ') + "  # " + each.origin;
     text += one + "\n";
   }
   return text;
 }
 
-std::string dump_config(const Config& config) {
+std::string dump_config(const config::Schema& schema, const Config& config) {
   std::string text;
-  for_each_option([](const Option&) { return true; },
-                  [&](const Option& option, bool is_first) {
-                    if (is_first && !text.empty()) text += "\n";
-                    text += line_of(option, option.get(config)) + "\n";
-                  });
+  for_each_option(
+      schema, [](const Option&) { return true; },
+      [&](const Option& option, bool is_first) {
+        if (is_first && !text.empty()) text += "\n";
+        text += line_of(option.key, option.get(config)) + "\n";
+      });
   return text;
 }
 
-std::vector<std::pair<std::string, std::string>> config_values(const Config& config) {
-  std::vector<std::pair<std::string, std::string>> values;
-  for_each_option([](const Option&) { return true; },
-                  [&](const Option& option, bool) { values.emplace_back(option.key, option.get(config)); });
-  return values;
-}
-
-std::string command_help(const CommandSpec& spec) {
+std::string command_help(const config::Schema& schema, const CommandSpec& spec) {
   std::string text = "hyperx " + spec.name + ": " + spec.summary + "\n\nUsage: " + spec.usage + "\n";
   if (!spec.help.empty()) text += "\n" + spec.help + "\n";
   text += "\nOptions:\n";
@@ -122,15 +116,16 @@ std::string command_help(const CommandSpec& spec) {
     text += two_columns("--origin", "the same, with where each value came from");
   }
   text += two_columns("--help", "this text");
-  for_each_option([&](const Option& option) { return config::takes_key(spec, option.key); },
-                  [&](const Option& option, bool is_first) {
-                    if (is_first) text += "\nSettings, " + group_of(option.key) + ":\n";
-                    text += two_columns("--" + option.key, description(option));
-                  });
+  for_each_option(
+      schema, [&](const Option& option) { return config::takes(spec, option); },
+      [&](const Option& option, bool is_first) {
+        if (is_first) text += "\nSettings, " + group_of(option.key) + ":\n";
+        text += two_columns("--" + option.key, description(option));
+      });
   return text;
 }
 
-std::string options_markdown() {
+std::string options_markdown(const config::Schema& schema) {
   std::string text =
       "# Configuration keys\n\n"
       "Made by `hyperx options`; a test compares it with the program. Every key may stand in a config file\n"
@@ -138,19 +133,23 @@ std::string options_markdown() {
       "the\n"
       "command line (`--key value` or `--key=value`). The command line goes before the files given by `--config`, a "
       "later\n"
-      "file before an earlier one, any file before the default. Units stand in brackets.\n";
-  for_each_option([](const Option&) { return true; },
-                  [&](const Option& option, bool is_first) {
-                    if (is_first) {
-                      text += "\n## " + group_of(option.key) +
-                              "\n\n| key | default | values | meaning |\n| --- | --- | --- | --- |\n";
-                    }
-                    const std::string rule = option.check.text();
-                    const std::string values = option.kind + (rule.empty() ? "" : ": " + rule);
-                    const std::string standard = option.get(Config{});
-                    text += "| `" + option.key + "` | " + (standard.empty() ? "" : "`" + standard + "`") + " | " +
-                            escaped_for_table(values) + " | " + escaped_for_table(option.help) + " |\n";
-                  });
+      "file before an earlier one, any file before the default. Units stand in brackets. On resume: `fixed` is refused "
+      "with another value than the run\n"
+      "began with, `logged` may change and the log says so, `free` may change.\n";
+  for_each_option(
+      schema, [](const Option&) { return true; },
+      [&](const Option& option, bool is_first) {
+        if (is_first) {
+          text += "\n## " + group_of(option.key) +
+                  "\n\n| key | default | values | on resume | meaning |\n| --- | --- | --- | --- | --- |\n";
+        }
+        const std::string rule = option.check.text();
+        const std::string values = option.kind + (rule.empty() ? "" : ": " + rule);
+        const std::string standard = option.get(Config{});
+        text += "| `" + option.key + "` | " + (standard.empty() ? "" : "`" + standard + "`") + " | " +
+                escaped_for_table(values) + " | " + resume_word(option.resume) + " | " +
+                escaped_for_table(option.help) + " |\n";
+      });
   return text;
 }
 

@@ -2,11 +2,13 @@
 #include <boost/program_options/errors.hpp>
 #include <boost/program_options/options_description.hpp>
 #include <boost/program_options/parsers.hpp>
+#include <filesystem>
 #include <map>
 #include <set>
 #include <sstream>
 
-#include "common/config/config_table.h"
+#include "common/config/make_option.h"
+#include "common/config/schema.h"
 #include "common/errors.h"
 #include "common/files.h"
 
@@ -74,16 +76,11 @@ std::vector<Assignment> parse_assignments(const std::string& text, const std::st
   return found;
 }
 
-bool takes_key(const CommandSpec& spec, std::string_view key) {
-  return std::any_of(spec.key_prefixes.begin(), spec.key_prefixes.end(), [&](const std::string& prefix) {
-    return prefix.back() == '.' ? key.substr(0, prefix.size()) == prefix : key == prefix;
-  });
-}
-
-void throw_unknown_key(const std::string& key, const std::string& place, ExitCode code, const CommandSpec* spec) {
+void throw_unknown_key(const Schema& schema, const std::string& key, const std::string& place, ExitCode code,
+                       const CommandSpec* spec) {
   std::vector<std::string> known;
-  for (const Option& option : options()) {
-    if (spec == nullptr || takes_key(*spec, option.key)) known.push_back(option.key);
+  for (const Option& option : schema.options) {
+    if (spec == nullptr || takes(*spec, option)) known.push_back(option.key);
   }
   const bool on_command_line = place.empty();
   if (on_command_line && spec != nullptr) {
@@ -91,7 +88,7 @@ void throw_unknown_key(const std::string& key, const std::string& place, ExitCod
     known.insert(known.end(), {"config", "dump-config", "origin", "help"});
   }
   const std::string dashes = on_command_line ? "--" : "";
-  if (const RetiredKey* const retired = find_retired_key(key)) {
+  if (const RetiredKey* const retired = schema.find_retired(key)) {
     const std::string now =
         retired->new_key.empty() ? " was removed: " + retired->advice : " is now called " + dashes + retired->new_key;
     throw UserError(code, place + dashes + key + now);
@@ -109,22 +106,39 @@ void throw_unknown_key(const std::string& key, const std::string& place, ExitCod
 
 namespace {
 
-bool takes_any_key(const std::string& prefix) {
-  const CommandSpec only{.key_prefixes = {prefix}};
-  return std::any_of(options().begin(), options().end(), [&](const Option& each) { return takes_key(only, each.key); });
+// The name of today of a stored key; empty: the option is gone, and its value does what this version does anyway or
+// does not matter. UserError (78): it asked for what this version cannot do.
+std::string key_of_now(const Schema& schema, const Assignment& stored, const std::string& place, Removed removed) {
+  const RetiredKey* const retired = schema.find_retired(stored.key);
+  if (retired == nullptr) return stored.key;
+  require(!retired->new_key.empty() || removed == Removed::kPassOver || retired->value_of_now.empty() ||
+              stored.value == retired->value_of_now,
+          "{}{} = {}: this version has no such option ({}); it cannot go on with what that gave", place, stored.key,
+          stored.value, retired->advice);
+  return retired->new_key;
+}
+
+// RUN/config.conf as `train` wrote it, maybe by an earlier version; other files are a person's.
+bool is_of_a_run(const std::string& file) {
+  const std::filesystem::path path(file);
+  return path.filename() == "config.conf" && std::filesystem::exists(path.parent_path() / "environment.json");
 }
 
 // Gathers what the command line says into a CommandLine.
 class LineParser {
  public:
-  LineParser(const CommandSpec& spec, const std::vector<std::string>& arguments) : spec_(spec) {
+  LineParser(const Schema& schema, const CommandSpec& spec, const std::vector<std::string>& arguments)
+      : schema_(schema), spec_(spec) {
     line_.command = spec.name;
     line_.arguments = arguments;
     for (const std::string& prefix : spec.key_prefixes) {
-      HYPERX_CHECK(takes_any_key(prefix), "no option is called " + prefix + ", which `" + spec.name + "` declares");
+      const CommandSpec only{.key_prefixes = {prefix}};
+      HYPERX_CHECK(std::any_of(schema.options.begin(), schema.options.end(),
+                               [&](const Option& each) { return takes(only, each); }),
+                   "no option is called " + prefix + ", which `" + spec.name + "` declares");
     }
-    for (const Option& option : options()) {
-      if (takes_key(spec, option.key)) origin_of_key_[option.key] = kDefaultOrigin;
+    for (const Option& option : schema.options) {
+      if (takes(spec, option)) origin_of_key_[option.key] = kDefaultOrigin;
     }
     split(arguments);
   }
@@ -137,7 +151,7 @@ class LineParser {
       if (option.string_key == "config") read_config_file(option.value.front());
     }
     for (const po::option& option : parsed.options) take(option);
-    for (const Option& option : options()) {
+    for (const Option& option : schema_.options) {
       const auto found = origin_of_key_.find(option.key);
       if (found != origin_of_key_.end()) line_.origins.push_back({option.key, option.get(line_.config), found->second});
     }
@@ -159,7 +173,7 @@ class LineParser {
         continue;
       }
       arguments_.push_back(*argument);
-      const Option* const option = argument->rfind("--", 0) == 0 ? find_option(argument->substr(2)) : nullptr;
+      const Option* const option = argument->rfind("--", 0) == 0 ? schema_.find(argument->substr(2)) : nullptr;
       const bool value_follows = argument + 1 != dashes && is_boolean_word(*(argument + 1));
       if (option != nullptr && option->is_switch() && !value_follows) arguments_.emplace_back("yes");
     }
@@ -167,7 +181,7 @@ class LineParser {
 
   po::parsed_options parse_options() const {
     po::options_description declared;
-    for (const Option& option : options()) declared.add_options()(option.key.c_str(), po::value<std::string>());
+    for (const Option& option : schema_.options) declared.add_options()(option.key.c_str(), po::value<std::string>());
     for (const FlagSpec& flag : spec_.flags) {
       if (flag.value_name.empty()) {
         declared.add_options()(flag.name.c_str(), "");
@@ -199,7 +213,7 @@ class LineParser {
                                               "starts with a dash comes after --");
       }
     } else if (option.unregistered) {
-      throw_unknown_key(option.string_key, "", ExitCode::kUsage, &spec_);
+      throw_unknown_key(schema_, option.string_key, "", ExitCode::kUsage, &spec_);
     } else if (option.original_tokens.size() > 1 && option.value.front().rfind("--", 0) == 0) {
       throw UserError(ExitCode::kUsage, "--" + option.string_key + " wants a value, but is followed by " +
                                             option.value.front() +
@@ -207,21 +221,23 @@ class LineParser {
     }
   }
 
-  void refuse_foreign_key(const std::string& key) const {
-    if (takes_key(spec_, key)) return;
-    throw UserError(ExitCode::kUsage, "--" + key + " is no key of `hyperx " + spec_.name + "`; `hyperx " + spec_.name +
-                                          " --help` lists what it takes");
+  void refuse_foreign_key(const Option& option) const {
+    if (takes(spec_, option)) return;
+    throw UserError(ExitCode::kUsage, "--" + option.key + " is no key of `hyperx " + spec_.name + "`; `hyperx " +
+                                          spec_.name + " --help` lists what it takes");
   }
 
   void read_config_file(const std::string& file) {
+    const bool stored = is_of_a_run(file);
     for (const Assignment& each : parse_assignments(read_file(file), file)) {
       const std::string place = file + ":" + std::to_string(each.line) + ": ";
-      const Option* const option = find_option(each.key);
-      if (option == nullptr) throw_unknown_key(each.key, place, ExitCode::kBadConfig, &spec_);
-      if (!takes_key(spec_, each.key))
-        continue;  // one file serves prepare, train and evaluate: each takes what it knows
+      const std::string key = stored ? key_of_now(schema_, each, place, Removed::kRefuse) : each.key;
+      if (key.empty()) continue;
+      const Option* const option = schema_.find(key);
+      if (option == nullptr) throw_unknown_key(schema_, key, place, ExitCode::kBadConfig, &spec_);
+      if (!takes(spec_, *option)) continue;  // one file serves prepare, train and evaluate: each takes what it knows
       set(*option, each.value, place, ExitCode::kBadConfig);
-      origin_of_key_[each.key] = "file " + file + ":" + std::to_string(each.line);
+      origin_of_key_[key] = "file " + file + ":" + std::to_string(each.line);
     }
   }
 
@@ -244,8 +260,8 @@ class LineParser {
       throw UserError(ExitCode::kUsage, "--" + key + " is given twice: remove one of them");
     }
     const std::string value = given.value.empty() ? "" : given.value.front();
-    if (const Option* const option = find_option(key)) {
-      refuse_foreign_key(key);
+    if (const Option* const option = schema_.find(key)) {
+      refuse_foreign_key(*option);
       set(*option, value, "", ExitCode::kUsage);
       origin_of_key_[key] = kCommandLineOrigin;
     } else if (key == "dump-config") {
@@ -257,6 +273,7 @@ class LineParser {
     }
   }
 
+  const Schema& schema_;
   const CommandSpec& spec_;
   CommandLine line_;
   std::vector<std::string> arguments_;     // before --
@@ -277,27 +294,61 @@ std::string CommandLine::flag(const std::string& name, const std::string& fallba
   return found == flags.end() ? fallback : found->second;
 }
 
-bool CommandLine::given(const std::string& key) const {
-  return std::any_of(origins.begin(), origins.end(), [&](const ConfigOrigin& each) {
-    return each.key == key && each.origin != config::kDefaultOrigin;
-  });
+config::Source CommandLine::source(std::string_view key) const {
+  using config::Source;
+  const auto found =
+      std::find_if(origins.begin(), origins.end(), [&](const ConfigOrigin& each) { return each.key == key; });
+  if (found == origins.end() || found->origin == config::kDefaultOrigin) return Source::kDefault;
+  return found->origin == config::kCommandLineOrigin ? Source::kCommandLine : Source::kFile;
 }
 
-CommandLine parse_command_line(const CommandSpec& spec, const std::vector<std::string>& arguments) {
-  CommandLine line = config::LineParser(spec, arguments).parse();
-  if (!line.help) validate(line);
+bool CommandLine::given(const std::string& key) const { return source(key) != config::Source::kDefault; }
+
+namespace {
+
+template <class T>
+T positive_flag(const CommandLine& line, const std::string& name, T fallback, const char* expected) {
+  if (!line.has_flag(name)) return fallback;
+  T value{};
+  if (config::read_value(line.flag(name), value) != config::Reading::kGood ||
+      !config::satisfies(config::above(0), value))
+    throw UserError(ExitCode::kUsage, "--" + name + " '" + line.flag(name) + "': expected " + expected + " above 0");
+  return value;
+}
+
+}  // namespace
+
+double CommandLine::number_flag(const std::string& name, double fallback) const {
+  return positive_flag(*this, name, fallback, "a number");
+}
+
+int64_t CommandLine::count_flag(const std::string& name, int64_t fallback) const {
+  return positive_flag(*this, name, fallback, "a whole number");
+}
+
+bool CommandLine::word_flag(const std::string& name, const std::string& word) const {
+  if (!has_flag(name)) return false;
+  if (flag(name) != word)
+    throw UserError(ExitCode::kUsage, "--" + name + " '" + flag(name) + "': " + word + " is all that it can be");
+  return true;
+}
+
+CommandLine parse_command_line(const config::Schema& schema, const CommandSpec& spec,
+                               const std::vector<std::string>& arguments) {
+  CommandLine line = config::LineParser(schema, spec, arguments).parse();
+  if (!line.help) schema.check(line.config, [&](std::string_view key) { return line.source(key); });
   return line;
 }
 
-Config parse_config_text(const std::string& text, const std::string& name_of_source) {
+Config parse_config_text(const config::Schema& schema, const std::string& text, const std::string& name_of_source,
+                         Removed removed) {
   Config result;
   for (const config::Assignment& each : config::parse_assignments(text, name_of_source)) {
     const std::string place = name_of_source + ":" + std::to_string(each.line) + ": ";
-    const config::RetiredKey* const retired = config::find_retired_key(each.key);
-    if (retired != nullptr && retired->new_key.empty()) continue;
-    const std::string& key = retired != nullptr ? retired->new_key : each.key;
-    const config::Option* const option = config::find_option(key);
-    if (option == nullptr) config::throw_unknown_key(key, place, ExitCode::kBadConfig, nullptr);
+    const std::string key = config::key_of_now(schema, each, place, removed);
+    if (key.empty()) continue;
+    const config::Option* const option = schema.find(key);
+    if (option == nullptr) config::throw_unknown_key(schema, key, place, ExitCode::kBadConfig, nullptr);
     try {
       option->set(result, each.value);
     } catch (const std::invalid_argument& error) {

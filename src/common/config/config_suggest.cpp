@@ -42,7 +42,8 @@ std::string nearest_word(const std::string& word, const std::vector<std::string>
   std::string best;
   size_t best_distance = std::max<size_t>(1, plain.size() / 3) + 1;
   for (const std::string& each : known) {
-    const size_t distance = std::min(edit_distance(plain, each), edit_distance(plain, after_dot(each)));
+    const size_t distance = std::min({edit_distance(plain, each), edit_distance(plain, after_dot(each)),
+                                      edit_distance(after_dot(plain), after_dot(each)) + 1});
     if (distance < best_distance) {
       best_distance = distance;
       best = each;

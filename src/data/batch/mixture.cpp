@@ -9,18 +9,15 @@
 
 namespace hyperx::data {
 
-Mixture::Mixture(std::vector<MixturePair> pairs, const TrainConfig& config, SentenceLength length)
+Mixture::Mixture(std::vector<MixturePair> pairs, const TrainConfig& config)
     : pairs_(std::move(pairs)),
       seed_(config.seed),
       batch_sentences_(config.batch_sentences),
       pairs_per_step_(config.pairs_per_step),
-      length_bucket_(config.length_bucket),
-      length_(std::move(length)),
       whole_epochs_(config.sampling == "epoch"),
       draw_key_(derive_key(config.seed, "mixture.draw")),
       cursors_(pairs_.size(), 0) {
   HYPERX_CHECK(batch_sentences_ > 0 && pairs_per_step_ > 0, "the configuration was not checked");
-  HYPERX_CHECK(length_bucket_ == 0 || length_, "buckets by length need the lengths");
   if (pairs_.empty()) throw UserError(ExitCode::kBadConfig, "train.pairs names no pair to train on");
   for (const MixturePair& item : pairs_) {
     if (item.sentences <= 0) {
@@ -110,29 +107,13 @@ Draw Mixture::take(int64_t number) {
 
 std::vector<int64_t> Mixture::sentences_of(int pair, int64_t pass, int64_t batch) const {
   const MixturePair& from = pairs_[static_cast<size_t>(pair)];
-  const auto pass_key = [&](const char* use) {
-    return derive_key(seed_, use + from.pair.name(), static_cast<uint64_t>(pass));
-  };
-  const KeyedPermutation order(static_cast<uint64_t>(from.sentences), pass_key("order:"));
-  const auto stretch = [&](int64_t first_batch, int64_t batches) {
-    const int64_t begin = first_batch * batch_sentences_;
-    const int64_t end = std::min(begin + batches * batch_sentences_, from.sentences);
-    std::vector<int64_t> sentences;
-    for (int64_t place = begin; place < end; ++place)
-      sentences.push_back(static_cast<int64_t>(order(static_cast<uint64_t>(place))));
-    return sentences;
-  };
-  if (length_bucket_ == 0) return stretch(batch, 1);
-  const int64_t bucket = batch / length_bucket_, first = bucket * length_bucket_;
-  std::vector<int64_t> sentences = stretch(first, length_bucket_);
-  std::stable_sort(sentences.begin(), sentences.end(),
-                   [&](int64_t a, int64_t b) { return length_(pair, a) < length_(pair, b); });
-  const int64_t batches = std::min(length_bucket_, batch_counts_[static_cast<size_t>(pair)] - first);
-  const KeyedPermutation deal(static_cast<uint64_t>(batches),
-                              derive_key(pass_key("bucket:"), "deal", static_cast<uint64_t>(bucket)));
-  const auto slice = static_cast<int64_t>(deal(static_cast<uint64_t>(batch - first))) * batch_sentences_;
-  const int64_t end = std::min(slice + batch_sentences_, std::ssize(sentences));
-  return {sentences.begin() + slice, sentences.begin() + end};
+  const KeyedPermutation order(static_cast<uint64_t>(from.sentences),
+                               derive_key(seed_, "order:" + from.pair.name(), static_cast<uint64_t>(pass)));
+  const int64_t begin = batch * batch_sentences_, end = std::min(begin + batch_sentences_, from.sentences);
+  std::vector<int64_t> sentences;
+  for (int64_t place = begin; place < end; ++place)
+    sentences.push_back(static_cast<int64_t>(order(static_cast<uint64_t>(place))));
+  return sentences;
 }
 
 StepPlan Mixture::plan(int64_t step) {

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <vector>
 
 #include "common/config/config.h"
@@ -38,19 +37,12 @@ struct StepPlan {
 // every sentence once a pass, another order each pass, the last mini-batch of a pass short. sampling=epoch: whole
 // epochs, laid out as the original does (EpochLayout).
 //
-// train.length_bucket = N > 0: the sentences of N mini-batches that follow each other in a pass are sorted by length
-// and dealt out to them anew, in a keyed order; so each has sentences of like length. Which pair is drawn, and that
-// every sentence comes once a pass, stay as they are; sentences of like length now meet in one gradient.
-//
 // The place within a pair follows from the draws before it, so the mixture replays them: forward cheaply (some 10
 // million draws a second), backward from the start. Not for use by two threads at once; a copy is independent.
 class Mixture {
  public:
-  using SentenceLength = std::function<int64_t(int pair, int64_t sentence)>;  // in sub-words
-
-  // `length` is called where sentences are put in buckets by it. UserError (78): no pairs, or a pair without sentences,
-  // named.
-  Mixture(std::vector<MixturePair> pairs, const TrainConfig& config, SentenceLength length = {});
+  // UserError (78): no pairs, or a pair without sentences, named.
+  Mixture(std::vector<MixturePair> pairs, const TrainConfig& config);
 
   StepPlan plan(int64_t step);
   // Brings the replay to just before `step`.
@@ -74,8 +66,7 @@ class Mixture {
 
   std::vector<MixturePair> pairs_;
   uint64_t seed_;
-  int64_t batch_sentences_, pairs_per_step_, length_bucket_;
-  SentenceLength length_;
+  int64_t batch_sentences_, pairs_per_step_;
   bool whole_epochs_;
   double temperature_ = 0;
   std::vector<int64_t> batch_counts_;

@@ -39,7 +39,8 @@ Encoder::Encoder(const EncoderWeights& weights, ParameterSet& parameters, bool t
                           spec_.layer_norm_eps};
   };
   const auto linear_at = [&](const std::string& prefix) {
-    return Linear{frozen_or_trained(prefix + ".weight", compute), frozen_or_trained(prefix + ".bias", compute)};
+    return Linear(frozen_or_trained(prefix + ".weight", compute), frozen_or_trained(prefix + ".bias", compute),
+                  compute);
   };
 
   word_embeddings_ = frozen_or_trained("embeddings.word_embeddings.weight", master);
@@ -59,7 +60,7 @@ Encoder::Encoder(const EncoderWeights& weights, ParameterSet& parameters, bool t
         rows.push_back(frozen_or_trained(part + ".weight", compute));
         biases.push_back(frozen_or_trained(part + ".bias", compute));
       }
-      layer.query_key_value = Linear(torch::cat(rows), torch::cat(biases));
+      layer.query_key_value = Linear(torch::cat(rows), torch::cat(biases), compute);
     }
     layer.attention_output = linear_at(at + "attention.output.dense");
     layer.attention_norm = norm_at(at + "attention.output.LayerNorm");

@@ -10,6 +10,7 @@
 #include "data/tasks/pair.h"
 #include "model/comm/communicator.h"
 #include "model/encoder/encoder_spec.h"
+#include "model/methods/method_spec.h"
 #include "model/ops/cpu/residual_norm.h"
 #include "model/ops/linear.h"
 #include "model/parameters/parameters.h"
@@ -33,7 +34,7 @@ struct LayerEnd {
 };
 
 // What a method adds to an encoder. The base class adds nothing: plain BERT. A method is one folder of methods/ and one
-// row of methods.cpp; nothing outside methods/ asks which method runs.
+// row of rows.inc; nothing outside methods/ asks which method runs.
 class Method {
  public:
   Method() = default;
@@ -54,31 +55,20 @@ class Method {
   static at::Tensor plain_end(const LayerEnd& end);
 };
 
-// How a model is spread over the ranks of a training. Without ranks it is alone.
-struct ModelRanks {
-  ParallelConfig parallel = {};
-  int pairs_per_step = 1;
-  comm::Communicator* ranks = nullptr;  // outlives the model
-  int rank() const { return ranks == nullptr ? 0 : ranks->rank(); }
-  int size() const { return ranks == nullptr ? 1 : ranks->size(); }
-};
-
 // What a method is made from.
 struct MethodContext {
-  const ModelConfig& config;
+  const Config& config;
   const EncoderSpec& spec;
   std::vector<std::string> tasks, languages;
-  uint64_t seed = 1;
   at::ScalarType master = at::kFloat;   // type of trained values
   at::ScalarType compute = at::kFloat;  // type of products
   at::Device device = at::kCPU;
-  ModelRanks ranks = {};
+  comm::Communicator* ranks;  // of a training; nullptr: the model is alone
   ParameterSet& parameters;
 };
 
 struct MethodRow {
-  const char* name;     // value of model.method
-  bool trains_encoder;  // every encoder parameter; else only LayerNorms
+  MethodSpec spec;
   std::unique_ptr<Method> (*make)(const MethodContext& context);
 };
 

@@ -44,7 +44,8 @@ class PackedLinear : public torch::autograd::Function<PackedLinear> {
 
 }  // namespace
 
-Linear::Linear(at::Tensor weight, at::Tensor bias) : weight_(std::move(weight)), bias_(std::move(bias)) {
+Linear::Linear(at::Tensor weight, at::Tensor bias, at::ScalarType compute)
+    : weight_(std::move(weight)), bias_(std::move(bias)), compute_(compute) {
   const bool frozen = !weight_.requires_grad() && !bias_.requires_grad();
   if (!frozen || !weight_.is_cpu() || weight_.scalar_type() != at::kBFloat16 || !at::hasMKLDNN()) return;
   packed_ = pack(weight_);
@@ -54,12 +55,12 @@ Linear::Linear(at::Tensor weight, at::Tensor bias) : weight_(std::move(weight)),
 
 at::Tensor Linear::product(const at::Tensor& x) const {
   return is_packed() ? PackedLinear::apply(x, packed_, packed_transposed_, OptionalTensor())
-                     : torch::linear(x, weight_);
+                     : torch::linear(x, weight_.to(compute_));
 }
 
 at::Tensor Linear::operator()(const at::Tensor& x) const {
   return is_packed() ? PackedLinear::apply(x, packed_, packed_transposed_, OptionalTensor(bias_))
-                     : torch::linear(x, weight_, bias_);
+                     : torch::linear(x, weight_.to(compute_), bias_.to(compute_));
 }
 
 }  // namespace hyperx::model

@@ -63,6 +63,11 @@ void DenseBlock::begin_training(const UpdateOptions& options) {
   for (const Parameter* const parameter : parameters_) sizes.push_back(parameter->value.numel());
   owners_ = torch::repeat_interleave(torch::tensor(at::ArrayRef<int64_t>(sizes), torch::kLong))
                 .to(values_.device(), at::kInt);
+  if (options.adam.weight_decay == 0) return;
+  std::vector<uint8_t> decays;
+  for (const Parameter* const parameter : parameters_) decays.push_back(parameter->decays ? 1 : 0);
+  decays_ = torch::tensor(at::ArrayRef<uint8_t>(decays), torch::kByte).to(values_.device(), at::kBool);
+  decays_ = decays_.index_select(0, owners_);
 }
 
 void DenseBlock::update(const AdamStep& step) {
@@ -75,8 +80,10 @@ void DenseBlock::update_now(const AdamStep& step) {
   for (size_t i = 0; i < parameters_.size(); ++i) {
     const Parameter& parameter = *parameters_[i];
     if (!parameter.used && counts[i] == 0) continue;
+    AdamOptions adam = step.adam;
+    if (!parameter.decays) adam.weight_decay = 0;
     adam_update(parameter.value, parameter.gradient, part_of(m_, i), part_of(v_, i), ++counts[i], step.rate, step.scale,
-                step.adam);
+                adam);
   }
 }
 
@@ -87,7 +94,7 @@ void DenseBlock::queue_update(const AdamStep& step) {
       torch::tensor(at::ArrayRef<uint8_t>(used), torch::kByte).to(values_.device(), at::kBool, true);
   const StepFactors factors = next_step(counts_, used_on_device, step.control, step.rate, step.adam);
   if constexpr (kHasOwnKernels) {
-    if (own_kernels_take(values_)) {
+    if (own_kernels_take(values_) && step.adam.weight_decay == 0) {
       active_.copy_(factors.active);
       if (!table_.rows.defined()) {
         std::vector<AdamTensors> tensors;
@@ -104,7 +111,13 @@ void DenseBlock::queue_update(const AdamStep& step) {
     }
   }
   const StepFactors by_element{{}, factors.active.index_select(0, owners_), factors.step_size.index_select(0, owners_)};
-  adam_on_device(values_, gradient_, m_, v_, by_element, step.control, step.rate, step.adam);
+  AdamOptions adam = step.adam;
+  adam.weight_decay = 0;
+  adam_on_device(values_, gradient_, m_, v_, by_element, step.control, step.rate, adam);
+  if (step.adam.weight_decay == 0) return;
+  const at::Tensor shrinks = by_element.active.logical_and(decays_);
+  values_.mul_(
+      torch::where(shrinks, torch::full({}, 1.0 - step.rate * step.adam.weight_decay, values_.options()), 1.0));
 }
 
 std::vector<std::pair<std::string, int64_t>> DenseBlock::update_counts() const {

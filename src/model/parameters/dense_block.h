@@ -16,6 +16,7 @@ struct Parameter {
   std::string group;    // parameters that get their gradients together: "layer_norms", "heads.pos", "source", ...
   at::Tensor value;     // fp32 master (fp64 in tests), an autograd leaf
   at::Tensor gradient;  // view into its block's flat gradient, equal to value.grad()
+  bool decays = true;   // weight decay: as usual for BERT, none on biases and LayerNorms
   bool used = false;    // takes part in this step, on any rank
 };
 
@@ -60,6 +61,7 @@ class DenseBlock final : public ParameterBlock {
   at::Tensor active_;    // [parameters] bool, whether this update takes them; for our own kernel
   CudaAdamTable table_;  // all that our own kernel reads
   at::Tensor owners_;    // [elements] int32, index of the parameter that an element belongs to; only if queued
+  at::Tensor decays_;    // [elements] bool, of parameters that decay; only if queued and with weight decay
 };
 
 }  // namespace hyperx::model

@@ -11,6 +11,11 @@
 namespace hyperx::model {
 namespace {
 
+bool is_bias_or_norm(const std::string& name) {
+  return name.ends_with(".bias") || name.find("LayerNorm.") != std::string::npos ||
+         name.find("norm_before.") != std::string::npos || name.find("norm_after.") != std::string::npos;
+}
+
 constexpr int64_t kDrawnAtOnce = 1 << 15;  // values a thread takes at least
 
 }  // namespace
@@ -22,6 +27,7 @@ Parameter& ParameterSet::add(const std::string& name, const std::string& group, 
   auto parameter = std::make_unique<Parameter>();
   parameter->name = name;
   parameter->group = group;
+  parameter->decays = !is_bias_or_norm(name);
   parameter->value = initial.detach().clone().set_requires_grad(true);
   if (!exchanged) not_exchanged_.insert(group);
   by_name_[name] = parameter.get();

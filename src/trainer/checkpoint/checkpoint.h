@@ -54,6 +54,7 @@ struct CheckpointContent {
   nlohmann::json train_state;
   nlohmann::json manifest;      // further keys of the manifest: config (text), world_size, ...
   std::optional<double> score;  // of this step's evaluation, larger is better; chooses `best`. Not finite: none.
+  std::string score_of;         // what was scored: only scores of the same are compared
 };
 
 // One file of a checkpoint as its manifest lists it.
@@ -65,6 +66,7 @@ struct FileEntry {
 struct Manifest {
   int64_t step = 0;
   std::optional<double> score;
+  std::string score_of;  // empty: a version that did not say so
   std::map<std::string, FileEntry> files;
   nlohmann::json all;  // the whole object, with world_size, config, program
   bool has_optimizer() const { return files.count(kOptimizerFile) > 0; }

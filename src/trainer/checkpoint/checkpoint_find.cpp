@@ -104,13 +104,14 @@ std::vector<std::string> prune_checkpoints(const std::string& folder, int keep_l
   struct Known {
     int64_t step;
     std::optional<double> score;
+    std::string score_of;
     bool has_optimizer;
   };
   std::vector<Known> known;  // newest first; a damaged one is none of ours to judge and stays
   for (const int64_t step : steps_in(folder)) {
     try {
       const Manifest manifest = read_manifest(folder + "/" + checkpoint_name(step));
-      known.push_back({step, manifest.score, manifest.has_optimizer()});
+      known.push_back({step, manifest.score, manifest.score_of, manifest.has_optimizer()});
     } catch (const UserError& error) {
       log::warning("{}", error.what());
     }
@@ -124,6 +125,8 @@ std::vector<std::string> prune_checkpoints(const std::string& folder, int keep_l
   for (const char* name : {kLatest, kBest})
     if (const auto step = named_step(folder, name)) stays.insert(*step);
   std::erase_if(known, [](const Known& one) { return !one.score; });
+  if (!known.empty())
+    std::erase_if(known, [of = known.front().score_of](const Known& one) { return one.score_of != of; });
   std::sort(known.begin(), known.end(),
             [](const Known& a, const Known& b) { return a.score != b.score ? *a.score > *b.score : a.step < b.step; });
   for (size_t i = 0; i < known.size() && i < static_cast<size_t>(std::max(0, keep_best)); ++i)

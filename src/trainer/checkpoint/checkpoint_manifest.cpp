@@ -70,6 +70,7 @@ Manifest parse_manifest(std::string text, const std::string& path) {
     manifest.all = nlohmann::json::parse(text);
     manifest.step = manifest.all.at("step").get<int64_t>();
     if (manifest.all.contains("score")) manifest.score = manifest.all["score"].get<double>();
+    manifest.score_of = manifest.all.value("score_of", "");
     for (const auto& [name, entry] : manifest.all.at("files").items())
       manifest.files[name] = {entry.at("bytes").get<int64_t>(), entry.at("xxh128").get<std::string>()};
   } catch (const nlohmann::json::exception& error) {

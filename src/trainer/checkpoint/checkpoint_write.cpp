@@ -65,7 +65,10 @@ void commit_checkpoint(const std::string& folder, const std::string& final_folde
   manifest["format_version"] = kCheckpointFormat;
   manifest["program"] = "hyperx " + std::string(version());
   manifest["step"] = content.step;
-  if (content.score && std::isfinite(*content.score)) manifest["score"] = *content.score;
+  if (content.score && std::isfinite(*content.score)) {
+    manifest["score"] = *content.score;
+    manifest["score_of"] = content.score_of;
+  }
   manifest["files"] = files_object(files);
   write_file_atomically(folder + "/" + kManifestFile, manifest_text(manifest));
   sync_path(folder);

@@ -69,8 +69,10 @@ void sweep(const std::string& folder) {
   }
 }
 
-// `latest` names the newest committed, `best` the one of the highest score; of equals the earliest.
-void name_checkpoints(const std::string& folder, const std::string& name, std::optional<double> score) {
+// `latest` names the newest committed, `best` the one of the highest score; of equals the earliest. A score of
+// something else than before starts anew.
+void name_checkpoints(const std::string& folder, const std::string& name, std::optional<double> score,
+                      const std::string& score_of) {
   write_file_atomically(folder + "/latest", name + "\n");
   if (!score || !std::isfinite(*score)) return;
   if (fs::exists(folder + "/best")) {
@@ -78,7 +80,8 @@ void name_checkpoints(const std::string& folder, const std::string& name, std::o
     best.erase(best.find_last_not_of(" \r\n") + 1);
     try {
       const Manifest manifest = read_manifest(folder + "/" + best);
-      if (best != name && manifest.score && *manifest.score >= *score) return;
+      const bool same = manifest.score_of.empty() || manifest.score_of == score_of;
+      if (best != name && same && manifest.score && *manifest.score >= *score) return;
     } catch (const UserError& error) {
       log::warning("the best checkpoint so far cannot be compared with: {}", error.what());
     }
@@ -233,7 +236,8 @@ void CheckpointWriter::save(const Job& job) {
 void CheckpointWriter::tidy_up(const Job& job) {
   const std::string name = checkpoint_name(job.content.step);
   try {  // saved it is, whatever happens here
-    name_checkpoints(options_.folder, name, options_.keep_best > 0 ? job.content.score : std::nullopt);
+    name_checkpoints(options_.folder, name, options_.keep_best > 0 ? job.content.score : std::nullopt,
+                     job.content.score_of);
     prune_checkpoints(options_.folder, options_.keep_last, options_.keep_best);
   } catch (const std::exception& error) {
     log::warning("{} is saved, but older checkpoints could not be tidied up: {}", name, error.what());

@@ -9,6 +9,7 @@
 #include "common/log.h"
 #include "common/version.h"
 #include "model/encoder/encoder_weights.h"
+#include "model/options.h"
 #ifdef HYPERX_WITH_CUDA
 #include <ATen/cuda/CUDAContextLight.h>
 #endif
@@ -48,27 +49,59 @@ std::vector<std::string> names_of(const std::vector<data::Pair>& pairs) {
   return names;
 }
 
+constexpr int kFormat = 2;  // of the record in model.h5; 1: version 0.1.0, without a number
+
+// What shapes a model and what it computes: model.*, but for the encoder's folder, and the method's own.
+std::vector<const config::Option*> options_of_model(const std::string& method) {
+  std::vector<const config::Option*> found;
+  for (const config::Option& option : model::options().options)
+    if ((option.key.starts_with("model.") && option.key != "model.encoder") || option.key.starts_with(method + "."))
+      found.push_back(&option);
+  return found;
+}
+
+// Options by key, as text; old names count as the new ones.
+void read_options(const json& object, const std::string& origin, Config& config) {
+  const int format = object.value("format", 1);
+  if (format > kFormat)
+    throw UserError(ExitCode::kBadData, fmt::format("{}: its description of the model has format {}; this version "
+                                                    "reads up to {}: take a newer hyperx",
+                                                    origin, format, kFormat));
+  if (format == 1) {
+    config = parse_config_text(model::options(), object.at("config").get<std::string>(), origin, Removed::kPassOver);
+    return;
+  }
+  std::string text;
+  for (const auto& [key, value] : object.at("options").items()) text += key + " = " + value.get<std::string>() + "\n";
+  config = parse_config_text(model::options(), text, origin, Removed::kPassOver);
+  config.data.max_subwords = object.at("max_subwords");
+  config.data.corpus = object.at("corpus");
+  config.train.seed = object.at("encoder").at("seed");
+}
+
 }  // namespace
 
 json ModelInfo::to_json() const {
-  Config portable = config;
-  portable.run = {};
+  json options = json::object();
+  for (const config::Option* option : options_of_model(config.model.method)) options[option->key] = option->get(config);
   json task_list = json::array();
   for (const data::TaskInfo& task : tasks)
     task_list.push_back({{"name", task.name}, {"labels", task.labels}, {"masked", task.masked}});
-  return {{"config", dump_config(portable)},
+  return {{"format", kFormat},
+          {"options", options},
+          {"max_subwords", config.data.max_subwords},
+          {"corpus", config.data.corpus},
           {"tasks", task_list},
           {"languages", languages},
           {"pairs", names_of(trained_pairs)},
-          {"encoder", {{"source", encoder_source}, {"sha256", encoder_digest.get()}}},
-          {"tokenizer_sha256", tokenizer_digest},
-          {"corpus_xxh128", corpus_digest}};
+          {"encoder", {{"source", encoder_source}, {"sha256", encoder_digest.get()}, {"seed", config.train.seed}}},
+          {"tokenizer_sha256", tokenizer_digest}};
 }
 
 ModelInfo ModelInfo::from_json(const json& object, const std::string& origin) {
   ModelInfo info;
   try {
-    info.config = parse_config_text(object.at("config").get<std::string>(), origin);
+    read_options(object, origin, info.config);
     for (const json& task : object.at("tasks"))
       info.tasks.push_back({task.at("name"), task.at("labels").get<std::vector<std::string>>(), task.at("masked")});
     info.languages = object.at("languages").get<std::vector<std::string>>();
@@ -76,9 +109,28 @@ ModelInfo ModelInfo::from_json(const json& object, const std::string& origin) {
     info.encoder_source = object.at("encoder").at("source");
     info.encoder_digest = known_digest(object.at("encoder").at("sha256").get<std::string>());
     info.tokenizer_digest = object.at("tokenizer_sha256");
-    info.corpus_digest = object.at("corpus_xxh128");
   } catch (const json::exception& error) {
     throw UserError(ExitCode::kBadData, origin + ": its description of the model cannot be read: " + error.what());
+  }
+  return info;
+}
+
+json ModelInfo::settings_to_json() const {
+  Config portable = config;
+  portable.run = {};
+  return {{"config", dump_config(model::options(), portable)}, {"corpus_xxh128", corpus_digest}};
+}
+
+ModelInfo saved_run(const Checkpoint& checkpoint) {
+  ModelInfo info = ModelInfo::from_json(checkpoint.model_info(), checkpoint.folder());
+  const json state = checkpoint.train_state();
+  const json& settings = state.contains("settings") ? state["settings"] : checkpoint.model_info();  // 0.1.0: there
+  try {
+    info.config = parse_config_text(model::options(), settings.at("config").get<std::string>(), checkpoint.folder(),
+                                    Removed::kRefuse);
+    info.corpus_digest = settings.at("corpus_xxh128");
+  } catch (const json::exception& error) {
+    throw UserError(ExitCode::kBadData, checkpoint.folder() + ": its run's settings cannot be read: " + error.what());
   }
   return info;
 }
@@ -152,21 +204,24 @@ void load_moments(model::ParameterSet& parameters, const LoadTensors& load) {
     for (const auto& [part, prefix] : kMoments) block->loaded(part);
 }
 
-at::ScalarType compute_type(const TrainConfig& config, at::Device device) {
-  if (config.precision == "fp64") return at::kDouble;
-  if (config.precision == "fp32") return at::kFloat;
+std::string agreed_precision(const std::string& precision, const std::string& before, at::Device device,
+                             comm::Communicator& communicator) {
   const int capability = compute_capability(device);
   const bool flash = capability >= kFlashCapability;
-  if (config.precision == "auto") {
-    const bool fast_bf16 = device.is_cuda() ? flash : cpu_capability().find("AMX-BF16") != std::string::npos;
-    return fast_bf16 ? at::kBFloat16 : at::kFloat;
-  }
-  if (device.is_cuda() && !flash)
+  const bool fast = device.is_cuda() ? flash : cpu_capability().find("AMX-BF16") != std::string::npos;
+  const std::vector<int64_t> lacking = communicator.all_reduce_max({fast ? 0 : 1, device.is_cuda() && !flash ? 1 : 0});
+  const bool all_fast = lacking[0] == 0, a_gpu_without_flash = lacking[1] != 0;
+  const std::string wanted = precision != "auto" ? precision : before;
+  const std::string agreed = wanted != "" && wanted != "auto" ? wanted : all_fast ? "bf16" : "fp32";
+  if (agreed == "bf16" && a_gpu_without_flash)
     throw UserError(ExitCode::kBadConfig,
-                    fmt::format("train.precision = bf16: this GPU, of compute capability {}.{}, has no flash attention "
-                                "in bf16 (8.0 and above have); set it to fp32",
-                                capability / 10, capability % 10));
-  return at::kBFloat16;
+                    "train.precision = bf16: the GPU of a rank has no flash attention in bf16 (compute capability 8.0 "
+                    "and above have); set it to fp32");
+  return agreed;
+}
+
+at::ScalarType compute_type(const std::string& agreed_precision) {
+  return agreed_precision == "fp64" ? at::kDouble : agreed_precision == "bf16" ? at::kBFloat16 : at::kFloat;
 }
 
 void set_determinism(const TrainConfig& config, at::Device device) {
@@ -175,7 +230,7 @@ void set_determinism(const TrainConfig& config, at::Device device) {
   at::globalContext().setDeterministicAlgorithms(true, false);
 }
 
-LoadedModel load_model(const std::string& run_or_checkpoint, const std::string& encoder, const TrainConfig& precision,
+LoadedModel load_model(const std::string& run_or_checkpoint, const std::string& encoder, at::ScalarType compute,
                        at::Device device) {
   LoadedModel loaded;
   loaded.checkpoint = resolve_checkpoint(run_or_checkpoint);
@@ -186,14 +241,7 @@ LoadedModel load_model(const std::string& run_or_checkpoint, const std::string& 
   const std::string source = encoder.empty() ? loaded.info.encoder_source : encoder;
   loaded.info.encoder_source = source;
   const model::EncoderWeights weights = model::load_encoder(source, loaded.info.config.train.seed);
-  model::ModelOptions options{loaded.info.config.model,
-                              loaded.info.tasks,
-                              loaded.info.languages,
-                              loaded.info.config.train.seed,
-                              compute_type(precision, device),
-                              device,
-                              {}};
-  set_determinism(precision, device);
+  model::ModelOptions options{loaded.info.config, loaded.info.tasks, loaded.info.languages, compute, device};
   loaded.model = std::make_unique<model::Model>(weights, options);
   const std::string &trained_on = loaded.info.encoder_digest.get(), &here = weights.digest.get();
   if (here != trained_on)

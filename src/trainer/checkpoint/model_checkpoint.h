@@ -16,19 +16,29 @@
 // Between a model in memory and the checkpoint on disk.
 namespace hyperx::train {
 
-// What a checkpoint says of its model beside the tensors: enough to evaluate and predict without the run's config.
+// A model and the run that trains it, as a checkpoint describes them beside the tensors.
 struct ModelInfo {
-  Config config;  // run.* left out: the same model gives the same bytes wherever it is trained
+  Config config;
   std::vector<data::TaskInfo> tasks;
   std::vector<std::string> languages;
   std::vector<data::Pair> trained_pairs;
   std::string encoder_source, tokenizer_digest, corpus_digest;
   FutureDigest encoder_digest = known_digest("");
 
+  // The record in model.h5: what evaluating and predicting need. Of `config` it holds model.*, the method's options,
+  // data.max_subwords, data.corpus and train.seed. Also reads the record of version 0.1.0, which was the whole
+  // configuration. UserError (65) naming `origin` where a field is missing or a later version wrote it.
   nlohmann::json to_json() const;
-  // UserError (65) naming `origin` where a field is missing.
   static ModelInfo from_json(const nlohmann::json& object, const std::string& origin);
+
+  // The rest, in optimizer.h5: what a resumed run is compared with. run.* is left out: the same run gives the same
+  // bytes in any folder.
+  nlohmann::json settings_to_json() const;
 };
+
+// All of a checkpoint's run, to go on with it. UserError (65) as above and where its optimizer was dropped; (78) where
+// it was trained with an option that this version does not have.
+ModelInfo saved_run(const Checkpoint& checkpoint);
 
 // Tensors as the checkpoint writer takes them: on the host. What lies there already is not copied.
 struct HostTensors {
@@ -51,9 +61,12 @@ using LoadTensors = std::function<void(const std::vector<TensorTarget>&)>;
 void load_values(model::ParameterSet& parameters, const LoadTensors& load);
 void load_moments(model::ParameterSet& parameters, const LoadTensors& load);
 
-// The type that products are computed in: train.precision, where auto is bf16 on devices that multiply it fast.
-// UserError (78): bf16 on a GPU without flash attention.
-at::ScalarType compute_type(const TrainConfig& config, at::Device device);
+// The type that products are computed in, by train.precision: "fp32", "bf16" or "fp64", the same on all ranks. auto is
+// `before`, what an earlier start of the run took, or else bf16 where every rank's device multiplies it fast.
+// Collective. UserError (78) on all ranks: bf16 where a rank's GPU has no flash attention.
+std::string agreed_precision(const std::string& precision, const std::string& before, at::Device device,
+                             comm::Communicator& communicator);
+at::ScalarType compute_type(const std::string& agreed_precision);
 // train.deterministic: on a GPU LibTorch then takes kernels that add in one order. Before anything is computed.
 void set_determinism(const TrainConfig& config, at::Device device);
 
@@ -68,7 +81,7 @@ struct LoadedModel {
 
 // `encoder`: overrides the path of the encoder in the checkpoint; empty: that path. UserError (65, 66) where the
 // checkpoint is damaged, the encoder is missing, or it is another one than the model was trained on (digests differ).
-LoadedModel load_model(const std::string& run_or_checkpoint, const std::string& encoder, const TrainConfig& precision,
+LoadedModel load_model(const std::string& run_or_checkpoint, const std::string& encoder, at::ScalarType compute,
                        at::Device device);
 
 }  // namespace hyperx::train

@@ -14,7 +14,7 @@ constexpr double kForwardShare = 0.45;  // of a training step's products and act
 double hops(int count) { return count > 1 ? std::ceil(std::log2(static_cast<double>(count))) : 0; }
 
 // Within each node first, then between nodes, one after the other.
-double seconds_of(const Message& message, int ranks, const Setup& setup) {
+double seconds_of(const model::MessageCost& message, int ranks, const Setup& setup) {
   const int inside = std::min(ranks, setup.ranks_per_node);
   const int nodes = (ranks + setup.ranks_per_node - 1) / setup.ranks_per_node;
   double seconds = 0;
@@ -25,10 +25,10 @@ double seconds_of(const Message& message, int ranks, const Setup& setup) {
   return seconds;
 }
 
-void add_times(const Setup& setup, const StepSizes& share, const WorkOptions& options,
-               const std::vector<Message>& messages, Row& row) {
+void add_times(const Setup& setup, const StepSizes& share, const model::MethodCosts& costs, const WorkOptions& options,
+               Row& row) {
   const Device& device = *setup.device;
-  const StepWork work = work_of(share, setup.model, options);
+  const StepWork work = work_of(share, setup.model, costs, options);
   row.product_seconds =
       std::max(work.product_operations / device.product_rate, work.weight_bytes / device.generator_bandwidth);
   row.attention_seconds = work.attention_operations / device.attention_rate;
@@ -37,7 +37,8 @@ void add_times(const Setup& setup, const StepSizes& share, const WorkOptions& op
       work.generator_bytes / device.generator_bandwidth + work.generator_operations / device.generator_rate;
   row.rest_seconds = device.layer_seconds * work.layer_passes;
   if (row.ranks > 1)
-    for (const Message& message : messages) row.exchange_seconds += seconds_of(message, row.ranks, setup);
+    for (const model::MessageCost& message : messages_of(setup.model, setup.step, costs))
+      row.exchange_seconds += seconds_of(message, row.ranks, setup);
 
   const double token_seconds =
       (row.product_seconds + row.attention_seconds + row.element_seconds) / std::max(1.0, share.tokens);
@@ -52,63 +53,64 @@ void add_times(const Setup& setup, const StepSizes& share, const WorkOptions& op
 }
 
 // The key that makes the largest part of the memory smaller.
-std::string way_out(const Setup& setup, const Memory& memory) {
+std::string way_out(const Setup& setup, const model::MethodCosts& costs, const Memory& memory) {
   const double largest =
-      std::max({memory.activations, memory.generators + memory.checkpoint, memory.encoder, memory.theta});
+      std::max({memory.activations, memory.method + memory.checkpoint, memory.encoder, memory.generated});
   if (largest == memory.activations) return "set train.micro_batch_tokens, or a lower train.batch_sentences";
-  if (largest == memory.theta) return "lower train.pairs_per_step";
+  if (largest == memory.generated) return "lower train.pairs_per_step";
   if (largest == memory.encoder)
     return setup.precision == "fp32" && setup.device && setup.device->gpu ? "set train.precision=bf16"
                                                                           : "take a smaller encoder";
-  return setup.config.parallel.generator == "sharded"
-             ? "lower model.projected_dim"
-             : "set parallel.generator=sharded, or a lower model.projected_dim";
+  return costs.smaller_state;
 }
 
-void add_notes(const Setup& setup, bool whole_pairs, Row& row) {
+void add_notes(const Setup& setup, const model::MethodCosts& costs, Row& row) {
   const bool gpu = setup.device && setup.device->gpu;
   const double on_node = gpu ? 1 : std::min(row.ranks, setup.ranks_per_node);
   const double needed = on_node * row.memory.step() + (gpu ? 0 : row.memory.checkpoint);
   if (setup.memory_limit > 0 && needed > setup.memory_limit)
     row.notes.push_back(fmt::format("{} ranks: {} a {} are needed, {} are there: it will not fit; {}", row.ranks,
                                     format_bytes(needed), gpu ? "GPU" : "node", format_bytes(setup.memory_limit),
-                                    way_out(setup, row.memory)));
-  const double units = whole_pairs ? setup.step.pairs : setup.step.sentences;
+                                    way_out(setup, costs, row.memory)));
+  const double units = costs.whole_pairs ? setup.step.pairs : setup.step.sentences;
   if (row.ranks > units)
     row.notes.push_back(
         fmt::format("{} ranks: a step has {:.0f} {}, so {:.0f} ranks have none; raise {}", row.ranks, units,
-                    whole_pairs ? "pairs" : "sentences", row.ranks - units,
-                    whole_pairs ? "train.pairs_per_step" : "train.batch_sentences or train.pairs_per_step"));
+                    costs.whole_pairs ? "pairs" : "sentences", row.ranks - units,
+                    costs.whole_pairs ? "train.pairs_per_step" : "train.batch_sentences or train.pairs_per_step"));
 }
 
 }  // namespace
 
+model::MethodCosts method_costs(const Setup& setup, int ranks) {
+  model::CostQuestion question{setup.config, setup.model.encoder};
+  question.tasks = std::ssize(setup.model.tasks);
+  question.languages = setup.model.languages;
+  question.ranks = ranks;
+  question.pairs = setup.step.pairs;
+  question.gpu = setup.device && setup.device->gpu;
+  question.bf16 = setup.precision == "bf16";
+  if (setup.device) question.update_passes = setup.device->update_passes;
+  return model::find_method_spec(setup.config.model.method).costs(question);
+}
+
 Row estimate_row(const Setup& setup, int ranks) {
-  const model::ExchangeKind kind = exchange_of(setup.model, setup.config, ranks);
-  const bool sharded = setup.config.parallel.generator == "sharded";
-  const bool whole_pairs = ranks > 1 && !sharded && kind == model::ExchangeKind::kGather;
-  StepSizes share = share_of(setup.step, ranks, whole_pairs);
+  const model::MethodCosts costs = method_costs(setup, ranks);
+  StepSizes share = share_of(setup.step, ranks, costs.whole_pairs);
   share.pairs = setup.step.pairs;  // every rank makes theta of all pairs, and updates by the gradients of all
   const bool gpu = setup.device && setup.device->gpu, bf16 = setup.precision == "bf16";
-
-  WorkOptions options;
-  options.value_bytes = bf16 ? 2 : 4;
-  options.generator_share = sharded ? 1.0 / ranks : 1;
-  options.dense = !sharded && kind == model::ExchangeKind::kDense;
-  if (setup.device) options.update_passes = setup.device->update_passes;
-  MemoryOptions memory{gpu, bf16, model::has_random_weights(setup.config.model.encoder), options.generator_share,
-                       options.dense};
+  const WorkOptions work{bf16 ? 2.0 : 4.0, model::find_method_spec(setup.config.model.method).trains_encoder};
+  const MemoryOptions memory{gpu, bf16, model::has_random_weights(setup.config.model.encoder)};
 
   Row row;
   row.ranks = ranks;
   row.nodes = (ranks + setup.ranks_per_node - 1) / setup.ranks_per_node;
-  row.exchange = ranks == 1 ? "-" : sharded ? "sharded" : model::exchange_name(kind);
+  row.exchange = ranks == 1 ? "-" : costs.exchange;
   row.tokens = share.tokens;
-  row.memory = memory_of(setup.model, share, setup.config.train.micro_batch_tokens, memory);
-  const std::vector<Message> messages = messages_of(setup.model, setup.step, setup.config, kind);
-  row.bytes_sent = bytes_sent(messages, ranks);
-  if (setup.device) add_times(setup, share, options, messages, row);
-  add_notes(setup, whole_pairs, row);
+  row.memory = memory_of(setup.model, costs, share, setup.config.train.micro_batch_tokens, memory);
+  row.bytes_sent = bytes_sent(messages_of(setup.model, setup.step, costs), ranks);
+  if (setup.device) add_times(setup, share, costs, work, row);
+  add_notes(setup, costs, row);
   return row;
 }
 

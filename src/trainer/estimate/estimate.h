@@ -35,7 +35,7 @@ struct Setup {
 struct Row {
   int ranks = 1;
   int nodes = 1;
-  std::string exchange;  // factors, gather, dense, sharded, "-" for one rank
+  std::string exchange;  // how the method's gradient travels: sum, factors, gather, ...; "-" for one rank
   double tokens = 0;     // of the fullest rank
   Memory memory;
   double bytes_sent = 0;  // a step and rank
@@ -50,6 +50,7 @@ struct Row {
   double peak_bytes(bool gpu) const { return memory.step() + (gpu ? 0 : memory.checkpoint); }  // of rank 0
 };
 
+model::MethodCosts method_costs(const Setup& setup, int ranks);
 Row estimate_row(const Setup& setup, int ranks);
 
 }  // namespace hyperx::estimate

@@ -8,7 +8,6 @@ namespace {
 // Measured on the machine of docs/performance.md: the program with LibTorch, MKL and MPI (440 MB before it holds a
 // model), and what its start leaves in the heap, which keeps freed blocks.
 constexpr double kProgramBytes = 610e6;
-constexpr double kGpuUpdateRows = 1 << 15, kGpuUpdateTemporaries = 6;
 constexpr double kGpuProgramBytes = 1.5e9;  // CUDA's context, its libraries' workspaces, NCCL's buffers; not measured
 // What the heap holds of activations beside the live ones: freed blocks that no later request fits into.
 constexpr double kHeapShare = 1.2;
@@ -16,16 +15,16 @@ constexpr double kTensorBytes = 11e3;  // a named parameter beside its values, i
 
 }  // namespace
 
-Memory memory_of(const ModelSizes& model, const StepSizes& share, int64_t micro_batch_tokens,
-                 const MemoryOptions& options) {
+Memory memory_of(const ModelSizes& model, const model::MethodCosts& costs, const StepSizes& share,
+                 int64_t micro_batch_tokens, const MemoryOptions& options) {
   const double h = static_cast<double>(model.encoder.hidden), f = static_cast<double>(model.encoder.intermediate);
-  const double layers = static_cast<double>(model.encoder.layers), b = model.config.adapter_dim;
+  const double layers = static_cast<double>(model.encoder.layers), kept = costs.activation_values;
   const double value_bytes = options.bf16 ? 2 : 4;
   Memory memory;
   memory.program = options.gpu ? kGpuProgramBytes : kProgramBytes;
 
   const double tables = 4.0 * static_cast<double>(model.table_values());
-  const double all_fp32 = 4.0 * static_cast<double>(model.frozen_values());
+  const double all_fp32 = 4.0 * static_cast<double>(model.encoder_values());
   const double linear = layers * static_cast<double>(model.linear_values());
   if (!options.bf16)  // query, key and value stand side by side in a copy of their own
     memory.encoder = all_fp32 + (options.gpu ? 0 : 4 * layers * 3 * h * (h + 1));
@@ -36,32 +35,24 @@ Memory memory_of(const ModelSizes& model, const StepSizes& share, int64_t micro_
   if (options.bf16 && model.has_masked_task())
     memory.encoder += 2 * static_cast<double>(model.encoder.vocabulary) * h;  // the decoder
 
-  const double w = 4 * static_cast<double>(model.generator_values()) * options.generator_share;
-  memory.generators = w * (3 + (options.dense ? 1 : 0));
-  if (options.gpu) {  // Adam by LibTorch's operations, block by block (model/ops/adam_on_device.cpp)
-    const double block = 4 * kGpuUpdateRows * static_cast<double>(model.projected());
-    memory.generators += kGpuUpdateTemporaries * (options.dense ? w : std::min(w, block));
-  }
-  const double rows = share.pairs * layers, theta = rows * static_cast<double>(model.theta());
-  memory.theta = theta * (2 * 4 + (options.bf16 ? 2 : 0));
+  memory.method = costs.state_bytes;
+  memory.generated = costs.generated_bytes;
   const double tensors = static_cast<double>(model.languages) + static_cast<double>(model.tasks.size()) + 5 * layers;
-  memory.others = 4 * 4.0 * static_cast<double>(model.dense_values()) + kTensorBytes * tensors;
+  memory.shared = 4 * 4.0 * static_cast<double>(model.shared_values()) + kTensorBytes * tensors;
 
   const double at_once = micro_batch_tokens > 0
                              ? std::min(1.0, static_cast<double>(micro_batch_tokens) / std::max(1.0, share.tokens))
                              : 1.0;
   const double tokens = at_once * share.tokens;
-  // Saved: query, key, value, inputs of both norms, of GELU, and of the adapter's two products.
+  // Saved: query, key, value, inputs of both norms, of GELU, and what the method keeps.
   const double attention_bytes = options.gpu ? value_bytes : 4;
   const double probabilities = options.gpu ? 0 : 4 * static_cast<double>(model.encoder.heads) * at_once * share.squares;
-  const double saved = layers * (tokens * (3 * h * attention_bytes + (3 * h + f + b) * value_bytes) + probabilities);
+  const double saved = layers * (tokens * (3 * h * attention_bytes + (3 * h + f + kept) * value_bytes) + probabilities);
   const double passing = tokens * (2 * f + 3 * h) * value_bytes;
   const double logits = 4 * at_once * share.masked * static_cast<double>(model.encoder.vocabulary) * 4;
   memory.activations = (options.gpu ? 1 : kHeapShare) * (saved + passing) + logits;
-  memory.checkpoint = 3 * 4 * static_cast<double>(model.trained_values());
+  memory.checkpoint = 3 * 4 * static_cast<double>(trained_values(model, costs));
   return memory;
 }
-
-double checkpoint_bytes(const ModelSizes& model) { return 3 * 4 * static_cast<double>(model.trained_values()); }
 
 }  // namespace hyperx::estimate

@@ -37,20 +37,21 @@ StepSizes share_of(const StepSizes& step, int ranks, bool whole_pairs) {
   return share;
 }
 
-StepWork work_of(const StepSizes& share, const ModelSizes& model, const WorkOptions& options) {
+StepWork work_of(const StepSizes& share, const ModelSizes& model, const model::MethodCosts& costs,
+                 const WorkOptions& options) {
   const double h = static_cast<double>(model.encoder.hidden), f = static_cast<double>(model.encoder.intermediate);
-  const double layers = static_cast<double>(model.encoder.layers), b = model.config.adapter_dim;
+  const double layers = static_cast<double>(model.encoder.layers), passes = options.trains_encoder ? 3 : 2;
   StepWork work;
   // Past attention the last layer goes on with the rows alone that the loss reads.
   const double beyond_attention = (layers - 1) * share.tokens + share.labelled + share.masked;
   const double query_key_value = 3 * h * h, others = static_cast<double>(model.linear_values()) - query_key_value;
   // Frozen products cost one product forward and one backward, trained ones two backward.
-  work.product_operations = 2 * layers * share.tokens * 2 * query_key_value;
-  work.product_operations += 2 * beyond_attention * (2 * others + 3 * 2 * h * b);
+  work.product_operations = 2 * layers * share.tokens * passes * query_key_value;
+  work.product_operations += 2 * beyond_attention * (passes * others + 3 * costs.product_values);
   double classes = 0;
   for (const data::TaskInfo& task : model.tasks)
     if (!task.masked) classes = std::max(classes, static_cast<double>(task.labels.size()));
-  const double decoder_passes = model.config.mlm_decoder == "trained" ? 3 : 2;
+  const double decoder_passes = model.trained_decoder || options.trains_encoder ? 3 : 2;
   work.product_operations += 6 * share.labelled * h * classes;
   work.product_operations +=
       2 * share.masked * h * (3 * h + decoder_passes * static_cast<double>(model.encoder.vocabulary));
@@ -59,13 +60,11 @@ StepWork work_of(const StepSizes& share, const ModelSizes& model, const WorkOpti
   // Forward: two dropouts with sums, two norms, GELU, the adapter's ReLU and sums; backward the same and the sums of
   // gradients where a value is used twice.
   const double softmax = 5 * share.masked * static_cast<double>(model.encoder.vocabulary) * 4;
-  work.element_bytes = beyond_attention * options.value_bytes * (34 * h + 5 * f + 5 * b) + softmax;
+  work.element_bytes =
+      beyond_attention * options.value_bytes * (34 * h + 5 * f + 5 * costs.activation_values) + softmax;
 
-  const double w = static_cast<double>(model.generator_values()) * options.generator_share;
-  const double rows = share.pairs * layers, n = static_cast<double>(model.theta()) * options.generator_share;
-  // W is read to make theta and ds, and read and written with both moments by Adam; g is written, cleared, read twice.
-  work.generator_bytes = 4 * ((2 + options.update_passes + (options.dense ? 3 : 0)) * w + 4 * rows * n);
-  work.generator_operations = 3 * 2 * rows * n * static_cast<double>(model.projected());
+  work.generator_bytes = costs.update_bytes;
+  work.generator_operations = costs.update_operations;
   work.layer_passes = layers * share.pairs;
   return work;
 }

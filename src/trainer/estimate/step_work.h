@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "data/corpus/corpus_index.h"
-#include "model/methods/hyperx/exchange_choice.h"
 #include "trainer/estimate/model_sizes.h"
 
 namespace hyperx::estimate {
@@ -28,22 +27,21 @@ StepSizes share_of(const StepSizes& step, int ranks, bool whole_pairs);
 
 // What one rank computes in a step. Each kind of work has a rate of its own, which `hyperx bench step` measures.
 struct StepWork {
-  double product_operations = 0;    // of the encoder's, the adapters' and the heads' products, forward and backward
+  double product_operations = 0;    // of the encoder's, the method's and the heads' products, forward and backward
   double weight_bytes = 0;          // that the products read, however few the tokens
   double attention_operations = 0;  // 12 h Σ length² a layer
   double element_bytes = 0;         // read and written by norms, activations, dropout and sums
-  double generator_bytes = 0;       // passes over W, its moments, theta and g
-  double generator_operations = 0;  // products of W with sources and gradients
+  double generator_bytes = 0;       // passes over what the method updates and generates
+  double generator_operations = 0;  // the method's products that do not grow with the tokens
   double layer_passes = 0;          // layers times pairs: what calls cost whatever their size
 };
 
 struct WorkOptions {
-  double value_bytes = 4;      // of activations
-  double generator_share = 1;  // of the rows of W that this rank updates: 1/ranks where they are sharded
-  double update_passes = 6;    // over W in Adam, see Device
-  bool dense = false;          // the generators' dense gradient is formed
+  double value_bytes = 4;  // of activations
+  bool trains_encoder = false;
 };
-StepWork work_of(const StepSizes& share, const ModelSizes& model, const WorkOptions& options);
+StepWork work_of(const StepSizes& share, const ModelSizes& model, const model::MethodCosts& costs,
+                 const WorkOptions& options);
 
 // Sizes of a mean step, from the counts of a corpus's train splits and the draws of train.temperature. Not in the
 // index, so assumed: Σ length² = 1.4 times (mean length)², bounded by the longest.

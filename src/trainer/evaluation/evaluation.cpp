@@ -12,6 +12,7 @@
 #include "common/log.h"
 #include "data/tasks/entities/entity_f1.h"
 #include "data/tasks/tagging/accuracy.h"
+#include "data/tasks/tagging/pos_options.h"
 #include "data/tasks/tagging/seqeval_pos.h"
 
 namespace hyperx::train {
@@ -254,7 +255,7 @@ data::EvaluationResult Evaluator::tag_result(const data::Pair& pair, const data:
     ++(split.word_positions[w] < 0 ? result.unlabelled_words : result.truncated_words);
   }
   const data::TaskInfo task{pair.task, corpus_.labels(pair.task), false};
-  const bool seqeval = config_.eval.pos_metric == "seqeval" && pair.task == "pos";
+  const bool seqeval = config_.sections.get<data::PosOptions>().metric == "seqeval" && pair.task == "pos";
   result.metrics = tag_metrics(task, split, predicted, sentences, seqeval, [](int64_t) { return true; });
   result.main_metric = scores_entities(task) ? "f1" : seqeval ? "seqeval_f1" : "accuracy";
   if (!split.seen.empty()) {

@@ -1,5 +1,6 @@
 #include "trainer/optimizer/optimizer.h"
 
+#include <ATen/record_function.h>
 #include <torch/torch.h>
 
 #include <algorithm>
@@ -17,6 +18,7 @@ Optimizer::Optimizer(model::ParameterSet& parameters, const model::UpdateOptions
 }
 
 UpdateReport Optimizer::update(double rate) {
+  RECORD_USER_SCOPE("hyperx::optimizer");
   const at::NoGradGuard no_gradient;
   std::vector<at::Tensor> parts;  // what a step does not use has no gradient
   for (const auto& block : parameters_.blocks())

@@ -2,33 +2,10 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <array>
-
 #include "common/errors.h"
+#include "model/options.h"
 
 namespace hyperx::train {
-namespace {
-
-constexpr std::array kOfTheRun = {"data.max_subwords", "train.pairs",        "train.batch_sentences",
-                                  "train.seed",        "train.temperature",  "train.pairs_per_step",
-                                  "train.sampling",    "train.length_bucket"};
-constexpr std::array kOfTheLearning = {
-    "train.steps",     "train.epochs",        "train.learning_rate",       "train.warmup_steps",
-    "train.schedule",  "train.clip_norm",     "train.final_learning_rate", "train.weight_decay",
-    "train.precision", "train.deterministic", "train.cuda_graphs",         "kernels"};
-
-template <class Keys>
-bool contains(const Keys& keys, const std::string& key) {
-  return std::find(keys.begin(), keys.end(), key) != keys.end();
-}
-
-bool belongs_to_run(const std::string& key) {
-  return contains(kOfTheRun, key) || (key.rfind("model.", 0) == 0 && key != "model.encoder");  // it may have moved
-}
-
-}  // namespace
-
 std::vector<std::string> check_same_run(const ModelInfo& saved, const ModelInfo& now, const std::string& checkpoint) {
   const auto refuse = [&](const std::string& what) {
     throw UserError(ExitCode::kBadConfig,
@@ -37,12 +14,13 @@ std::vector<std::string> check_same_run(const ModelInfo& saved, const ModelInfo&
                         "another --run.dir (train.init_from starts from these weights)");
   };
   std::vector<std::string> changes;
-  const auto before = config_values(saved.config), after = config_values(now.config);
-  for (size_t i = 0; i < after.size(); ++i) {
-    const auto& [key, value] = after[i];
-    if (value == before[i].second) continue;
-    if (belongs_to_run(key)) refuse(fmt::format("{} is {} here and was {}", key, value, before[i].second));
-    if (contains(kOfTheLearning, key)) changes.push_back(fmt::format("{} is {}, was {}", key, value, before[i].second));
+  for (const config::Option& option : model::options().options) {
+    const std::string before = option.get(saved.config), here = option.get(now.config);
+    if (here == before) continue;
+    if (option.resume == config::Resume::kFixed)
+      refuse(fmt::format("{} is {} here and was {}", option.key, here, before));
+    if (option.resume == config::Resume::kLogged)
+      changes.push_back(fmt::format("{} is {}, was {}", option.key, here, before));
   }
   // After the settings: a drawn encoder is another with another train.seed.
   if (saved.encoder_digest.get() != now.encoder_digest.get())

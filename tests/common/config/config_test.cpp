@@ -7,9 +7,12 @@
 #include <fstream>
 #include <map>
 
-#include "common/config/config_table.h"
+#include "common/config/schema.h"
 #include "common/errors.h"
 #include "common/files.h"
+#include "data/tasks/tagging/pos_options.h"
+#include "model/methods/hyperx/hyperx_options.h"
+#include "model/options.h"
 
 namespace hyperx {
 namespace {
@@ -30,6 +33,14 @@ CommandSpec train_spec() {
   spec.flags = {{"resume", "auto", "go on"}, {"force", "", "do it again"}};
   return spec;
 }
+
+CommandLine parse(const CommandSpec& spec, const Arguments& arguments) {
+  return parse_command_line(model::options(), spec, arguments);
+}
+Config parse_text(const std::string& text, const std::string& source, Removed removed = Removed::kRefuse) {
+  return parse_config_text(model::options(), text, source, removed);
+}
+std::string dump(const Config& config) { return dump_config(model::options(), config); }
 
 // Message and code of the UserError that `action` throws.
 template <class Action>
@@ -63,53 +74,54 @@ class ConfigTest : public testing::Test {
 std::string other_value(const Option& option) {
   const std::string standard = option.get(Config{});
   if (option.is_switch()) return standard == "yes" ? "no" : "yes";
-  if (!option.check.words.empty()) return option.check.words[option.check.words.front() == standard ? 1 : 0];
+  const auto& words = option.check.words;
+  if (!words.empty()) return words.size() > 1 && words.front() == standard ? words[1] : words[0];
   if (option.kind == "text") return "a b/c=d:{e,f},!g:* [h]";
   if (option.kind == "integer") return std::to_string(std::stoll(standard) + 3);
   return "0.30000000000000004";  // needs all 17 digits
 }
 
 TEST_F(ConfigTest, AWordFlagTakesItsWordAlone) {
-  EXPECT_FALSE(parse_command_line(train_spec(), {}).word_flag("resume", "auto"));
+  EXPECT_FALSE(parse(train_spec(), {}).word_flag("resume", "auto"));
   const Arguments arguments = {"--resume", "auto", "--train.steps=9000", "object"};
-  const CommandLine line = parse_command_line(train_spec(), arguments);
+  const CommandLine line = parse(train_spec(), arguments);
   EXPECT_TRUE(line.word_flag("resume", "auto"));
   EXPECT_EQ(line.arguments, arguments);
-  const CommandLine other = parse_command_line(train_spec(), {"--resume", "no"});
+  const CommandLine other = parse(train_spec(), {"--resume", "no"});
   const auto [code, message] = user_error_of([&] { other.word_flag("resume", "auto"); });
   EXPECT_EQ(code, 64);
   EXPECT_EQ(message, "--resume 'no': auto is all that it can be");
 }
 
 TEST_F(ConfigTest, CommandLineGoesBeforeLaterFileBeforeEarlierFileBeforeDefault) {
-  const std::string first = file("first.conf", "train.seed = 11\ntrain.steps = 9001\nmodel.adapter_dim = 33\n");
+  const std::string first = file("first.conf", "train.seed = 11\ntrain.steps = 9001\nhyperx.adapter_dim = 33\n");
   const std::string second =
       file("second.conf", "[train]\nsteps = 9002\n\n# of the machine\nbatch_sentences = 8  # small\n");
   const CommandLine line =
-      parse_command_line(train_spec(), {"--train.batch_sentences", "4", "--config", first, "--config=" + second});
+      parse(train_spec(), {"--train.batch_sentences", "4", "--config", first, "--config=" + second});
   EXPECT_EQ(line.config.train.batch_sentences, 4);
   EXPECT_EQ(line.config.train.steps, 9002);
   EXPECT_EQ(line.config.train.seed, 11U);
-  EXPECT_EQ(line.config.model.adapter_dim, 33);
-  EXPECT_EQ(line.config.model.task_dim, 64);
+  EXPECT_EQ(line.config.sections.get<model::HyperXOptions>().adapter_dim, 33);
+  EXPECT_EQ(line.config.sections.get<model::HyperXOptions>().task_dim, 64);
 
   std::map<std::string, std::string> origins;
   for (const ConfigOrigin& each : line.origins) origins[each.key] = each.origin;
   EXPECT_EQ(origins.at("train.batch_sentences"), "command line");
   EXPECT_EQ(origins.at("train.steps"), "file " + second + ":2");
   EXPECT_EQ(origins.at("train.seed"), "file " + first + ":1");
-  EXPECT_EQ(origins.at("model.task_dim"), "default");
+  EXPECT_EQ(origins.at("hyperx.task_dim"), "default");
   EXPECT_TRUE(line.given("train.seed"));
-  EXPECT_FALSE(line.given("model.task_dim"));
+  EXPECT_FALSE(line.given("hyperx.task_dim"));
 }
 
 TEST_F(ConfigTest, NumbersOfFlagsAreChecked) {
   CommandSpec spec = train_spec();
   spec.flags = {{"repeat", "N", ""}};
-  const auto line = [&](const std::string& value) { return parse_command_line(spec, {"--repeat", value}); };
+  const auto line = [&](const std::string& value) { return parse(spec, {"--repeat", value}); };
   EXPECT_EQ(line("12").count_flag("repeat", 5), 12);
   EXPECT_EQ(line("2.5").number_flag("repeat", 5), 2.5);
-  EXPECT_EQ(parse_command_line(spec, {}).count_flag("repeat", 5), 5);
+  EXPECT_EQ(parse(spec, {}).count_flag("repeat", 5), 5);
   for (const char* const wrong : {"0", "-1", "abc", "", "3x", "nan", "inf"}) {
     EXPECT_THROW(line(wrong).count_flag("repeat", 5), UserError) << wrong;
     EXPECT_THROW(line(wrong).number_flag("repeat", 5), UserError) << wrong;
@@ -119,10 +131,10 @@ TEST_F(ConfigTest, NumbersOfFlagsAreChecked) {
 }
 
 TEST_F(ConfigTest, AcceptsEveryWayToWriteAValue) {
-  const CommandLine line = parse_command_line(
-      train_spec(), {"runs/a", "--train.clip_norm=0.5", "--train.deterministic", "--data.train_on_test", "no",
-                     "--eval.pairs=", "--run.dir", "", "--eval.predictions=true", "--resume", "auto", "--force", "b",
-                     "--", "--not-an-option", "-x"});
+  const CommandLine line =
+      parse(train_spec(), {"runs/a", "--train.clip_norm=0.5", "--train.deterministic", "--data.train_on_test", "no",
+                           "--eval.pairs=", "--run.dir", "", "--eval.predictions=true", "--resume", "auto", "--force",
+                           "b", "--", "--not-an-option", "-x"});
   EXPECT_EQ(line.command, "train");
   EXPECT_EQ(line.config.train.clip_norm, 0.5);
   EXPECT_TRUE(line.config.train.deterministic);
@@ -137,14 +149,14 @@ TEST_F(ConfigTest, AcceptsEveryWayToWriteAValue) {
 }
 
 TEST_F(ConfigTest, ASwitchLeavesTheObjectBehindItAlone) {
-  const CommandLine line = parse_command_line(train_spec(), {"--train.deterministic", "runs/a", "--force", "runs/b"});
+  const CommandLine line = parse(train_spec(), {"--train.deterministic", "runs/a", "--force", "runs/b"});
   EXPECT_TRUE(line.config.train.deterministic);
   EXPECT_EQ(line.objects, (Arguments{"runs/a", "runs/b"}));
 }
 
 TEST_F(ConfigTest, HelpIsGivenWhateverElseIsWrong) {
-  EXPECT_TRUE(parse_command_line(train_spec(), {"--train.stpes", "5", "--help"}).help);
-  EXPECT_TRUE(parse_command_line(train_spec(), {"-h"}).help);
+  EXPECT_TRUE(parse(train_spec(), {"--train.stpes", "5", "--help"}).help);
+  EXPECT_TRUE(parse(train_spec(), {"-h"}).help);
 }
 
 struct LineError {
@@ -174,7 +186,7 @@ TEST_F(ConfigTest, MistakesOnTheCommandLineAreNamed) {
       {{"--train.steps", "1e5"}, 64, {"'1e5'", "an integer"}},
       {{"--train.steps="}, 64, {"--train.steps = ''", "an integer"}},
       {{"--train.steps", "9223372036854775808"}, 64, {"'9223372036854775808'", "does not fit into 64 bits"}},
-      {{"--model.adapter_dim", "4294967297"}, 64, {"'4294967297'", "1 to 65536", "does not fit into 32 bits"}},
+      {{"--hyperx.adapter_dim", "4294967297"}, 64, {"'4294967297'", "1 to 65536", "does not fit into 32 bits"}},
       {{"--train.seed", "-1"}, 64, {"--train.seed = '-1'", "without a sign"}},
       {{"--train.learning_rate", "0"}, 64, {"--train.learning_rate = '0'", "above 0"}},
       {{"--train.learning_rate", "nan"}, 64, {"'nan'", "a number"}},
@@ -189,7 +201,7 @@ TEST_F(ConfigTest, MistakesOnTheCommandLineAreNamed) {
       {{"--run.dir", "runs "}, 64, {"blanks around"}},
   };
   for (const LineError& each : cases) {
-    const auto [code, message] = user_error_of([&] { parse_command_line(train_spec(), each.arguments); });
+    const auto [code, message] = user_error_of([&] { parse(train_spec(), each.arguments); });
     EXPECT_EQ(code, each.code) << each.arguments.front() << ": " << message;
     for (const std::string& part : each.parts) EXPECT_THAT(message, HasSubstr(part)) << each.arguments.front();
   }
@@ -205,7 +217,7 @@ TEST_F(ConfigTest, MistakesInAFileAreNamedWithFileAndLine) {
       {"train.steps = 5000\ntrain.seeed = 3\n", 2, {"unknown key train.seeed; did you mean train.seed?"}},
       {"[train]\nsteps = 5000\n\n[model]\nadapter_dmi = 5\n",
        5,
-       {"model.adapter_dmi", "did you mean model.adapter_dim?"}},
+       {"model.adapter_dmi", "did you mean hyperx.adapter_dim?"}},
       {"seed = 3\n", 1, {"unknown key seed; did you mean train.seed?"}},
       {"train.seed = 3\n[train]\nseed = 4\n", 3, {"train.seed stands in line 1 already"}},
       {"# a\ntrain.batch_sentences = 0\n", 2, {"train.batch_sentences = '0': expected an integer, 1 to"}},
@@ -216,16 +228,13 @@ TEST_F(ConfigTest, MistakesInAFileAreNamedWithFileAndLine) {
   };
   for (const Case& each : cases) {
     const std::string path = file("bad.conf", each.text);
-    const auto [code, message] = user_error_of([&] { parse_command_line(train_spec(), {"--config", path}); });
+    const auto [code, message] = user_error_of([&] { parse(train_spec(), {"--config", path}); });
     EXPECT_EQ(code, 78) << each.text;
     EXPECT_THAT(message, testing::StartsWith(path + ":" + std::to_string(each.line) + ": ")) << each.text;
     for (const std::string& part : each.parts) EXPECT_THAT(message, HasSubstr(part));
-    EXPECT_EQ(user_error_of([&] { parse_config_text(each.text, path); }), std::make_pair(code, message))
-        << "the other way in";
+    EXPECT_EQ(user_error_of([&] { parse_text(each.text, path); }), std::make_pair(code, message)) << "the other way in";
   }
-  const auto [code, message] = user_error_of([&] {
-    parse_command_line(train_spec(), {"--config", folder_ / "none.conf"});
-  });
+  const auto [code, message] = user_error_of([&] { parse(train_spec(), {"--config", folder_ / "none.conf"}); });
   EXPECT_EQ(code, 66);
   EXPECT_THAT(message, HasSubstr("none.conf"));
 }
@@ -233,7 +242,7 @@ TEST_F(ConfigTest, MistakesInAFileAreNamedWithFileAndLine) {
 TEST_F(ConfigTest, FilesMayComeFromOtherSystems) {
   const std::string path =
       file("crlf.conf", "\xEF\xBB\xBFtrain.seed = 7\r\n\r\n[run]\r\n\tdir = a b\r\n  # no final newline");
-  const CommandLine line = parse_command_line(train_spec(), {"--config", path});
+  const CommandLine line = parse(train_spec(), {"--config", path});
   EXPECT_EQ(line.config.train.seed, 7U);
   EXPECT_EQ(line.config.run.dir, "a b");
 }
@@ -242,12 +251,12 @@ TEST_F(ConfigTest, KeysOfOtherCommandsAreRefusedOnTheLineAndPassedOverInFiles) {
   CommandSpec spec;
   spec.name = "prepare";
   spec.key_prefixes = {"data.", "threads"};
-  EXPECT_EQ(parse_command_line(spec, {"--data.max_subwords", "12", "--threads", "3"}).config.threads, 3);
-  auto [code, message] = user_error_of([&] { parse_command_line(spec, {"--train.steps", "5000"}); });
+  EXPECT_EQ(parse(spec, {"--data.max_subwords", "12", "--threads", "3"}).config.threads, 3);
+  auto [code, message] = user_error_of([&] { parse(spec, {"--train.steps", "5000"}); });
   EXPECT_EQ(code, 64);
   EXPECT_THAT(message, HasSubstr("--train.steps is no key of `hyperx prepare`"));
   const std::string path = file("train.conf", "threads = 2\ntrain.steps = 5000\n");
-  EXPECT_EQ(parse_command_line(spec, {"--config", path}).config.threads,
+  EXPECT_EQ(parse(spec, {"--config", path}).config.threads,
             2);  // one file for prepare, train and evaluate
 }
 
@@ -257,10 +266,13 @@ TEST_F(ConfigTest, RulesAcrossFields) {
       {{"--train.steps", "5000", "--train.epochs", "2"}, 78, {"train.steps = 5000 and train.epochs = 2 both"}},
       {{"--train.final_learning_rate", "1"}, 78, {"train.final_learning_rate = 1 is above"}},
       {{"--train.final_learning_rate", "0", "--train.schedule", "constant"}, 78, {"no effect"}},
-      {{"--model.projected_dim", "0", "--model.source_hidden_dim", "64"},
+      {{"--hyperx.projected_dim", "0", "--hyperx.source_hidden_dim", "64"},
        78,
-       {"model.source_hidden_dim has no effect"}},
-      {{"--model.method", "madx"}, 78, {"'madx': not yet in this version"}},
+       {"hyperx.source_hidden_dim has no effect"}},
+      {{"--model.method", "best"}, 64, {"--model.method = 'best': expected one of hyperx"}},
+      {{"--model.adapter_dim", "8"}, 64, {"--model.adapter_dim is now called --hyperx.adapter_dim"}},
+      {{"--eval.pos_metric", "seqeval"}, 64, {"--eval.pos_metric is now called --pos.metric"}},
+      {{"--train.length_bucket", "50"}, 64, {"--train.length_bucket was removed"}},
       {{"--parallel.generator", "sharded", "--parallel.exchange", "dense"}, 78, {"keeps no dense gradient"}},
       {{"--train.generator_gradient", "dense"}, 64, {"--train.generator_gradient was removed", "parallel.exchange"}},
       {{"--device", "cpu", "--parallel.backend", "nccl"}, 78, {"'nccl' wants GPUs"}},
@@ -268,25 +280,25 @@ TEST_F(ConfigTest, RulesAcrossFields) {
       {{"--kernels", "hyperx", "--train.precision", "fp64"}, 78, {"take kernels 'libtorch'"}},
   };
   for (const LineError& each : cases) {
-    const auto [code, message] = user_error_of([&] { parse_command_line(train_spec(), each.arguments); });
+    const auto [code, message] = user_error_of([&] { parse(train_spec(), each.arguments); });
     EXPECT_EQ(code, each.code) << each.arguments.front() << ": " << message;
     for (const std::string& part : each.parts) EXPECT_THAT(message, HasSubstr(part));
   }
   const std::vector<Arguments> fine = {{"--train.epochs", "2"},
                                        {"--train.steps", "4000"},
-                                       {"--model.projected_dim", "0", "--model.adapter_norm_after", "conditional"},
+                                       {"--hyperx.projected_dim", "0", "--hyperx.adapter_norm_after", "conditional"},
                                        {"--parallel.exchange", "dense"},
                                        {"--device", "cpu", "--parallel.backend", "mpi"}};
-  for (const Arguments& each : fine) EXPECT_NO_THROW(parse_command_line(train_spec(), each)) << each.front();
+  for (const Arguments& each : fine) EXPECT_NO_THROW(parse(train_spec(), each)) << each.front();
 }
 
 TEST_F(ConfigTest, EveryOptionHasItsOwnMember) {
   const Config standard;
-  for (const Option& option : config::options()) {
+  for (const Option& option : model::options().options) {
     Config changed;
     option.set(changed, other_value(option));
-    for (const Option& each : config::options()) {
-      EXPECT_EQ(each.get(changed) != each.get(standard), each.key == option.key)
+    for (const Option& each : model::options().options) {
+      EXPECT_EQ(each.get(changed) != each.get(standard), each.key == option.key && option.check.words.size() != 1)
           << option.key << " against " << each.key;
     }
   }
@@ -294,35 +306,58 @@ TEST_F(ConfigTest, EveryOptionHasItsOwnMember) {
 
 TEST_F(ConfigTest, EveryValueSurvivesDumpAndParse) {
   Config all_changed;
-  for (const Option& option : config::options()) option.set(all_changed, other_value(option));
-  const std::string text = dump_config(all_changed);
-  const Config parsed = parse_config_text(text, "dump");
-  for (const Option& option : config::options()) EXPECT_EQ(option.get(parsed), other_value(option)) << option.key;
-  EXPECT_EQ(dump_config(parsed), text);
-  EXPECT_EQ(dump_config(parse_config_text("", "nothing")), dump_config(Config{}));
+  for (const Option& option : model::options().options) option.set(all_changed, other_value(option));
+  const std::string text = dump(all_changed);
+  const Config parsed = parse_text(text, "dump");
+  for (const Option& option : model::options().options)
+    EXPECT_EQ(option.get(parsed), other_value(option)) << option.key;
+  EXPECT_EQ(dump(parsed), text);
+  EXPECT_EQ(dump(parse_text("", "nothing")), dump(Config{}));
+}
+
+// Settings that a run of version 0.1.0 stored.
+TEST_F(ConfigTest, OldNamesInStoredSettings) {
+  const Config config = parse_text(
+      "model.adapter_dim = 8\ndata.pos_multiword = keep\ntrain.length_bucket = 0\ntrain.generator_gradient = dense\n",
+      "config.conf");
+  EXPECT_EQ(config.sections.get<model::HyperXOptions>().adapter_dim, 8);
+  EXPECT_EQ(config.sections.get<data::PosOptions>().multiword, "keep");
+  const std::string buckets = "train.length_bucket = 50\n";
+  EXPECT_NO_THROW(parse_text(buckets, "config.conf", Removed::kPassOver));
+  EXPECT_THAT(user_error_of([&] { parse_text(buckets, "config.conf"); }).second,
+              HasSubstr("config.conf:1: train.length_bucket = 50: this version has no such option"));
+}
+
+TEST_F(ConfigTest, AFileOfAnotherCommandOrMethodIsNoMistake) {
+  const std::string path = file("train.conf", "hyperx.adapter_dim = 7\n");
+  CommandSpec scores = train_spec();
+  scores.key_prefixes = {"eval.", "model.encoder"};
+  EXPECT_EQ(parse(scores, {"--config", path, "--pos.metric", "seqeval"}).config.sections.get<data::PosOptions>().metric,
+            "seqeval");
+  EXPECT_EQ(user_error_of([&] { parse(scores, {"--hyperx.adapter_dim", "7"}); }).first, 64);
 }
 
 TEST_F(ConfigTest, DumpOfACommandLineIsAConfigFileOfThatCommand) {
   CommandSpec spec;
   spec.name = "prepare";
   spec.key_prefixes = {"data.", "threads"};
-  const CommandLine line = parse_command_line(
-      spec, {"--data.overlap", "drop", "--data.root=x y", "--threads", "2", "--dump-config", "--origin"});
+  const CommandLine line =
+      parse(spec, {"--data.overlap", "drop", "--data.root=x y", "--threads", "2", "--dump-config", "--origin"});
   EXPECT_TRUE(line.dump_config);
   EXPECT_TRUE(line.dump_origin);
   const std::string text = dump_config(line);
   EXPECT_THAT(text, HasSubstr("  # command line\n"));
   EXPECT_THAT(text, Not(HasSubstr("train.")));
-  const CommandLine again = parse_command_line(spec, {"--config", file("dump.conf", text)});
-  EXPECT_EQ(dump_config(again.config), dump_config(line.config));
+  const CommandLine again = parse(spec, {"--config", file("dump.conf", text)});
+  EXPECT_EQ(dump(again.config), dump(line.config));
   EXPECT_EQ(again.config.data.root, "x y");
 }
 
 TEST_F(ConfigTest, HelpShowsEveryKeyThatTheCommandTakesAndNoOther) {
   CommandSpec spec = train_spec();
   spec.key_prefixes = {"train.", "device"};
-  const std::string help = command_help(spec);
-  for (const Option& option : config::options()) {
+  const std::string help = command_help(model::options(), spec);
+  for (const Option& option : model::options().options) {
     const bool is_taken = option.key.rfind("train.", 0) == 0 || option.key == "device";
     EXPECT_EQ(help.find("  --" + option.key + " ") != std::string::npos, is_taken) << option.key;
   }
@@ -340,7 +375,7 @@ TEST_F(ConfigTest, NearestWord) {
 }
 
 TEST_F(ConfigTest, OptionsPageIsUpToDate) {
-  EXPECT_EQ(read_file(std::string(HYPERX_SOURCE_DIR) + "/configs/OPTIONS.md"), options_markdown())
+  EXPECT_EQ(read_file(std::string(HYPERX_SOURCE_DIR) + "/configs/OPTIONS.md"), options_markdown(model::options()))
       << "make it anew: hyperx options > configs/OPTIONS.md";
 }
 

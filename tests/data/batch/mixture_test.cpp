@@ -66,62 +66,6 @@ TEST_P(EachSampling, IsAFunctionOfTheStepAlone) {
   EXPECT_FALSE(equal(reseeded.plan(0), plans[0]) && equal(reseeded.plan(1), plans[1]));
 }
 
-// Lengths as a corpus has them: in no order of the sentences.
-int64_t length_of(int, int64_t sentence) { return 5 + sentence * 7919 % 60; }
-
-TEST(Mixture, BucketsHoldLikeLengthsAndEverySentenceOnceAPass) {
-  TrainConfig config = config_of(8, 1);
-  config.length_bucket = 5;
-  Mixture mixture(pairs_of({203}), config, length_of), plain(pairs_of({203}), config_of(8, 1));
-  std::multiset<int64_t> seen, sizes;
-  double spread = 0, plain_spread = 0, rising = 0;
-  const auto add_spread = [](const Draw& draw, double& total) {
-    std::set<int64_t> lengths;
-    for (const int64_t sentence : draw.sentences) lengths.insert(length_of(0, sentence));
-    total += static_cast<double>(*lengths.rbegin() - *lengths.begin());
-    return *lengths.begin();
-  };
-  int64_t before = 0;
-  for (int64_t step = 0; step < 26; ++step) {
-    const Draw draw = mixture.plan(step).draws.at(0);
-    const int64_t shortest = add_spread(draw, spread);
-    add_spread(plain.plan(step).draws.at(0), plain_spread);
-    rising += shortest > before ? 1 : 0;
-    before = shortest;
-    EXPECT_EQ(draw.mask_key, plain.plan(step).draws.at(0).mask_key);
-    seen.insert(draw.sentences.begin(), draw.sentences.end());
-    sizes.insert(std::ssize(draw.sentences));
-    // The same sentences as without buckets, bucket by bucket.
-    if (step % 5 == 4 || step == 25) {
-      std::multiset<int64_t> plain_seen;
-      for (int64_t earlier = 0; earlier <= step; ++earlier) {
-        const Draw other = plain.plan(earlier).draws.at(0);
-        plain_seen.insert(other.sentences.begin(), other.sentences.end());
-      }
-      EXPECT_EQ(seen, plain_seen) << step;
-    }
-  }
-  EXPECT_EQ(seen.size(), 203U);
-  EXPECT_EQ(std::set<int64_t>(seen.begin(), seen.end()).size(), 203U);
-  EXPECT_EQ(sizes.count(8), 25U);
-  EXPECT_EQ(sizes.count(3), 1U);
-  EXPECT_LT(spread, 0.4 * plain_spread);
-  EXPECT_GT(rising, 5);   // neither sorted upwards
-  EXPECT_LT(rising, 21);  // nor downwards
-}
-
-TEST(Mixture, BucketsAreAFunctionOfTheStepAlone) {
-  TrainConfig config = config_of(4, 2);
-  config.length_bucket = 3;
-  Mixture forward(pairs_of({3, 17, 40}), config, length_of);
-  std::vector<StepPlan> plans;
-  for (int64_t step = 0; step < 40; ++step) plans.push_back(forward.plan(step));
-  for (const int64_t step : {39, 0, 11}) {
-    Mixture fresh(pairs_of({3, 17, 40}), config, length_of);
-    EXPECT_TRUE(equal(fresh.plan(step), plans[static_cast<size_t>(step)])) << step;
-  }
-}
-
 TEST(Mixture, EverySentenceOnceAPassInAnotherOrderEachPass) {
   Mixture mixture(pairs_of({1, 32, 33, 100}), config_of(32, 2));
   std::map<std::pair<int, int64_t>, std::vector<int64_t>> passes;  // (pair, pass) -> sentences in order

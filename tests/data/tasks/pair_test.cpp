@@ -64,7 +64,7 @@ TEST(TaskInfo, DeclaresLabels) {
   EXPECT_THAT(task_info("ner").labels, ElementsAre("O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC"));
   EXPECT_TRUE(task_info("mlm").masked);
   EXPECT_THAT(user_error([] { task_info("dep2"); }), HasSubstr("unknown task, value 'dep2'"));
-  EXPECT_THAT(user_error([] { task_info("pos", "maybe"); }), HasSubstr("data.pos_multiword"));
+  EXPECT_THAT(user_error([] { task_info("pos", "maybe"); }), HasSubstr("pos_multiword"));
 }
 
 }  // namespace

@@ -23,10 +23,11 @@ TEST(LinearTest, PackedWeightsGiveTheProductAndItsGradient) {
     torch::manual_seed(rows);
     const at::Tensor weight = torch::randn({out, in}).to(at::kBFloat16), bias = torch::randn({out}).to(at::kBFloat16);
     const at::Tensor x = torch::randn({rows, in}).to(at::kBFloat16), dy = torch::randn({rows, out}).to(at::kBFloat16);
-    const Linear packed(weight, bias);
+    const Linear packed(weight, bias, at::kBFloat16);
     ASSERT_TRUE(packed.is_packed());
     const Result found = product(packed, x, dy);
-    const Result exact = product(Linear(weight.to(at::kDouble), bias.to(at::kDouble)), x.to(at::kDouble), dy);
+    const Result exact =
+        product(Linear(weight.to(at::kDouble), bias.to(at::kDouble), at::kDouble), x.to(at::kDouble), dy);
     EXPECT_LT((found.y - exact.y).abs().max().item<double>(), exact.y.abs().max().item<double>() / 256);
     EXPECT_LT((found.dx - exact.dx).abs().max().item<double>(), exact.dx.abs().max().item<double>() / 256);
     EXPECT_LT(((found.y - exact.y) / exact.y.abs().clamp_min(0.1)).abs().mean().item<double>(), 1.0 / 256);
@@ -35,9 +36,9 @@ TEST(LinearTest, PackedWeightsGiveTheProductAndItsGradient) {
 
 TEST(LinearTest, OthersStayAsTheyAre) {
   const at::Tensor weight = torch::randn({8, 4}), bias = torch::randn({8});
-  EXPECT_FALSE(Linear(weight, bias).is_packed());
+  EXPECT_FALSE(Linear(weight, bias, weight.scalar_type()).is_packed());
   const at::Tensor learning = weight.to(at::kBFloat16).set_requires_grad(true);
-  EXPECT_FALSE(Linear(learning, bias.to(at::kBFloat16)).is_packed());
+  EXPECT_FALSE(Linear(learning, bias.to(at::kBFloat16), at::kBFloat16).is_packed());
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <fstream>
 
 #include "common/errors.h"
+#include "model/methods/hyperx/hyperx_options.h"
 #include "trainer/estimate/estimate.h"
 
 namespace hyperx::estimate {
@@ -32,21 +33,27 @@ Device round_device() {
   return device;
 }
 
+int64_t values_of(const Setup& setup, const std::string& block) {
+  for (const model::BlockCost& each : method_costs(setup, 1).blocks)
+    if (each.name == block) return each.values;
+  return 0;
+}
+
 TEST(ModelSizes, BaseAndSmallHaveThePapersSizes) {
-  ModelSizes model = mbert_base().model;
-  EXPECT_EQ(model.theta(), 394240);
-  EXPECT_EQ(model.generator_values(), 76088320);
-  EXPECT_EQ(model.norm_values(), 38400);
-  EXPECT_EQ(model.source_values(), 74112 + (12 + 1 + 1) * 64);
-  EXPECT_EQ(model.head_values(data::task_info("pos")), 17 * 769);
-  EXPECT_EQ(model.frozen_values() + model.norm_values(), 177262848);
-  model.config.adapter_norm_after = "conditional";
-  EXPECT_EQ(model.generator_values() - 76088320, 296448);
-  model.config.adapter_norm_after = "none";
-  model.config.projected_dim = 32;
-  EXPECT_EQ(model.generator_values(), 394240 * 33);
-  model.config.layer_dim = 0;
-  EXPECT_EQ(model.generator_values(), 12 * 394240 * 33);
+  auto setup = mbert_base();
+  model::HyperXOptions& options = setup.config.sections.edit<model::HyperXOptions>();
+  EXPECT_EQ(values_of(setup, "hypernetwork"), 76088320);
+  EXPECT_EQ(values_of(setup, "source"), 74112 + (12 + 1 + 1) * 64);
+  EXPECT_EQ(setup.model.norm_values(), 38400);
+  EXPECT_EQ(setup.model.head_values(data::task_info("pos")), 17 * 769);
+  EXPECT_EQ(setup.model.encoder_values() + setup.model.norm_values(), 177262848);
+  options.adapter_norm_after = "conditional";
+  EXPECT_EQ(values_of(setup, "hypernetwork") - 76088320, 296448);
+  options.adapter_norm_after = "none";
+  options.projected_dim = 32;
+  EXPECT_EQ(values_of(setup, "hypernetwork"), 394240 * 33);
+  options.layer_dim = 0;
+  EXPECT_EQ(values_of(setup, "hypernetwork"), 12 * 394240 * 33);
 }
 
 TEST(Traffic, IsWhatTwoAndFourRanksSend) {
@@ -74,13 +81,13 @@ TEST(Traffic, OfShardedGeneratorsIsOneAllReduceAndASmallOne) {
   const Row row = estimate_row(setup, 4);
   const double g = 4.0 * 12 * 394240;
   EXPECT_DOUBLE_EQ(row.bytes_sent, 1.5 * 4 * 51474 + 0.75 * g + 1.5 * 8 * 12 * 193 + 0.75 * g);
-  EXPECT_DOUBLE_EQ(row.memory.generators, 3 * 4.0 * 76088320 / 4);
+  EXPECT_DOUBLE_EQ(row.memory.method, 3 * 4.0 * 76088320 / 4 + 16.0 * 75008);
 }
 
 TEST(Memory, IsTheSumOfWhatIsHeld) {
   const Row row = estimate_row(mbert_base(), 1);
-  EXPECT_DOUBLE_EQ(row.memory.generators, 913059840);         // three times 76,088,320 floats
-  EXPECT_DOUBLE_EQ(row.memory.theta, 2 * 4.0 * 12 * 394240);  // theta and g
+  EXPECT_DOUBLE_EQ(row.memory.method, 913059840 + 16.0 * 75008);  // three times W and c, four times P and embeddings
+  EXPECT_DOUBLE_EQ(row.memory.generated, 2 * 4.0 * 12 * 394240);  // theta and g
   EXPECT_DOUBLE_EQ(row.memory.encoder, 4.0 * 177224448 + 4.0 * 12 * 3 * 768 * 769);
   EXPECT_DOUBLE_EQ(row.memory.checkpoint, 12.0 * (76088320 + 74112 + 14 * 64 + 38400 + 13073));
   auto bf16 = mbert_base();
@@ -98,7 +105,7 @@ TEST(Memory, MicroBatchesBoundTheActivations) {
 
 TEST(StepWork, CountsOperationsAndPasses) {
   const auto setup = mbert_base();
-  const StepWork work = work_of(setup.step, setup.model, {});
+  const StepWork work = work_of(setup.step, setup.model, method_costs(setup, 1), {});
   const double input = 3 * 768.0 * 768, others = 768.0 * 768 + 2 * 768.0 * 3072, adapter = 2 * 768.0 * 256;
   const double rows = 11 * 704 + 32 * 16;  // the last layer goes on with the words alone
   EXPECT_DOUBLE_EQ(setup.step.tokens, 704);
@@ -148,7 +155,8 @@ TEST(Times, AreWorkByRateAndMessagesByLink) {
   const Row four = estimate_row(setup, 4);  // in two nodes: both links, and two hops a message outside
   EXPECT_EQ(four.nodes, 2);
   EXPECT_DOUBLE_EQ(four.exchange_seconds, 0.019129416 + 0.19129416 + 2 * 2e-3);
-  EXPECT_NEAR(two.product_seconds, work_of(setup.step, setup.model, {}).product_operations / 2 / 1e12, 1e-12);
+  EXPECT_NEAR(two.product_seconds,
+              work_of(setup.step, setup.model, method_costs(setup, 1), {}).product_operations / 2 / 1e12, 1e-12);
   EXPECT_DOUBLE_EQ(two.generator_seconds, estimate_row(setup, 1).generator_seconds);
   setup.config.eval.every = 0;
   EXPECT_GT(estimate_row(setup, 2).run_seconds, 100 * two.step_seconds());

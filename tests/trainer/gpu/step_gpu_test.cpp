@@ -6,6 +6,8 @@
 #include "common/errors.h"
 #include "model/comm/local_communicator.h"
 #include "model/encoder/encoder_weights.h"
+#include "tests/support/hyperx_of.h"
+#include "tests/trainer/run_step.h"
 #include "trainer/step_figures.h"
 #include "trainer/training_step.h"
 #ifdef HYPERX_WITH_CUDA
@@ -62,15 +64,17 @@ data::StepBatch batch_of(int64_t step) {
 struct Job {
   Job(at::Device device, at::ScalarType type, const Config& settings)
       : config(settings),
-        model(small_encoder(), {config.model, {data::task_info("pos")}, {"en"}, 3, type, device, {}}),
+        model(small_encoder(), {config, {data::task_info("pos")}, {"en"}, type, device}),
         optimizer(model.parameters(), {}),
         exchange(communicator, model.parameters()),
-        step(config, communicator, model, optimizer, exchange) {}
+        step(config, communicator, model) {}
 
   std::vector<double> losses_of(int64_t steps, double rate = 1e-3) {
     std::vector<double> losses;
     for (int64_t i = 0; i < steps; ++i)
-      losses.push_back(StepFigures(step.run(batch_of(i), {{"pos", "en"}}, rate), communicator).losses()[0]);
+      losses.push_back(
+          StepFigures(run_step(step, exchange, optimizer, batch_of(i), {{"pos", "en"}}, rate), communicator)
+              .losses()[0]);
     return losses;
   }
 
@@ -84,7 +88,7 @@ struct Job {
 
 Config settings() {
   Config config;
-  config.model.adapter_dim = 32;
+  model::hyperx_options(config).adapter_dim = 32;
   return config;
 }
 

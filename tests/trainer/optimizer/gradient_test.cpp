@@ -12,7 +12,7 @@ namespace {
 
 struct Options {
   const char* name;
-  void (*change)(ModelConfig&);
+  void (*change)(model::HyperXOptions&);
 };
 
 class GradientTest : public testing::TestWithParam<Options> {};
@@ -20,10 +20,10 @@ class GradientTest : public testing::TestWithParam<Options> {};
 // Finite differences, in fp64 and with dropout on, of every kind of trained tensor, through packed rows of two pairs.
 TEST_P(GradientTest, EqualsFiniteDifferences) {
   torch::manual_seed(5);
-  ModelConfig config = tiny_config();
-  GetParam().change(config);
+  Config config = tiny_config();
+  GetParam().change(model::hyperx_options(config));
   const std::vector<data::TaskInfo> tasks{data::task_info("ner"), data::task_info("pos")};
-  model::Model model(tiny_encoder(), {config, tasks, {"en", "tr"}, 3, at::kDouble, at::kCPU});
+  model::Model model(tiny_encoder(), {config, tasks, {"en", "tr"}, at::kDouble, at::kCPU});
   {
     at::NoGradGuard no_gradient;  // away from the start, where the adapters are near the identity
     for (const auto& view : model.parameters().named_values()) view.value.add_(torch::randn_like(view.value) * 0.3);
@@ -61,19 +61,22 @@ TEST_P(GradientTest, EqualsFiniteDifferences) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Options, GradientTest,
-    testing::Values(Options{"paper", [](ModelConfig&) {}}, Options{"no_layer", [](ModelConfig& c) { c.layer_dim = 0; }},
-                    Options{"no_projection", [](ModelConfig& c) { c.projected_dim = 0; }},
-                    Options{"conditional",
-                            [](ModelConfig& c) { c.adapter_norm_before = c.adapter_norm_after = "conditional"; }},
-                    Options{"plain_gelu",
-                            [](ModelConfig& c) {
-                              c.adapter_norm_after = "plain";
-                              c.adapter_activation = "gelu";
-                            }},
-                    Options{"after_layer", [](ModelConfig& c) { c.adapter_position = "after-layer"; }}),
-    [](const auto& parameter) { return std::string(parameter.param.name); });
+INSTANTIATE_TEST_SUITE_P(Options, GradientTest,
+                         testing::Values(Options{"paper", [](model::HyperXOptions&) {}},
+                                         Options{"no_layer", [](model::HyperXOptions& c) { c.layer_dim = 0; }},
+                                         Options{"no_projection", [](model::HyperXOptions& c) { c.projected_dim = 0; }},
+                                         Options{"conditional",
+                                                 [](model::HyperXOptions& c) {
+                                                   c.adapter_norm_before = c.adapter_norm_after = "conditional";
+                                                 }},
+                                         Options{"plain_gelu",
+                                                 [](model::HyperXOptions& c) {
+                                                   c.adapter_norm_after = "plain";
+                                                   c.adapter_activation = "gelu";
+                                                 }},
+                                         Options{"after_layer",
+                                                 [](model::HyperXOptions& c) { c.adapter_position = "after-layer"; }}),
+                         [](const auto& parameter) { return std::string(parameter.param.name); });
 
 TEST(Schedule, WarmsUpFromZeroAndDecaysToTheEnd) {
   TrainConfig config;

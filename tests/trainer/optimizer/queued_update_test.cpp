@@ -19,27 +19,21 @@ using Pairs = std::vector<data::Pair>;
 // A model that is trained by one of the two ways. Each step takes two pairs.
 struct Run {
   Run(bool queued, at::ScalarType type, int64_t layer_dim, bool dense)
-      : model(encoder(), {config_of(layer_dim),
+      : model(encoder(), {config_of(layer_dim, dense),
                           {data::task_info("ner"), data::task_info("pos")},
                           {"en", "is", "tr"},
-                          3,
                           type,
-                          at::kCPU,
-                          {exchange_of(dense)}}),
+                          at::kCPU}),
         optimizer(model.parameters(), {queued, 1.0, {0.9, 0.999, 1e-8, 0.01}}) {}
 
   static model::EncoderWeights encoder() {
     torch::manual_seed(5);
     return tiny_encoder();
   }
-  static ParallelConfig exchange_of(bool dense) {
-    ParallelConfig config;
-    if (dense) config.exchange = "dense";
-    return config;
-  }
-  static ModelConfig config_of(int64_t layer_dim) {
-    ModelConfig config = tiny_config();
-    config.layer_dim = static_cast<int>(layer_dim);
+  static Config config_of(int64_t layer_dim, bool dense) {
+    Config config = tiny_config();
+    model::hyperx_options(config).layer_dim = static_cast<int>(layer_dim);
+    if (dense) config.parallel.exchange = "dense";
     return config;
   }
 
@@ -100,7 +94,7 @@ TEST(QueuedUpdate, EqualsTheOneThatWaits) {
 }
 
 TEST(QueuedUpdate, FiguresAreTheStepsOwn) {
-  TrainingStep::Result result{torch::tensor({0.5, 1.5}, torch::kDouble), {torch::tensor(2.0, torch::kDouble)}};
+  StepFigures::Result result{torch::tensor({0.5, 1.5}, torch::kDouble), {torch::tensor(2.0, torch::kDouble)}};
   comm::LocalCommunicator alone;
   StepFigures figures(result, alone);
   EXPECT_EQ(figures.losses(), (std::vector<double>{0.5, 1.5}));

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "common/errors.h"
+#include "model/methods/hyperx/hyperx_options.h"
 
 namespace hyperx::train {
 namespace {
@@ -34,8 +35,8 @@ TEST(SameRunTest, WhatTheRunDependsOnIsRefused) {
   now.encoder_digest = known_digest("drawn with another seed");
   EXPECT_THAT(refusal(saved, now), HasSubstr("train.seed is 2 here and was 1"));
   now = saved;
-  now.config.model.adapter_dim = 128;
-  EXPECT_THAT(refusal(saved, now), HasSubstr("model.adapter_dim"));
+  now.config.sections.edit<model::HyperXOptions>().adapter_dim = 128;
+  EXPECT_THAT(refusal(saved, now), HasSubstr("hyperx.adapter_dim"));
   now = saved;
   now.encoder_digest = known_digest("another");
   EXPECT_THAT(refusal(saved, now), HasSubstr("model.encoder"));

@@ -49,11 +49,12 @@ void check_names(const std::vector<std::string>& names) {
 int run_bench(const CommandLine& line, comm::MpiSession& session, comm::RankProgress&) {
   const double entered = process_age_seconds();
   check_names(line.objects);
-  const Config& config = line.config;
+  Config config = line.config;
   const at::Device device = comm::choose_device(config.device, session);
   choose_kernels(config, device, session.rank());
   const int threads = set_threads(config, session);
   const auto communicator = comm::make_communicator(config.parallel, device, session);
+  config.train.precision = train::agreed_precision(config.train.precision, "", device, *communicator);
   bench::Bench bench{line, config, *communicator, session, entered, device, threads, line.count_flag("repeat", 5),
                      {},   {}};
   for (const Part& part : kParts) {

@@ -12,6 +12,7 @@
 #include "common/clock.h"
 #include "common/errors.h"
 #include "common/files.h"
+#include "model/methods/hyperx/hyperx_options.h"
 #include "model/parameters/parameters.h"
 #include "trainer/checkpoint/checkpoint_writer.h"
 
@@ -67,7 +68,8 @@ train::TensorRef ref(const std::string& name, const at::Tensor& tensor) {
 void bench_checkpoint(Bench& bench) {
   if (bench.communicator.rank() != 0) return;  // as in training, where rank 0 writes
   const at::NoGradGuard no_gradient;
-  const int64_t adapter = bench.config.model.adapter_dim, projected = bench.config.model.projected_dim;
+  const auto& sizes = bench.config.sections.get<model::HyperXOptions>();
+  const int64_t adapter = sizes.adapter_dim, projected = sizes.projected_dim;
   const int64_t values = 2 * adapter * kHidden + adapter + kHidden;  // of one layer's adapter
   const at::Tensor state = model::normal_tensor({3, values, projected}, 1.0, 1, "bench", torch::kFloat32);
   train::CheckpointContent content;

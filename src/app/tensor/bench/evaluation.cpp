@@ -6,6 +6,7 @@
 #include "app/tensor/bench/bench.h"
 #include "app/tensor/model_setup.h"
 #include "common/clock.h"
+#include "model/methods/hyperx/hyperx_options.h"
 #include "trainer/training_step.h"
 
 namespace hyperx::bench {
@@ -19,8 +20,8 @@ Work work_of(const data::Corpus& corpus, const std::vector<data::Pair>& pairs, c
              const Config& config) {
   const data::BatchMaker maker(corpus, pairs, config.eval.split, config.data.max_subwords, config.train.seed);
   const double h = static_cast<double>(spec.hidden), layers = static_cast<double>(spec.layers);
-  const double beyond_attention =
-      h * h + 2 * h * static_cast<double>(spec.intermediate) + 2 * h * config.model.adapter_dim;
+  const double beyond_attention = h * h + 2 * h * static_cast<double>(spec.intermediate) +
+                                  2 * h * config.sections.get<model::HyperXOptions>().adapter_dim;
   Work work;
   for (int pair = 0; pair < static_cast<int>(pairs.size()); ++pair)
     for (const auto& stretch : maker.evaluation_stretches(pair, config.eval.limit, config.eval.batch_tokens)) {

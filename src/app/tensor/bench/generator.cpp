@@ -4,6 +4,7 @@
 
 #include "app/tensor/bench/bench.h"
 #include "common/clock.h"
+#include "model/methods/hyperx/hyperx_options.h"
 #include "model/parameters/adam_on_device.h"
 
 namespace hyperx::bench {
@@ -16,7 +17,8 @@ constexpr int64_t kHidden = 768, kLayers = 12;  // of BERT's size, whatever enco
 void bench_generator(Bench& bench) {
   at::NoGradGuard no_gradient;
   const Machine& rates = bench.rates();
-  const int64_t adapter = bench.config.model.adapter_dim, projected = bench.config.model.projected_dim;
+  const auto& sizes = bench.config.sections.get<model::HyperXOptions>();
+  const int64_t adapter = sizes.adapter_dim, projected = sizes.projected_dim;
   const int64_t theta_size = 2 * adapter * kHidden + adapter + kHidden;
   const int64_t ranks = bench.config.parallel.generator == "sharded" ? bench.communicator.size() : 1;
   const int64_t n = (theta_size + ranks - 1) / ranks, rows = kLayers * bench.config.train.pairs_per_step;

@@ -24,7 +24,7 @@ model::RowKeys keys_of(int64_t rows, at::Device device) {
 
 // What lies between the products, by the kernels that the device takes (`kernels`), as bytes against the bandwidth.
 void bench_kernels(Bench& bench) {
-  const at::ScalarType type = train::compute_type(bench.config.train, bench.device);
+  const at::ScalarType type = train::compute_type(bench.config.train.precision);
   const double bandwidth = bench.rates().triad, value_bytes = type == at::kBFloat16 ? 2 : 4;
   const std::string whose = bench.device.is_cpu() ? "ours for the CPU" : model::own_kernels() ? "hyperx" : "libtorch";
   const at::TensorOptions options = at::TensorOptions().dtype(type).device(bench.device);

@@ -34,7 +34,7 @@ HYPERX_MULTIVERSION void triad(const float* HYPERX_RESTRICT a, const float* HYPE
 double product_rate(const Bench& bench, at::ScalarType type) {
   at::NoGradGuard no_gradient;
   const at::TensorOptions options = at::TensorOptions().dtype(type).device(bench.device);
-  const model::Linear linear(torch::randn({kOut, kIn}).to(options), torch::zeros({kOut}, options));
+  const model::Linear linear(torch::randn({kOut, kIn}).to(options), torch::zeros({kOut}, options), type);
   const at::Tensor x = torch::randn({kRows, kIn}).to(options);
   constexpr int kCalls = 8;
   const double seconds = bench.best_seconds([&] {

@@ -47,7 +47,7 @@ void bench_start(Bench& bench) {
   stages.done("model");
   train::Optimizer optimizer(model.parameters(), train::update_options(config.train));
   train::GradientExchange exchange(bench.communicator, model.parameters());
-  train::TrainingStep step(config, bench.communicator, model, optimizer, exchange);
+  train::TrainingStep step(config, bench.communicator, model);
   stages.done("optimizer");
   data::Mixture mixture = train::make_mixture(corpus, pairs, config.train);
   const data::BatchMaker maker(corpus, pairs, "train", config.data.max_subwords, config.train.seed);
@@ -57,7 +57,9 @@ void bench_start(Bench& bench) {
   bench.report.add({"start", "to the first step", stages.total(), "s", {}, "the stages above"});
   std::vector<data::Pair> step_pairs;
   for (const data::DrawSummary& draw : batch.draws) step_pairs.push_back(pairs[static_cast<size_t>(draw.pair)]);
-  step.run(batch, step_pairs, 1e-4);
+  at::Tensor losses = step.forward_backward(batch, step_pairs);
+  exchange.exchange(losses, batch.owners);
+  optimizer.update(1e-4);
   bench.synchronize();
   stages.done("first step");
   encoder.digest.wait();

@@ -47,11 +47,12 @@ class Training {
         model_(encoder_, model_options(info_, bench.device, bench.communicator)),
         optimizer_(model_.parameters(), train::update_options(config_.train)),
         exchange_(bench.communicator, model_.parameters()),
-        step_(config_, bench.communicator, model_, optimizer_, exchange_),
+        step_(config_, bench.communicator, model_),
         maker_(corpus_, pairs_, "train", config_.data.max_subwords, config_.train.seed),
         loader_(maker_, train::make_mixture(corpus_, pairs_, long_enough(config_.train, most_steps)),
                 train::loader_options(config_.train, bench.communicator, exchange_, 0)),
-        sizes_{encoder_.spec, config_.model, info_.tasks, static_cast<int64_t>(info_.languages.size())} {}
+        sizes_{encoder_.spec, info_.tasks, static_cast<int64_t>(info_.languages.size()),
+               config_.model.mlm_decoder == "trained"} {}
 
   Totals run(int64_t count) {
     Totals totals;
@@ -63,12 +64,6 @@ class Training {
   }
 
   const char* precision() const { return model_.options().compute == at::kBFloat16 ? "bf16" : "fp32"; }
-  bool generates() const { return generator_values() > 0; }
-  double generator_values() const {
-    for (const auto& block : model_.parameters().blocks())
-      if (block->name() == "hypernetwork") return static_cast<double>(block->element_count());
-    return 0;
-  }
 
  private:
   void take_step(Totals& totals) {
@@ -81,7 +76,9 @@ class Training {
       step_pairs.push_back(pairs_[static_cast<size_t>(draw.pair)]);
       tokens += static_cast<double>(draw.tokens);
     }
-    step_.run(batch, step_pairs, 1e-4);
+    at::Tensor losses = step_.forward_backward(batch, step_pairs);
+    exchange_.exchange(losses, batch.owners);
+    optimizer_.update(1e-4);
     bench_.synchronize();
     const double took = seconds_since(begin);
     totals.seconds += took;
@@ -105,10 +102,14 @@ class Training {
         step.squares += length * length;
       }
     }
-    estimate::WorkOptions options;
-    options.value_bytes = model_.options().compute == at::kBFloat16 ? 2 : 4;
-    options.dense = config_.parallel.exchange == "dense";
-    return estimate::work_of(step, sizes_, options);
+    const model::MethodSpec& method = model::find_method_spec(config_.model.method);
+    model::CostQuestion question{config_, sizes_.encoder};
+    question.tasks = std::ssize(sizes_.tasks);
+    question.languages = sizes_.languages;
+    question.ranks = bench_.communicator.size();
+    question.pairs = step.pairs;
+    const double value_bytes = model_.options().compute == at::kBFloat16 ? 2 : 4;
+    return estimate::work_of(step, sizes_, method.costs(question), {value_bytes, method.trains_encoder});
   }
 
   Bench& bench_;
@@ -129,13 +130,12 @@ class Training {
 
 void report_speed(Bench& bench, const Training& training, const Totals& totals) {
   const std::string precision = training.precision();
-  const double generator_values = training.generator_values();
+  const double update_bytes = totals.work.generator_bytes;
   const double limit =
-      totals.operations_a_step() / bench.rates().product(precision) + 8 * 4 * generator_values / bench.rates().triad;
-  bench.report.add(
-      {"step", "seconds a step, " + precision, totals.seconds / totals.steps, "s", limit,
-       fmt::format("{:.0f} tokens a step; limit: {:.0f} GFLOP of products and {:.2f} GB", totals.tokens / totals.steps,
-                   totals.operations_a_step() / 1e9, 32 * generator_values / 1e9)});
+      totals.operations_a_step() / bench.rates().product(precision) + update_bytes / bench.rates().triad;
+  bench.report.add({"step", "seconds a step, " + precision, totals.seconds / totals.steps, "s", limit,
+                    fmt::format("{:.0f} tokens a step; limit: {:.0f} GFLOP of products and {:.2f} GB",
+                                totals.tokens / totals.steps, totals.operations_a_step() / 1e9, update_bytes / 1e9)});
   bench.report.add({"step", "tokens/s, mean", totals.tokens / totals.seconds, "tokens/s", {}, ""});
   bench.report.add({"step", "tokens/s, best step", totals.best_rate, "tokens/s", {}, ""});
   bench.report.add({"step", "bytes sent", totals.sent, "bytes", {}, ""});
@@ -161,8 +161,8 @@ void measure_rates(Training& training, Rates& best) {
   measure("elementwise", work.element_bytes);
   // What its products take at the rate that `estimate` assumes for them is not the memory's.
   const double products = work.generator_operations / (estimate::kGeneratorProductShare * best["products"]);
-  const double passes = spent.at("generator") - products;
-  rest -= spent.at("generator");
+  const double generator = spent.contains("generator") ? spent.at("generator") : 0, passes = generator - products;
+  rest -= generator;
   if (passes > 0) best["generator"] = std::max(best["generator"], work.generator_bytes / passes);
   const double layer = std::max(rest, 1e-9) / work.layer_passes;
   best["rest"] = best.count("rest") == 0 ? layer : std::min(best["rest"], layer);
@@ -205,7 +205,7 @@ void bench_step(Bench& bench) {
     return;
   }
   Rates best;
-  for (int64_t i = 0; i < bench.repeats && training.generates(); ++i) measure_rates(training, best);
+  for (int64_t i = 0; i < bench.repeats; ++i) measure_rates(training, best);
   report_rates(bench, training.precision(), best);
   report_parts(bench, training, counted);
 }

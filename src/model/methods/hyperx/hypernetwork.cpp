@@ -38,8 +38,8 @@ const at::Tensor& embedding_of(const std::map<std::string, at::Tensor>& table, c
 
 int64_t ThetaPart::size() const { return std::accumulate(shape.begin(), shape.end(), int64_t{1}, std::multiplies<>()); }
 
-void Hypernetwork::lay_out(const ModelConfig& config, int64_t hidden) {
-  const int64_t b = config.adapter_dim;
+void Hypernetwork::lay_out(const HyperXOptions& options, int64_t hidden) {
+  const int64_t b = options.adapter_dim;
   const auto add = [&](const std::string& name, std::vector<int64_t> shape) {
     parts_.push_back({name, theta_size_, std::move(shape)});
     theta_size_ += parts_.back().size();
@@ -49,37 +49,35 @@ void Hypernetwork::lay_out(const ModelConfig& config, int64_t hidden) {
   add("up_weight", {hidden, b});
   add("up_bias", {hidden});
   for (const auto& [setting, name] :
-       {std::pair{&config.adapter_norm_before, "norm_before"}, {&config.adapter_norm_after, "norm_after"}}) {
+       {std::pair{&options.adapter_norm_before, "norm_before"}, {&options.adapter_norm_after, "norm_after"}}) {
     if (*setting != "conditional") continue;
     add(std::string(name) + "_weight", {hidden});
     add(std::string(name) + "_bias", {hidden});
   }
 }
 
-Hypernetwork::Hypernetwork(const ModelConfig& config, int64_t hidden, int64_t layers,
-                           const std::vector<std::string>& tasks, const std::vector<std::string>& languages,
-                           uint64_t seed, at::ScalarType master, at::Device device, GeneratorShard shard,
-                           ParameterSet& parameters)
-    : shard_(std::move(shard)), layers_(layers) {
-  lay_out(config, hidden);
-  const at::TensorOptions options = at::TensorOptions().dtype(master).device(device);
+Hypernetwork::Hypernetwork(const HyperXOptions& sizes, const MethodContext& context, GeneratorShard shard)
+    : shard_(std::move(shard)), layers_(context.spec.layers) {
+  lay_out(sizes, context.spec.hidden);
+  const at::TensorOptions options = at::TensorOptions().dtype(context.master).device(context.device);
+  const uint64_t seed = context.config.train.seed;
+  ParameterSet& parameters = context.parameters;
   const auto draw = [&](const std::string& name, at::IntArrayRef shape, double deviation) {
     return parameters.add(name, kSource, normal_tensor(shape, deviation, seed, name, options), false).value;
   };
-  for (const std::string& task : tasks)
-    task_embeddings_[task] = draw("embeddings.task." + task, {config.task_dim}, kEmbeddingDeviation);
-  for (const std::string& language : languages)
-    language_embeddings_[language] =
-        draw("embeddings.language." + language, {config.language_dim}, kEmbeddingDeviation);
-  if (config.layer_dim > 0)
-    for (int64_t i = 0; i < layers; ++i)
+  for (const std::string& task : context.tasks)
+    task_embeddings_[task] = draw("embeddings.task." + task, {sizes.task_dim}, kEmbeddingDeviation);
+  for (const std::string& language : context.languages)
+    language_embeddings_[language] = draw("embeddings.language." + language, {sizes.language_dim}, kEmbeddingDeviation);
+  if (sizes.layer_dim > 0)
+    for (int64_t i = 0; i < layers_; ++i)
       layer_embeddings_.push_back(
-          draw("embeddings.layer." + std::to_string(i), {config.layer_dim}, kEmbeddingDeviation));
+          draw("embeddings.layer." + std::to_string(i), {sizes.layer_dim}, kEmbeddingDeviation));
 
-  const int64_t source = config.task_dim + config.language_dim + config.layer_dim;
-  projected_ = config.projected_dim > 0 ? config.projected_dim : source;
-  if (config.projected_dim > 0) {
-    const int64_t inner = config.source_hidden_dim;
+  const int64_t source = sizes.task_dim + sizes.language_dim + sizes.layer_dim;
+  projected_ = sizes.projected_dim > 0 ? sizes.projected_dim : source;
+  if (sizes.projected_dim > 0) {
+    const int64_t inner = sizes.source_hidden_dim;
     hidden_weight_ = draw("projection.hidden.weight", {inner, source}, kGeneratorDeviation);
     hidden_bias_ = parameters.add("projection.hidden.bias", kSource, torch::zeros({inner}, options), false).value;
     output_weight_ = draw("projection.output.weight", {projected_, inner}, kGeneratorDeviation);

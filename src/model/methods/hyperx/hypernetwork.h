@@ -7,8 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "common/config/config.h"
 #include "data/tasks/pair.h"
+#include "model/methods/hyperx/hyperx_options.h"
+#include "model/methods/method.h"
 #include "model/parameters/parameters.h"
 
 namespace hyperx::model {
@@ -34,9 +35,7 @@ struct GeneratorShard {
 // its factors.
 class Hypernetwork {
  public:
-  Hypernetwork(const ModelConfig& config, int64_t hidden, int64_t layers, const std::vector<std::string>& tasks,
-               const std::vector<std::string>& languages, uint64_t seed, at::ScalarType master, at::Device device,
-               GeneratorShard shard, ParameterSet& parameters);
+  Hypernetwork(const HyperXOptions& options, const MethodContext& context, GeneratorShard shard);
 
   // Projected sources, [pairs * groups-of-layers, projected], differentiable: a row a pair and layer (pair-major), or a
   // row a pair where there is no layer embedding.
@@ -77,7 +76,7 @@ class Hypernetwork {
   int64_t element_count() const;
 
  private:
-  void lay_out(const ModelConfig& config, int64_t hidden);
+  void lay_out(const HyperXOptions& options, int64_t hidden);
   void draw_generators(uint64_t seed, const at::TensorOptions& options);
   std::string generator_prefix(size_t group) const;
 

@@ -14,9 +14,10 @@ const char* const kAdapterNorms = "adapter_norms";
 constexpr double kAdapterNormEpsilon = 1e-5;  // the release's, not the encoder's
 
 // This rank's share of the generators' rows by parallel.generator; theta is assembled by an all-gather.
-GeneratorShard shard_of(const ModelRanks& spread) {
-  if (spread.parallel.generator != "sharded" || spread.size() == 1) return {};
-  comm::Communicator& ranks = *spread.ranks;
+GeneratorShard shard_of(const MethodContext& context) {
+  if (context.config.parallel.generator != "sharded" || context.ranks == nullptr || context.ranks->size() == 1)
+    return {};
+  comm::Communicator& ranks = *context.ranks;
   return {ranks.rank(), ranks.size(), [&ranks](const at::Tensor& own) {
             RECORD_USER_SCOPE("hyperx::exchange");
             at::Tensor all = torch::empty({ranks.size(), own.size(0), own.size(1)}, own.options());
@@ -25,10 +26,10 @@ GeneratorShard shard_of(const ModelRanks& spread) {
           }};
 }
 
-ExchangeKind exchange_kind(const ModelRanks& spread, const Hypernetwork& hypernetwork) {
-  const ExchangeSizes sizes{spread.pairs_per_step, hypernetwork.layers(), hypernetwork.theta_size(),
+ExchangeKind exchange_kind(const MethodContext& context, const Hypernetwork& hypernetwork) {
+  const ExchangeSizes sizes{context.config.train.pairs_per_step, hypernetwork.layers(), hypernetwork.theta_size(),
                             hypernetwork.projected_size(), static_cast<int64_t>(hypernetwork.generators().size())};
-  return choose_exchange(spread.parallel, sizes, spread.size());
+  return choose_exchange(context.config.parallel, sizes, context.ranks == nullptr ? 1 : context.ranks->size());
 }
 
 // work(z's rows, pair, rows_of) for each pair, where rows_of takes the same rows of another tensor; the results end to
@@ -50,13 +51,12 @@ at::Tensor by_pair(const at::Tensor& z, const std::vector<PairRows>& pairs, cons
 }  // namespace
 
 HyperX::HyperX(const MethodContext& context)
-    : config_(context.config),
-      after_layer_(context.config.adapter_position == "after-layer"),
+    : options_(context.config.sections.get<HyperXOptions>()),
+      after_layer_(options_.adapter_position == "after-layer"),
       compute_(context.compute),
       parameters_(context.parameters),
-      hypernetwork_(context.config, context.spec.hidden, context.spec.layers, context.tasks, context.languages,
-                    context.seed, context.master, context.device, shard_of(context.ranks), context.parameters) {
-  auto block = std::make_unique<HypernetworkBlock>(*this, hypernetwork_, exchange_kind(context.ranks, hypernetwork_));
+      hypernetwork_(options_, context, shard_of(context)) {
+  auto block = std::make_unique<HypernetworkBlock>(*this, hypernetwork_, exchange_kind(context, hypernetwork_));
   block_ = block.get();
   parameters_.add_block(std::move(block));
   const int64_t hidden = context.spec.hidden, layers = context.spec.layers;
@@ -70,8 +70,8 @@ HyperX::HyperX(const MethodContext& context)
                       parameters_.add(prefix + ".bias", kAdapterNorms, torch::zeros({hidden}, options)).value});
     }
   };
-  add_plain(config_.adapter_norm_before, "norm_before", plain_before_);
-  add_plain(config_.adapter_norm_after, "norm_after", plain_after_);
+  add_plain(options_.adapter_norm_before, "norm_before", plain_before_);
+  add_plain(options_.adapter_norm_after, "norm_after", plain_after_);
 }
 
 HyperX::Theta HyperX::make_theta(int64_t pairs) const {
@@ -128,14 +128,14 @@ at::Tensor HyperX::norm(const at::Tensor& z, const std::string& setting, const c
 
 HyperX::AdapterOutput HyperX::adapter(int64_t layer, int64_t pair, const at::Tensor& z) const {
   const std::vector<at::Tensor>& leaves = made_->leaves.at(static_cast<size_t>(pair * hypernetwork_.layers() + layer));
-  const at::Tensor before = norm(z, config_.adapter_norm_before, "norm_before", layer, leaves);
+  const at::Tensor before = norm(z, options_.adapter_norm_before, "norm_before", layer, leaves);
   const at::Tensor down = torch::linear(before, leaves[0].to(compute_));
-  const Activation activation = config_.adapter_activation == "gelu" ? Activation::kGelu : Activation::kRelu;
+  const Activation activation = options_.adapter_activation == "gelu" ? Activation::kGelu : Activation::kRelu;
   const at::Tensor up =
       torch::linear(biased_activation(down, leaves[1].to(compute_), activation), leaves[2].to(compute_));
   const at::Tensor bias = leaves[3].to(compute_);
-  if (config_.adapter_norm_after == "none") return {up, bias};
-  return {norm(up + bias, config_.adapter_norm_after, "norm_after", layer, leaves), {}};
+  if (options_.adapter_norm_after == "none") return {up, bias};
+  return {norm(up + bias, options_.adapter_norm_after, "norm_after", layer, leaves), {}};
 }
 
 at::Tensor HyperX::end_layer(int64_t layer, const LayerEnd& end) {
@@ -152,5 +152,7 @@ at::Tensor HyperX::end_layer(int64_t layer, const LayerEnd& end) {
     return residual_norm(adapted.change, adapted.bias, {}, own, rows_of(end.residual), end.norm);
   });
 }
+
+std::unique_ptr<Method> make_hyperx(const MethodContext& context) { return std::make_unique<HyperX>(context); }
 
 }  // namespace hyperx::model

@@ -2,9 +2,9 @@
 
 #include <memory>
 
-#include "common/config/config.h"
 #include "model/methods/hyperx/hypernetwork.h"
 #include "model/methods/hyperx/hypernetwork_block.h"
+#include "model/methods/hyperx/hyperx_options.h"
 #include "model/methods/method.h"
 #include "model/parameters/parameters.h"
 
@@ -50,7 +50,7 @@ class HyperX final : public Method {
   at::Tensor norm(const at::Tensor& z, const std::string& setting, const char* name, int64_t layer,
                   const std::vector<at::Tensor>& leaves) const;
 
-  ModelConfig config_;
+  HyperXOptions options_;
   bool after_layer_;  // the adapter works on the layer's output, not on that of its feed-forward part
   at::ScalarType compute_;
   ParameterSet& parameters_;

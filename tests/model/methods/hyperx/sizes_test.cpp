@@ -2,6 +2,7 @@
 #include <torch/torch.h>
 
 #include "model/model.h"
+#include "tests/support/hyperx_of.h"
 
 namespace hyperx::model {
 namespace {
@@ -23,9 +24,11 @@ int64_t elements_with(const Model& model, const std::string& prefix) {
 
 class SizesTest : public testing::Test {
  protected:
-  static Model make(ModelConfig config) {
+  static Model make(HyperXOptions options) {
     const std::vector<data::TaskInfo> tasks{data::task_info("pos"), data::task_info("ner"), data::task_info("mlm")};
-    return Model(mbert_sized_encoder(), {config, tasks, {"en", "tr", "fo"}, 1, at::kFloat, at::kCPU});
+    Config config;
+    hyperx_options(config) = std::move(options);
+    return Model(mbert_sized_encoder(), {config, tasks, {"en", "tr", "fo"}, at::kFloat, at::kCPU});
   }
 };
 
@@ -39,18 +42,18 @@ TEST_F(SizesTest, Base) {
 }
 
 TEST_F(SizesTest, SmallIsThirteenMillion) {
-  ModelConfig config;
-  config.projected_dim = 32;
-  const Model model = make(config);
+  HyperXOptions options;
+  options.projected_dim = 32;
+  const Model model = make(options);
   const int64_t trained = model.parameters().element_count() - elements_with(model, "heads.");
   EXPECT_EQ(elements_with(model, "hypernetwork."), 394240 * 33);
   EXPECT_NEAR(static_cast<double>(trained) / 1e6, 13.0, 0.15);
 }
 
 TEST_F(SizesTest, TheReleaseScriptsConditionalNormAddsItsGenerators) {
-  ModelConfig config;
-  config.adapter_norm_after = "conditional";
-  EXPECT_EQ(elements_with(make(config), "hypernetwork.") - 76088320, 296448);
+  HyperXOptions options;
+  options.adapter_norm_after = "conditional";
+  EXPECT_EQ(elements_with(make(options), "hypernetwork.") - 76088320, 296448);
 }
 
 }  // namespace

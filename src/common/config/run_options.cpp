@@ -1,0 +1,199 @@
+#include "common/config/make_option.h"
+
+namespace hyperx::config {
+namespace {
+
+template <class Group, class T>
+Option opt(Group Config::*group, T Group::*member, const char* key, const char* help, Check check = {},
+           Resume resume = Resume::kFree) {
+  return bind<T>([group, member](Config& config) -> T& { return config.*group.*member; },
+                 [group, member](const Config& config) -> const T& { return config.*group.*member; },
+                 {key, help, {}, std::move(check), resume, nullptr, nullptr});
+}
+template <class T>
+Option opt(T Config::*member, const char* key, const char* help, Check check = {}, Resume resume = Resume::kFree) {
+  return bind<T>([member](Config& config) -> T& { return config.*member; },
+                 [member](const Config& config) -> const T& { return config.*member; },
+                 {key, help, {}, std::move(check), resume, nullptr, nullptr});
+}
+
+// Units stand in brackets. Defaults are the initialisers in config.h.
+std::vector<Option> table(const std::vector<std::string>& methods) {
+  using C = Config;
+  using D = DataConfig;
+  using M = ModelConfig;
+  using T = TrainConfig;
+  using P = ParallelConfig;
+  using E = EvalConfig;
+  using K = CheckpointConfig;
+  return {
+      opt(&C::run, &RunConfig::dir, "run.dir", "run folder: checkpoints, log, metrics, results", any_text()),
+
+      opt(&C::data, &D::corpus, "data.corpus", "folder that `prepare` writes and `train` reads", any_text()),
+      opt(&C::data, &D::root, "data.root", "folder that a manifest's paths are relative to; empty: the manifest's own",
+          any_text()),
+      opt(&C::data, &D::max_subwords, "data.max_subwords", "longest sentence, [CLS] and [SEP] included [sub-words]",
+          in_range(3, 65536), Resume::kFixed),
+      opt(&C::data, &D::overlap, "data.overlap",
+          "training sentences that also stand in a dev or test file: count them, leave them out, or refuse the data",
+          one_of({"report", "drop", "refuse"})),
+      opt(&C::data, &D::train_on_test, "data.train_on_test",
+          "a pair with a test split alone trains on it, and is then never scored"),
+
+      opt(&C::model, &M::encoder, "model.encoder",
+          "folder with config.json, vocab.txt, model.safetensors; random:FOLDER: that configuration with weights drawn "
+          "from train.seed",
+          any_text()),
+      opt(&C::model, &M::method, "model.method", "what is trained on the encoder", one_of(methods), Resume::kFixed),
+      opt(&C::model, &M::dropout, "model.dropout",
+          "dropout of embeddings, sub-layer outputs and head inputs [probability]", fraction(), Resume::kFixed),
+      opt(&C::model, &M::attention_dropout, "model.attention_dropout",
+          "dropout of attention probabilities [probability]", fraction(), Resume::kFixed),
+      opt(&C::model, &M::mlm_decoder, "model.mlm_decoder",
+          "MLM decoder matrix: the frozen token embeddings, or a trained copy", one_of({"tied", "trained"}),
+          Resume::kFixed),
+
+      opt(&C::train, &T::pairs, "train.pairs", "pairs to train, such as pos:en,mlm:*", any_text(), Resume::kFixed),
+      opt(&C::train, &T::steps, "train.steps", "length of the training [optimizer steps]", at_least(1),
+          Resume::kLogged),
+      opt(&C::train, &T::epochs, "train.epochs",
+          "length of the training in place of train.steps; 0: by train.steps [passes over all pairs]", at_least(0),
+          Resume::kLogged),
+      opt(&C::train, &T::batch_sentences, "train.batch_sentences",
+          "mini-batch of one pair, whatever the number of ranks [sentences]", in_range(1, 1 << 20), Resume::kFixed),
+      opt(&C::train, &T::pairs_per_step, "train.pairs_per_step", "mini-batches that one step averages [pairs]",
+          in_range(1, 65536), Resume::kFixed),
+      opt(&C::train, &T::micro_batch_tokens, "train.micro_batch_tokens",
+          "most that a rank computes at once; 0: all of its share [tokens]", at_least(0)),
+      opt(&C::train, &T::learning_rate, "train.learning_rate", "highest rate of Adam, reached after the warm-up",
+          above(0), Resume::kLogged),
+      opt(&C::train, &T::warmup_steps, "train.warmup_steps", "linear warm-up [optimizer steps]", at_least(0),
+          Resume::kLogged),
+      opt(&C::train, &T::schedule, "train.schedule", "learning rate after the warm-up: linear decay, or constant",
+          one_of({"linear", "constant"}), Resume::kLogged),
+      opt(&C::train, &T::final_learning_rate, "train.final_learning_rate", "where the linear decay ends", at_least(0),
+          Resume::kLogged),
+      opt(&C::train, &T::clip_norm, "train.clip_norm", "largest gradient norm; 0: no clipping", at_least(0),
+          Resume::kLogged),
+      opt(&C::train, &T::weight_decay, "train.weight_decay", "decoupled weight decay [per unit of learning rate]",
+          at_least(0), Resume::kLogged),
+      opt(&C::train, &T::temperature, "train.temperature",
+          "T of the pairs' draw, q ~ n^(1/T); 1: proportional, 0: uniform", at_least(0), Resume::kFixed),
+      opt(&C::train, &T::sampling, "train.sampling", "a draw a step, or whole epochs laid out (as the original)",
+          one_of({"draw", "epoch"}), Resume::kFixed),
+      opt(&C::train, &T::seed, "train.seed", "seed of weights, draws, masks and dropout", {}, Resume::kFixed),
+      opt(&C::train, &T::precision, "train.precision",
+          "type of the products; auto: bf16 where the device multiplies it fast",
+          one_of({"auto", "fp32", "bf16", "fp64"}), Resume::kLogged),
+      opt(&C::train, &T::init_from, "train.init_from",
+          "checkpoint or run whose weights to start from, with a fresh optimizer", any_text()),
+      opt(&C::train, &T::deterministic, "train.deterministic",
+          "same bits in every run on CUDA too, at some cost in speed", {}, Resume::kLogged),
+      opt(&C::train, &T::cuda_graphs, "train.cuda_graphs",
+          "on a GPU in bf16: replay forward and backward as CUDA graphs; not run on a GPU yet", {}, Resume::kLogged),
+      opt(&C::train, &T::nonfinite_limit, "train.nonfinite_limit",
+          "skipped steps in a row, for a gradient with inf or nan, that end the run [steps]", at_least(1)),
+
+      opt(&C::parallel, &P::generator, "parallel.generator",
+          "generators and their optimizer state: whole on every rank, or cut among the ranks",
+          one_of({"replicated", "sharded"})),
+      opt(&C::parallel, &P::exchange, "parallel.exchange",
+          "what ranks send: sums of the adapters' gradients, all pairs' own, or the dense gradient; auto: the fewest "
+          "bytes",
+          one_of({"auto", "factors", "gather", "dense"})),
+      opt(&C::parallel, &P::backend, "parallel.backend",
+          "library that ranks talk by; auto: nccl on GPUs, else mpi, local for one rank",
+          one_of({"auto", "nccl", "mpi", "local"})),
+      opt(&C::parallel, &P::start_limit_seconds, "parallel.start_limit_seconds",
+          "longest start before the watchdog ends the job [s]", at_least(1)),
+      opt(&C::parallel, &P::step_limit_seconds, "parallel.step_limit_seconds",
+          "longest step before the watchdog ends the job [s]", at_least(1)),
+      opt(&C::parallel, &P::checkpoint_limit_seconds, "parallel.checkpoint_limit_seconds",
+          "longest checkpoint before the watchdog ends the job [s]", at_least(1)),
+      opt(&C::parallel, &P::evaluation_limit_seconds, "parallel.evaluation_limit_seconds",
+          "longest evaluation before the watchdog ends the job [s]", at_least(1)),
+
+      opt(&C::eval, &E::pairs, "eval.pairs", "pairs to score; empty: every pair of the corpus that has the split",
+          any_text(), Resume::kLogged),
+      opt(&C::eval, &E::every, "eval.every", "evaluation during training; 0: never [optimizer steps]", at_least(0)),
+      opt(&C::eval, &E::split, "eval.split", "split to score", one_of({"dev", "test"}), Resume::kLogged),
+      opt(&C::eval, &E::limit, "eval.limit", "most that is scored of a pair; 0: all [sentences]", at_least(0),
+          Resume::kLogged),
+      opt(&C::eval, &E::batch_tokens, "eval.batch_tokens", "evaluation batch [tokens]", at_least(1)),
+      opt(&C::eval, &E::predictions, "eval.predictions", "also write the predicted labels beside each result"),
+
+      opt(&C::checkpoint, &K::every, "checkpoint.every",
+          "distance of checkpoints; 0: one at the end alone [optimizer steps]", at_least(0)),
+      opt(&C::checkpoint, &K::keep_last, "checkpoint.keep_last", "newest checkpoints to keep", at_least(1)),
+      opt(&C::checkpoint, &K::keep_best, "checkpoint.keep_best",
+          "best checkpoints to keep beside them; 0: none is saved for its score", at_least(0)),
+      opt(&C::checkpoint, &K::select, "checkpoint.select",
+          "pairs whose mean main metric chooses the best; empty: those of eval.pairs", any_text(), Resume::kLogged),
+
+      opt(&C::device, "device", "where tensors live; auto: the GPU if there is one", one_of({"auto", "cpu", "cuda"})),
+      opt(&C::kernels, "kernels",
+          "kernels that fuse what lies between products on a GPU: LibTorch's operations, or hyperx's own, which have "
+          "not "
+          "run on a GPU yet",
+          one_of({"libtorch", "hyperx"}), Resume::kLogged),
+      opt(&C::threads, "threads", "threads a rank; 0: as many as the affinity mask allows", in_range(0, 4096)),
+  };
+}
+
+void check_length(const Config& config, const Given& given) {
+  const TrainConfig& train = config.train;
+  require(
+      given("train.steps") == Source::kDefault || train.epochs == 0,
+      "train.steps = {} and train.epochs = {} both set the length of the training: give one of them (train.epochs = 0 "
+      "takes the other back)",
+      train.steps, train.epochs);
+  require(train.epochs > 0 || train.warmup_steps <= train.steps,
+          "train.warmup_steps = {} is more than train.steps = {}: the rate would never reach its height; set "
+          "train.warmup_steps too",
+          train.warmup_steps, train.steps);
+}
+
+void check_rates(const Config& config, const Given& given) {
+  const TrainConfig& train = config.train;
+  require(given("train.final_learning_rate") == Source::kDefault || train.schedule != "constant",
+          "train.final_learning_rate has no effect with train.schedule = 'constant': remove one of them");
+  require(train.final_learning_rate <= train.learning_rate,
+          "train.final_learning_rate = {} is above train.learning_rate = {}: the schedule goes down",
+          train.final_learning_rate, train.learning_rate);
+}
+
+void check_parallel(const Config& config, const Given&) {
+  require(config.parallel.generator != "sharded" || config.parallel.exchange != "dense",
+          "parallel.generator = 'sharded' keeps no dense gradient; set parallel.exchange to 'auto', 'factors' or "
+          "'gather', or parallel.generator to 'replicated'");
+  require(!config.train.cuda_graphs || config.device != "cpu",
+          "train.cuda_graphs = 1 wants a GPU, but device = 'cpu': leave it out");
+  require(!config.train.cuda_graphs || config.train.precision == "auto" || config.train.precision == "bf16",
+          "train.cuda_graphs = 1 wants train.precision 'bf16' or 'auto', not '{}': only there attention is one kernel",
+          config.train.precision);
+  require(config.parallel.backend != "nccl" || config.device != "cpu",
+          "parallel.backend = 'nccl' wants GPUs, but device = 'cpu': take backend 'mpi'");
+}
+
+void check_kernels(const Config& config, const Given&) {
+  require(config.kernels != "hyperx" || config.device != "cpu",
+          "kernels = 'hyperx' are those of a GPU, but device = 'cpu': take kernels 'libtorch' (the CPU has its own, "
+          "always)");
+  require(config.kernels != "hyperx" || config.train.precision != "fp64",
+          "kernels = 'hyperx' know no train.precision = 'fp64': take kernels 'libtorch'");
+}
+
+}  // namespace
+
+Schema run_options(const std::vector<std::string>& methods) {
+  Schema schema;
+  schema.options = table(methods);
+  schema.rules = {check_length, check_rates, check_parallel, check_kernels};
+  schema.retired = {
+      {.key = "train.generator_gradient", .advice = "parallel.exchange = dense computes and sends dense gradients"},
+      {.key = "train.length_bucket", .advice = "it saved no time, as nothing is padded", .value_of_now = "0"},
+  };
+  return schema;
+}
+
+}  // namespace hyperx::config

@@ -1,0 +1,73 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "common/config/schema.h"
+#include "model/encoder/encoder_spec.h"
+
+// The half of a method that needs no LibTorch: its options and what it costs, for --help, `options`, `prepare` and
+// `estimate`.
+namespace hyperx::model {
+
+// One message of a step between all ranks.
+struct MessageCost {
+  enum class Kind { kAllReduce, kReduceScatter, kAllGather };
+  Kind kind = Kind::kAllReduce;
+  double bytes = 0;  // S: all_reduce, reduce_scatter: of the input; all_gather: of the output
+
+  // What each of n ranks in a ring sends: 2 S (n-1)/n of an all-reduce, else S (n-1)/n. The Communicator counts the
+  // same.
+  double sent(int ranks) const;
+};
+
+// A block of trained values, named as in the built model.
+struct BlockCost {
+  std::string name;
+  int64_t values = 0;  // over all ranks
+};
+
+// What a method trains and computes beside the frozen encoder, its LayerNorms and the heads.
+struct MethodCosts {
+  std::vector<BlockCost> blocks;
+  std::vector<MessageCost> messages;  // of a step, beside the bucket of small sums
+  double bucket_values = 0;           // of the blocks, that travel in the bucket
+  const char* exchange = "sum";       // how the gradient travels, in one word; equal to the block's own
+  bool whole_pairs = false;           // ranks hold whole pairs of a step
+
+  // Bytes on one rank.
+  double state_bytes = 0;      // values, moments and gradients of the blocks
+  double generated_bytes = 0;  // what is made for every pair and layer, and its gradient
+
+  // Of each token in each layer.
+  double product_values = 0;     // trained weights that it is multiplied by
+  double activation_values = 0;  // activations that are kept for the backward pass
+
+  // Of a step on one rank, beside the products of the tokens.
+  double update_bytes = 0, update_operations = 0;
+  std::string smaller_state;  // the keys that make the state smaller
+};
+
+struct CostQuestion {
+  const Config& config;
+  const EncoderSpec& encoder;
+  int64_t tasks = 1, languages = 1;
+  int ranks = 1;
+  double pairs = 1;  // of a step
+  bool gpu = false, bf16 = false;
+  double update_passes = 6;  // over values and moments in Adam
+};
+
+struct MethodSpec {
+  const char* name;     // value of model.method, and the prefix of its options
+  bool trains_encoder;  // every encoder parameter; else only LayerNorms
+  void (*add_options)(config::Schema& schema);
+  MethodCosts (*costs)(const CostQuestion& question);
+};
+
+const std::vector<MethodSpec>& method_specs();
+// UserError (78): there is none.
+const MethodSpec& find_method_spec(const std::string& name);
+
+}  // namespace hyperx::model

@@ -1,0 +1,35 @@
+#include "model/options.h"
+
+#include "data/tasks/tagging/pos_options.h"
+#include "model/methods/method_spec.h"
+
+namespace hyperx::model {
+namespace {
+
+// One file may hold the options of several methods; on the command line another method's would be a mistake.
+void refuse_other_methods(const Config& config, const config::Given& given) {
+  for (const MethodSpec& spec : method_specs()) {
+    if (spec.name == config.model.method) continue;
+    for (const config::Option& option : options().options)
+      config::require(
+          !option.key.starts_with(std::string(spec.name) + ".") || given(option.key) != config::Source::kCommandLine,
+          "--{} has no effect with model.method = '{}': leave it out", option.key, config.model.method);
+  }
+}
+
+}  // namespace
+
+const config::Schema& options() {
+  static const config::Schema schema = [] {
+    std::vector<std::string> methods;
+    for (const MethodSpec& spec : method_specs()) methods.emplace_back(spec.name);
+    config::Schema all = config::run_options(methods);
+    for (const MethodSpec& spec : method_specs()) spec.add_options(all);
+    data::add_pos_options(all);
+    all.rules.emplace_back(refuse_other_methods);
+    return all;
+  }();
+  return schema;
+}
+
+}  // namespace hyperx::model

@@ -1,0 +1,73 @@
+#include "trainer/step_recorder.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "common/errors.h"
+#include "common/log.h"
+
+namespace hyperx::train {
+
+StepRecorder::StepRecorder(comm::Communicator& communicator, RunLog& log, TrainingState& state, int nonfinite_limit,
+                           bool waits)
+    : communicator_(communicator), log_(log), state_(state), nonfinite_limit_(nonfinite_limit), waits_(waits) {}
+
+void StepRecorder::begin() {
+  begin_ = Clock::now();
+  sent_before_ = communicator_.bytes_sent();
+}
+
+void StepRecorder::add(const data::StepBatch& batch, const std::vector<data::Pair>& pairs, double learning_rate,
+                       const at::Tensor& losses, const UpdateReport& update) {
+  StepRecord record;
+  record.step = state_.step;
+  record.learning_rate = learning_rate;
+  for (const data::Pair& pair : pairs) {
+    if (!record.pair.empty()) record.pair += ',';
+    record.pair += pair.name();
+  }
+  for (const data::DrawSummary& draw : batch.draws) {
+    record.sentences += draw.sentences;
+    record.tokens += draw.tokens;
+    record.labelled += draw.label_count;
+  }
+  record.bytes_sent = communicator_.bytes_sent() - sent_before_;
+  StepFigures figures({losses, update}, communicator_);
+  finish();
+  queued_.emplace(Queued{std::move(record), begin_, std::move(figures)});
+  if (waits_) finish();
+}
+
+void StepRecorder::finish() {
+  if (!queued_) return;
+  Queued step = std::move(*queued_);
+  queued_.reset();
+  StepRecord& record = step.record;
+  const std::vector<double> losses = step.figures.losses();
+  for (const double loss : losses) record.loss += loss / static_cast<double>(losses.size());
+  record.gradient_norm = step.figures.gradient_norm();
+  record.skipped = !std::isfinite(record.gradient_norm);
+  record.seconds = seconds_since(std::max(step.begin, last_finish_));
+  last_finish_ = Clock::now();
+  log_.step(record);
+  check_finite(record);
+}
+
+void StepRecorder::check_finite(const StepRecord& record) {
+  if (!record.skipped) {
+    state_.skipped_in_a_row = 0;
+    return;
+  }
+  ++state_.skipped_steps;
+  ++state_.skipped_in_a_row;
+  if (communicator_.rank() == 0)
+    log::warning("step {} {}: the gradient's norm is not finite: update skipped on all ranks ({} so far)", record.step,
+                 record.pair, state_.skipped_steps);
+  if (state_.skipped_in_a_row >= nonfinite_limit_)
+    throw UserError(ExitCode::kBadData, "the training diverged: the gradient was not finite " +
+                                            std::to_string(state_.skipped_in_a_row) + " times in a row, last at step " +
+                                            std::to_string(record.step) + " with " + record.pair +
+                                            ". Go on from the last checkpoint with a lower train.learning_rate");
+}
+
+}  // namespace hyperx::train

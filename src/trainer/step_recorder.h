@@ -1,0 +1,48 @@
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "common/clock.h"
+#include "data/batch/batch_loader.h"
+#include "data/tasks/pair.h"
+#include "model/comm/communicator.h"
+#include "trainer/run/run_log.h"
+#include "trainer/step_figures.h"
+#include "trainer/training_state.h"
+
+namespace hyperx::train {
+
+// Brings each step's figures into the log, and ends a training that diverged. On a GPU a step is only queued when its
+// turn is over; its figures are read while the next one runs.
+class StepRecorder {
+ public:
+  // All outlive it. `waits`: figures are there as soon as the step is (CPU).
+  StepRecorder(comm::Communicator& communicator, RunLog& log, TrainingState& state, int nonfinite_limit, bool waits);
+
+  void begin();  // a step
+  // The step that was begun, and `losses` and `update` of it; reads the one before, which is then in the log.
+  void add(const data::StepBatch& batch, const std::vector<data::Pair>& pairs, double learning_rate,
+           const at::Tensor& losses, const UpdateReport& update);
+  // Reads what is queued. UserError (65): the gradient was not finite train.nonfinite_limit times in a row.
+  void finish();
+
+ private:
+  struct Queued {
+    StepRecord record;
+    Clock::time_point begin;
+    StepFigures figures;
+  };
+  void check_finite(const StepRecord& record);
+
+  comm::Communicator& communicator_;
+  RunLog& log_;
+  TrainingState& state_;
+  int nonfinite_limit_;
+  bool waits_;
+  Clock::time_point begin_, last_finish_;
+  int64_t sent_before_ = 0;
+  std::optional<Queued> queued_;
+};
+
+}  // namespace hyperx::train
