@@ -9,9 +9,9 @@
 // A model of a few thousand values and a batch of two sentences for it.
 namespace hyperx::train {
 
-inline model::EncoderWeights tiny_encoder() {
+inline model::EncoderWeights tiny_encoder(int64_t vocabulary = 40) {
   model::EncoderWeights encoder;
-  encoder.spec = {16, 2, 2, 32, 40, 24, 2, 0, 1e-12};
+  encoder.spec = {16, 2, 2, 32, vocabulary, 24, 2, 0, 1e-12};
   for (const auto& [name, shape] : model::encoder_tensor_shapes(encoder.spec))
     encoder.tensors[name] =
         name.find("LayerNorm.weight") != std::string::npos ? torch::ones(shape) : torch::randn(shape) * 0.3;

@@ -37,7 +37,7 @@ class Communicator {
   int size() const { return info_.size; }
   int local_rank() const { return info_.local_rank; }
   const RankInfo& info() const { return info_; }
-  virtual const char* backend() const = 0;  // "local", "mpi", "nccl"
+  virtual const char* backend() const = 0;  // "local", "mpi", "nccl", "threads"
 
   void broadcast(at::Tensor tensor, int root = 0);
   void all_reduce(at::Tensor tensor);  // sum

@@ -4,9 +4,9 @@
 
 #include "common/errors.h"
 #include "common/log.h"
+#include "model/comm/rank_order_sum.h"
 #include "trainer/comm/chunks.h"
 #include "trainer/comm/mpi_check.h"
-#include "trainer/comm/rank_order_sum.h"
 
 namespace hyperx::comm {
 namespace {

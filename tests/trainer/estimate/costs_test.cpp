@@ -64,8 +64,8 @@ TEST(Traffic, IsWhatTwoAndFourRanksSend) {
   EXPECT_DOUBLE_EQ(estimate_row(setup, 4).bytes_sent, 1.5 * 19129416);
   EXPECT_DOUBLE_EQ(estimate_row(setup, 1).bytes_sent, 0);
 
-  setup.config.parallel.exchange = "dense";  // + ds [12, 192] + 76,088,320 values in place of g
-  EXPECT_DOUBLE_EQ(estimate_row(setup, 2).bytes_sent, 4.0 * (51474 + 12 * 192 + 76088320));
+  setup.config.parallel.exchange = "dense";  // ds [12, 192] in fp64 + 76,088,320 values in place of g
+  EXPECT_DOUBLE_EQ(estimate_row(setup, 2).bytes_sent, 4.0 * (51474 + 2 * 12 * 192 + 76088320));
 
   setup.config.parallel.exchange = "auto";
   setup.config.train.pairs_per_step = 4;
@@ -80,7 +80,7 @@ TEST(Traffic, OfShardedGeneratorsIsOneAllReduceAndASmallOne) {
   setup.config.parallel.generator = "sharded";
   const Row row = estimate_row(setup, 4);
   const double g = 4.0 * 12 * 394240;
-  EXPECT_DOUBLE_EQ(row.bytes_sent, 1.5 * 4 * 51474 + 0.75 * g + 1.5 * 8 * 12 * 193 + 0.75 * g);
+  EXPECT_DOUBLE_EQ(row.bytes_sent, 1.5 * 4 * 51474 + 0.75 * g + 1.5 * 8 * (12 * 192 + 1) + 0.75 * g);
   EXPECT_DOUBLE_EQ(row.memory.method, 3 * 4.0 * 76088320 / 4 + 16.0 * 75008);
 }
 

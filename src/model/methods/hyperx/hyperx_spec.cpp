@@ -85,7 +85,7 @@ void add_messages(const CostQuestion& question, const Sizes& sizes, ExchangeKind
   const double sources = sizes.generators == 1 ? rows : question.pairs;
   const double g = 4 * rows * static_cast<double>(sizes.theta), d = static_cast<double>(sizes.projected);
   if (question.config.parallel.generator == "sharded") {
-    costs.messages = {{Kind::kReduceScatter, g}, {Kind::kAllReduce, 8 * sources * (d + 1)}, {Kind::kAllGather, g}};
+    costs.messages = {{Kind::kReduceScatter, g}, {Kind::kAllReduce, 8 * (sources * d + 1)}, {Kind::kAllGather, g}};
     return;
   }
   switch (kind) {
@@ -96,7 +96,7 @@ void add_messages(const CostQuestion& question, const Sizes& sizes, ExchangeKind
       costs.messages = {{Kind::kAllGather, g}};
       break;
     case ExchangeKind::kDense:
-      costs.messages = {{Kind::kAllReduce, 4 * sources * d},
+      costs.messages = {{Kind::kAllReduce, 8 * sources * d},
                         {Kind::kAllReduce, 4 * static_cast<double>(sizes.generator_values())}};
       break;
   }

@@ -15,6 +15,7 @@
 #include <thread>
 
 #include "model/comm/local_communicator.h"
+#include "model/comm/thread_ranks.h"
 #include "tests/trainer/comm/ranks/rank_session.h"
 #include "trainer/comm/gpu_sight.h"
 #include "trainer/comm/make_communicator.h"
@@ -124,6 +125,26 @@ TEST_P(CommunicatorTest, AllReduceOfAnyNumbersIsTheSumInRankOrder) {
             sum_of([&](int from) { return random_numbers(from, count, type).abs(); }, type);
         EXPECT_TRUE(((tensor.cpu() - wanted).abs() <= tolerance * size_of_terms).all().item<bool>());
       }
+    }
+  }
+}
+
+// Tests on threads stand for runs under MPI.
+TEST_P(CommunicatorTest, ThreadsGiveTheSameBits) {
+  if (!exact_order()) GTEST_SKIP() << "the order is NCCL's";
+  for (const auto type : {at::kFloat, at::kDouble, at::kBFloat16}) {
+    for (const int64_t count : {int64_t{5}, int64_t{1024}, int64_t{1025}}) {
+      const int64_t whole = size() * count;
+      const at::Tensor sum = random_numbers(rank(), whole, type), part = torch::zeros({count}, type);
+      communicator_->reduce_scatter(sum, part);
+      communicator_->all_reduce(sum);
+      ThreadRanks(size()).run([&](Communicator& threads) {
+        const at::Tensor same = random_numbers(threads.rank(), whole, type), same_part = torch::zeros({count}, type);
+        threads.reduce_scatter(same, same_part);
+        threads.all_reduce(same);
+        expect_equal(same, sum, "all_reduce of threads");
+        if (threads.rank() == rank()) expect_equal(same_part, part, "reduce_scatter of threads");
+      });
     }
   }
 }

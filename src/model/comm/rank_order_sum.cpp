@@ -1,4 +1,4 @@
-#include "trainer/comm/rank_order_sum.h"
+#include "model/comm/rank_order_sum.h"
 
 #include <c10/util/BFloat16.h>
 

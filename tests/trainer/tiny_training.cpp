@@ -1,0 +1,206 @@
+#include "tests/trainer/tiny_training.h"
+
+#include <ATen/Parallel.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <mutex>
+#include <set>
+#include <sstream>
+
+#include "common/log.h"
+#include "data/corpus/prepare.h"
+
+namespace hyperx::train {
+namespace {
+
+constexpr int64_t kVocabulary = 77;  // of write_letter_vocabulary()
+
+// The words of CoNLL-U sentences with tags of entities, those of a person for nouns.
+std::string tagged_of(const std::string& conllu) {
+  std::istringstream lines(conllu);
+  std::string text;
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream columns(line);
+    std::string number, word, lemma, tag;
+    columns >> number >> word >> lemma >> tag;
+    text += line.empty() ? "\n" : word + "\t" + (tag == "NOUN" ? "B-PER" : tag == "VERB" ? "B-LOC" : "O") + "\n";
+  }
+  return text;
+}
+
+data::Corpus prepare_corpus(const data::test::TemporaryFolder& folder) {
+  using namespace data::test;
+  write_letter_vocabulary(folder);
+  folder.write("aa.conllu", random_conllu(40, 1));
+  folder.write("aa.dev.conllu", random_conllu(11, 2));
+  folder.write("bb.conllu", random_conllu(23, 3));
+  folder.write("bb.dev.conllu", random_conllu(7, 4));
+  folder.write("aa.tagged", tagged_of(random_conllu(31, 5)));
+  folder.write("aa.dev.tagged", tagged_of(random_conllu(9, 6)));
+  folder.write("bb.txt", random_text(35, 7));
+  folder.write("bb.dev.txt", random_text(8, 8));
+  write_manifest(folder,
+                 {"pos aa train conllu aa.conllu", "pos aa dev conllu aa.dev.conllu", "pos bb train conllu bb.conllu",
+                  "pos bb dev conllu bb.dev.conllu", "ner aa train tagged aa.tagged", "ner aa dev tagged aa.dev.tagged",
+                  "mlm bb train text bb.txt", "mlm bb dev text bb.dev.txt"});
+  data::prepare(options_of(folder));
+  return data::Corpus::open(folder.path("corpus"));
+}
+
+model::EncoderWeights seeded_encoder() {
+  at::set_num_threads(1);  // of every thread that is a rank
+  torch::manual_seed(5);
+  return tiny_encoder(kVocabulary);
+}
+
+std::vector<data::Pair> train_pairs(const TinyData& data, const Config& config) {
+  return data::select_pairs(config.train.pairs, data.corpus.pairs_with("train"), "train.pairs");
+}
+
+Values copies(const model::NamedTensors& tensors) {
+  Values copied;
+  for (const auto& [name, value] : tensors) copied[name] = value.detach().clone();
+  return copied;
+}
+
+// What every rank holds whole.
+Values own_values(const RankTraining& training) {
+  if (training.config.parallel.generator != "sharded") return copies(training.model.parameters().named_values());
+  Values dense;
+  for (const auto& parameter : training.model.parameters().all())
+    dense[parameter->name] = parameter->value.detach().clone();
+  return dense;
+}
+
+double relative_gap(double a, double b) { return std::abs(a - b) / std::max(std::abs(a), 1e-30); }
+
+}  // namespace
+
+TinyData::TinyData() : corpus(prepare_corpus(folder)), encoder(seeded_encoder()) {
+  log::set_rank(1, 1);  // warnings only
+}
+
+Config tiny_training_config() {
+  Config config = tiny_config();
+  config.train.seed = 1;
+  config.data.max_subwords = 24;
+  config.train.pairs = "pos:*,ner:*,mlm:*";
+  config.train.steps = 12;
+  config.train.batch_sentences = 8;
+  config.train.warmup_steps = 2;
+  config.train.learning_rate = 1e-2;
+  config.train.precision = "fp64";
+  config.eval.every = 0;
+  config.eval.batch_tokens = 60;
+  config.checkpoint.every = 0;
+  config.device = "cpu";
+  config.threads = 1;
+  return config;
+}
+
+ModelInfo tiny_info(const TinyData& data, const Config& config) {
+  ModelInfo info;
+  info.config = config;
+  info.trained_pairs = train_pairs(data, config);
+  std::set<std::string> tasks, languages;
+  for (const data::Pair& pair : info.trained_pairs) {
+    tasks.insert(pair.task);
+    languages.insert(pair.base_language());
+  }
+  for (const std::string& task : tasks) info.tasks.push_back(data::task_info(task));
+  info.languages.assign(languages.begin(), languages.end());
+  info.encoder_source = "tiny";
+  info.encoder_digest = known_digest("tiny");
+  info.tokenizer_digest = data.corpus.index().tokenizer_digest;
+  info.corpus_digest = data.corpus.digest();
+  return info;
+}
+
+model::ModelOptions tiny_options(const ModelInfo& info, comm::Communicator& ranks) {
+  return {info.config,  info.tasks, info.languages, compute_type(info.config.train.precision),
+          at::kCPU, &ranks};
+}
+
+RankTraining::RankTraining(const TinyData& data, const Config& settings, comm::Communicator& communicator)
+    : config(settings),
+      ranks(communicator),
+      info(tiny_info(data, config)),
+      model(data.encoder, tiny_options(info, ranks)),
+      mixture(make_mixture(data.corpus, info.trained_pairs, config.train)),
+      maker(data.corpus, info.trained_pairs, "train", config.data.max_subwords, config.train.seed),
+      optimizer(model.parameters(), update_options(config.train)),
+      exchange(ranks, model.parameters()),
+      step(config, ranks, model) {}
+
+StepFigures::Result RankTraining::run(int64_t number) {
+  const data::StepBatch batch =
+      data::make_step(maker, mixture.plan(number),
+                      {ranks.rank(), ranks.size(), exchange.share_mode(), config.train.micro_batch_tokens});
+  std::vector<data::Pair> pairs;
+  for (const data::DrawSummary& draw : batch.draws) pairs.push_back(maker.pairs()[static_cast<size_t>(draw.pair)]);
+  return run_step(step, exchange, optimizer, batch, pairs, config.train.learning_rate);
+}
+
+Values copied_values(RankTraining& training) {
+  return copies(saved_values(training.model.parameters(), training.ranks));
+}
+
+Values copied_moments(RankTraining& training) {
+  return copies(saved_moments(training.model.parameters(), training.ranks));
+}
+
+Trained train_on(int ranks, const TinyData& data, const Config& config) {
+  Trained trained;
+  std::mutex mutex;
+  std::vector<Values> held(static_cast<size_t>(ranks));
+  comm::ThreadRanks(ranks).run([&](comm::Communicator& communicator) {
+    RankTraining training(data, config, communicator);
+    Trained own;
+    for (int64_t step = 0; step < config.train.steps; ++step) {
+      const StepFigures::Result result = training.run(step);
+      const double* const losses = result.losses.const_data_ptr<double>();
+      own.losses.emplace_back(losses, losses + result.losses.numel());
+      own.norms.push_back(result.update.gradient_norm.item<double>());
+    }
+    own.bytes_sent = communicator.bytes_sent();
+    own.values = copied_values(training);
+    own.moments = copied_moments(training);
+    own.counts = training.optimizer.counts();
+    held[static_cast<size_t>(communicator.rank())] = own_values(training);
+    if (communicator.rank() == 0) trained = std::move(own);
+  });
+  for (const Values& values : held)
+    for (const auto& [name, value] : held[0])
+      EXPECT_TRUE(torch::equal(value, values.at(name))) << name << " differs between ranks";
+  return trained;
+}
+
+Gap gap_between(const Values& a, const Values& b) {
+  if (a.size() != b.size() || a.empty()) throw std::runtime_error("there are other tensors, or none");
+  Gap gap;
+  for (const auto& [name, value] : a) {
+    const double largest = (value - b.at(name)).abs().max().item<double>();
+    if (largest <= gap.largest) continue;  // false for NaN
+    gap = {largest, name};
+    if (std::isnan(largest)) break;
+  }
+  return gap;
+}
+
+double gap_between_figures(const Trained& a, const Trained& b) {
+  if (a.losses.size() != b.losses.size() || a.losses.empty()) throw std::runtime_error("other steps, or none");
+  double largest = 0;
+  const auto add = [&](double first, double second) {
+    const double gap = relative_gap(first, second);
+    largest = std::isfinite(gap) ? std::max(largest, gap) : std::numeric_limits<double>::infinity();
+  };
+  for (size_t step = 0; step < a.losses.size(); ++step) {
+    add(a.norms[step], b.norms[step]);
+    for (size_t pair = 0; pair < a.losses[step].size(); ++pair) add(a.losses[step][pair], b.losses[step].at(pair));
+  }
+  return largest;
+}
+
+}  // namespace hyperx::train

@@ -1,0 +1,356 @@
+// The training loop, on ranks that are threads: what it saves, skips, stops for, and goes on from.
+#include "trainer/trainer.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <limits>
+
+#include "common/files.h"
+#include "tests/support/watched_communicator.h"
+#include "tests/trainer/tiny_training.h"
+
+namespace hyperx::train {
+namespace {
+
+using nlohmann::json;
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+// How a run is started.
+struct Start {
+  int ranks = 1;
+  bool resume = false;
+  // Before each message of each rank, and with each fresh model.
+  std::function<void(int rank, const comm::SeenCall& call)> hook = [](int, const comm::SeenCall&) {};
+  std::function<void(model::Model& model)> change = [](model::Model&) {};
+};
+
+class TrainerTest : public testing::Test {
+ protected:
+  static const TinyData& data() {
+    static const TinyData data;
+    return data;
+  }
+
+  RunDir run_dir(const std::string& name) const { return {folder_.path(name)}; }
+
+  ExitCode train(const std::string& name, const Config& config, const Start& start = {}) {
+    const RunDir run = open_run_dir(run_dir(name).path, start.resume);
+    std::optional<std::string> resume_from;
+    if (start.resume) resume_from = find_latest_whole(run.checkpoints()).folder;
+    const comm::StopRequest stop;
+    std::vector<ExitCode> codes(static_cast<size_t>(start.ranks));
+    failed_ranks_ = 0;
+    comm::ThreadRanks(start.ranks).run([&](comm::Communicator& inner) {
+      const int rank = inner.rank();
+      comm::WatchedCommunicator own(inner, [&](const comm::SeenCall& call) { start.hook(rank, call); });
+      try {
+        codes[static_cast<size_t>(rank)] = train_rank(config, run, own, stop, resume_from, start);
+      } catch (...) {
+        ++failed_ranks_;
+        throw;
+      }
+    });
+    EXPECT_THAT(codes, testing::Each(codes.front()));
+    return codes.front();
+  }
+
+  // The error that ends a run.
+  template <class Error>
+  std::string error_of(const std::string& name, const Config& config, const Start& start = {}) {
+    try {
+      train(name, config, start);
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "";
+  }
+
+  // Lines of metrics.jsonl with this event, without their seconds.
+  std::vector<json> events(const std::string& name, const std::string& event) const {
+    std::ifstream lines(run_dir(name).metrics());
+    std::vector<json> events;
+    for (std::string line; std::getline(lines, line);) {
+      json object = json::parse(line);
+      object.erase("seconds");
+      if (object.at("event") == event) events.push_back(std::move(object));
+    }
+    return events;
+  }
+  std::string checkpoint(const std::string& name, int64_t step) const {
+    return run_dir(name).checkpoints() + "/" + checkpoint_name(step);
+  }
+  std::vector<std::string> checkpoints(const std::string& name) const {
+    std::vector<std::string> names;
+    for (const auto& entry : std::filesystem::directory_iterator(run_dir(name).checkpoints()))
+      if (entry.is_directory()) names.push_back(entry.path().filename());
+    std::sort(names.begin(), names.end());
+    return names;
+  }
+  std::string link(const std::string& name, const char* which) const {
+    std::string text = read_file(run_dir(name).checkpoints() + "/" + which);
+    while (!text.empty() && text.back() == '\n') text.pop_back();
+    return text;
+  }
+  void expect_same_checkpoint(const std::string& a, const std::string& b, int64_t step) const {
+    for (const char* file : {kModelFile, kOptimizerFile})
+      EXPECT_TRUE(read_file(checkpoint(a, step) + "/" + file) == read_file(checkpoint(b, step) + "/" + file))
+          << file << " of " << a << " and " << b;
+  }
+
+  std::atomic<int> failed_ranks_ = 0;
+  data::test::TemporaryFolder folder_;
+  Config config_ = tiny_training_config();
+
+ private:
+  static ExitCode train_rank(const Config& config, const RunDir& run, comm::Communicator& ranks,
+                             const comm::StopRequest& stop, const std::optional<std::string>& resume_from,
+                             const Start& start) {
+    ModelInfo info = tiny_info(data(), config);
+    model::Model model(data().encoder, tiny_options(info, ranks));
+    start.change(model);
+    comm::RankProgress progress;
+    comm::Watchdog watchdog(ranks.info(), progress, {});
+    const std::vector<data::Pair> pairs = info.trained_pairs;
+    Trainer trainer({config, run, ranks, watchdog, stop, data().corpus, model, std::move(info), pairs, resume_from});
+    return trainer.run();
+  }
+};
+
+// Rank 0 gets a signal before it sends its gradient of step `step`, so that all ranks see it at the end of that step.
+Start stopped_in(int64_t step, Start start = {.ranks = 2}) {
+  start.hook = [step](int rank, const comm::SeenCall& call) {
+    if (rank == 0 && call.kind == "all_reduce" && call.number == step) std::raise(SIGTERM);
+  };
+  return start;
+}
+
+// Every gradient of the task is not a number.
+void spoil_head(model::Model& model, const std::string& task) {
+  const at::NoGradGuard no_gradient;
+  model.parameters().at("heads." + task + ".weight").value.fill_(std::numeric_limits<double>::quiet_NaN());
+}
+
+TEST_F(TrainerTest, RunsToTheEndAndSavesThere) {
+  EXPECT_EQ(train("run", config_, {.ranks = 2}), ExitCode::kDone);
+  const auto steps = events("run", "step");
+  ASSERT_EQ(steps.size(), 12U);
+  EXPECT_EQ(steps.back().at("step"), 12);
+  EXPECT_EQ(steps[0].at("learning_rate"), 0) << "warm-up";
+  EXPECT_GT(steps[0].at("bytes_sent"), 0);
+  EXPECT_THAT(checkpoints("run"), ElementsAre(checkpoint_name(12)));
+  EXPECT_EQ(link("run", "latest"), checkpoint_name(12));
+  const RunState state = read_run_state(run_dir("run"));
+  EXPECT_EQ(state.state, "finished");
+  EXPECT_EQ(state.step, 12);
+  EXPECT_EQ(state.world_size, 2);
+  EXPECT_EQ(state.checkpoint, checkpoint_name(12));
+  EXPECT_EQ(Checkpoint::open(checkpoint("run", 12)).manifest().all.at("world_size"), 2);
+}
+
+TEST_F(TrainerTest, StepsAreThoseOfOneRank) {
+  config_.train.pairs_per_step = 2;
+  train("one", config_);
+  train("three", config_, {.ranks = 3});
+  const auto one = events("one", "step"), three = events("three", "step");
+  ASSERT_EQ(one.size(), three.size());
+  for (size_t i = 0; i < one.size(); ++i) {
+    for (const char* key : {"pair", "sentences", "tokens", "labelled", "learning_rate"})
+      EXPECT_EQ(one[i].at(key), three[i].at(key)) << key;
+    for (const char* key : {"loss", "grad_norm"})
+      EXPECT_NEAR(one[i].at(key).get<double>(), three[i].at(key).get<double>(), 1e-11) << key;
+    EXPECT_EQ(one[i].at("bytes_sent"), 0);
+  }
+}
+
+TEST_F(TrainerTest, AFinishedRunHasNothingToDo) {
+  train("run", config_);
+  const std::string before = read_file(checkpoint("run", 12) + "/manifest.json");
+  EXPECT_EQ(train("run", config_, {.resume = true}), ExitCode::kDone);
+  EXPECT_EQ(events("run", "step").size(), 12U);
+  EXPECT_EQ(read_file(checkpoint("run", 12) + "/manifest.json"), before);
+}
+
+TEST_F(TrainerTest, KeepsTheNewestCheckpoints) {
+  config_.checkpoint.every = 3;
+  train("run", config_);
+  EXPECT_THAT(checkpoints("run"), ElementsAre(checkpoint_name(9), checkpoint_name(12)));
+  EXPECT_EQ(events("run", "checkpoint").size(), 4U);
+}
+
+TEST_F(TrainerTest, StepsWhoseGradientIsNotFiniteAreSkippedAndCounted) {
+  const Start spoilt{.ranks = 2, .change = [](model::Model& model) { spoil_head(model, "ner"); }};
+  config_.train.steps = 16;
+  EXPECT_EQ(train("run", config_, spoilt), ExitCode::kDone);
+  int64_t skipped = 0;
+  for (const json& step : events("run", "step")) {
+    const bool is_ner = step.at("pair") == "ner:aa";
+    EXPECT_EQ(step.value("skipped", false), is_ner) << step;
+    EXPECT_EQ(step.at("grad_norm").is_null(), is_ner);
+    skipped += is_ner ? 1 : 0;
+  }
+  ASSERT_GT(skipped, 1);
+  ASSERT_LT(skipped, 12);
+  const Checkpoint saved = Checkpoint::open(checkpoint("run", 16));
+  const TrainingState state = TrainingState::from_json(saved.train_state(), "run");
+  EXPECT_EQ(state.step, 16);
+  EXPECT_EQ(state.skipped_steps, skipped);
+  for (const auto& [name, count] : state.update_counts) {
+    if (name == "hypernetwork") {
+      EXPECT_EQ(count, 16 - skipped);
+    }
+    if (name == "heads.ner.weight") {
+      EXPECT_EQ(count, 0);
+    }
+  }
+  for (const auto& tensor : saved.model_tensors()) {
+    const std::vector<char> bytes = saved.read_model_tensor(tensor.name);
+    const auto* const values = reinterpret_cast<const double*>(bytes.data());
+    EXPECT_EQ(std::isnan(values[0]), tensor.name == "heads.ner.weight") << tensor.name;
+  }
+}
+
+TEST_F(TrainerTest, SkippedStepsInARowEndTheRun) {
+  config_.train.pairs = "ner:aa";
+  config_.train.nonfinite_limit = 3;
+  const Start spoilt{.ranks = 2, .change = [](model::Model& model) { spoil_head(model, "ner"); }};
+  EXPECT_THAT(error_of<UserError>("run", config_, spoilt),
+              AllOf(HasSubstr("not finite 3 times in a row"), HasSubstr("at step 3 with ner:aa"),
+                    HasSubstr("train.learning_rate")));
+  EXPECT_EQ(failed_ranks_, 2) << "all ranks, for the same reason";
+  EXPECT_EQ(events("run", "step").size(), 3U);
+  EXPECT_TRUE(checkpoints("run").empty());
+}
+
+// Finite steps in between set the count back.
+TEST_F(TrainerTest, OnlySkippedStepsInARowEndTheRun) {
+  config_.train.pairs = "ner:aa,pos:aa";
+  config_.train.steps = 20;
+  int in_a_row = 0, longest = 0, all = 0;
+  train("plain", config_);
+  for (const json& step : events("plain", "step")) {
+    in_a_row = step.at("pair") == "ner:aa" ? in_a_row + 1 : 0;
+    longest = std::max(longest, in_a_row);
+    all += step.at("pair") == "ner:aa" ? 1 : 0;
+  }
+  config_.train.nonfinite_limit = longest + 1;
+  ASSERT_GT(all, config_.train.nonfinite_limit);
+  const Start spoilt{.change = [](model::Model& model) { spoil_head(model, "ner"); }};
+  EXPECT_EQ(train("run", config_, spoilt), ExitCode::kDone);
+}
+
+TEST_F(TrainerTest, AStoppedRunGoesOnBitForBit) {
+  for (const char* generator : {"replicated", "sharded"}) {
+    const std::string whole = std::string("whole-") + generator, stopped = std::string("stopped-") + generator;
+    config_.parallel.generator = generator;
+    train(whole, config_, {.ranks = 2});
+    // Where the rows are shared out, a step has a second sum.
+    const int64_t sums = config_.parallel.generator == "sharded" ? 9 : 5;
+    EXPECT_EQ(train(stopped, config_, stopped_in(sums)), ExitCode::kSavedRunAgain);
+    EXPECT_EQ(read_run_state(run_dir(stopped)).state, "saved");
+    EXPECT_EQ(read_run_state(run_dir(stopped)).step, 5);
+    EXPECT_THAT(checkpoints(stopped), ElementsAre(checkpoint_name(5)));
+    EXPECT_EQ(train(stopped, config_, {.ranks = 2, .resume = true}), ExitCode::kDone);
+    EXPECT_EQ(events(whole, "step"), events(stopped, "step"));
+    expect_same_checkpoint(whole, stopped, 12);
+  }
+}
+
+TEST_F(TrainerTest, ARunThatCrashedGoesOnFromItsLastCheckpoint) {
+  config_.checkpoint.every = 4;
+  train("whole", config_, {.ranks = 2});
+  const Start crash{.ranks = 2, .hook = [](int rank, const comm::SeenCall& call) {
+                      if (rank == 1) comm::fail_at("all_reduce", 7)(call);
+                    }};
+  EXPECT_EQ(error_of<SystemError>("crashed", config_, crash), "all_reduce 7 failed on purpose");
+  EXPECT_EQ(failed_ranks_, 2);
+  EXPECT_EQ(events("crashed", "step").size(), 6U);
+  EXPECT_EQ(train("crashed", config_, {.ranks = 2, .resume = true}), ExitCode::kDone);
+  EXPECT_EQ(events("whole", "step"), events("crashed", "step")) << "lines of steps that are done again are cut";
+  expect_same_checkpoint("whole", "crashed", 12);
+}
+
+TEST_F(TrainerTest, TheBestScoreIsSavedAndKept) {
+  config_.train.steps = 20;
+  config_.train.learning_rate = 3e-2;
+  config_.eval.every = 2;
+  config_.checkpoint.keep_last = 1;
+  EXPECT_EQ(train("run", config_, {.ranks = 2}), ExitCode::kDone);
+  std::map<int64_t, std::vector<double>> scores;  // of tagged pairs; a loss chooses nothing
+  for (const json& line : events("run", "evaluation"))
+    if (line.at("pair") != "mlm:bb")
+      scores[line.at("step")].push_back(line.at("metrics").at(line.at("main_metric").get<std::string>()));
+  ASSERT_EQ(scores.size(), 10U);
+  int64_t best_step = 0, times_best = 0;
+  double best = -1;
+  for (const auto& [step, of_pairs] : scores) {
+    ASSERT_EQ(of_pairs.size(), 3U);
+    const double score = (of_pairs[0] + of_pairs[1] + of_pairs[2]) / 3;
+    if (score <= best) continue;
+    best = score;
+    best_step = step;
+    ++times_best;
+  }
+  ASSERT_LT(best_step, 20) << "the last is saved anyway";
+  EXPECT_EQ(link("run", "best"), checkpoint_name(best_step));
+  EXPECT_DOUBLE_EQ(*read_run_state(run_dir("run")).best_score, best);
+  EXPECT_DOUBLE_EQ(*read_manifest(checkpoint("run", best_step)).score, best);
+  EXPECT_EQ(std::ssize(events("run", "checkpoint")), times_best + 1) << "each new best, and the last step";
+}
+
+TEST_F(TrainerTest, NoBestIsKeptWhereNoneIsAskedFor) {
+  config_.eval.every = 2;
+  config_.checkpoint.keep_best = 0;
+  train("run", config_);
+  EXPECT_THAT(checkpoints("run"), ElementsAre(checkpoint_name(12)));
+  EXPECT_EQ(events("run", "evaluation").size(), 6U * 4U);
+}
+
+TEST_F(TrainerTest, ASelectionDecidesTheBest) {
+  config_.eval.every = 12;
+  config_.checkpoint.select = "pos:bb";
+  train("run", config_);
+  for (const json& line : events("run", "evaluation"))
+    if (line.at("pair") == "pos:bb") {
+      EXPECT_DOUBLE_EQ(*read_run_state(run_dir("run")).best_score, line.at("metrics").at("accuracy").get<double>());
+    }
+  config_.eval.pairs = "pos:aa";
+  EXPECT_THAT(error_of<UserError>("other", config_), AllOf(HasSubstr("checkpoint.select"), HasSubstr("pos:bb")));
+}
+
+// A signal at a step of eval.every saves at once; the evaluation is made up for at the next start.
+TEST_F(TrainerTest, AStopLeavesTheEvaluationToTheNextStart) {
+  config_.eval.every = 3;
+  train("whole", config_, {.ranks = 2});
+  // The evaluation of the masked pair is a sum, too.
+  EXPECT_EQ(train("stopped", config_, stopped_in(7)), ExitCode::kSavedRunAgain);
+  EXPECT_EQ(read_run_state(run_dir("stopped")).step, 6);
+  EXPECT_EQ(events("stopped", "evaluation").size(), 4U) << "those of step 3";
+  EXPECT_EQ(train("stopped", config_, {.ranks = 2, .resume = true}), ExitCode::kDone);
+  EXPECT_EQ(events("whole", "evaluation"), events("stopped", "evaluation"));
+  EXPECT_EQ(read_run_state(run_dir("whole")).best_score, read_run_state(run_dir("stopped")).best_score);
+  EXPECT_EQ(link("whole", "best"), link("stopped", "best"));
+}
+
+TEST_F(TrainerTest, OtherSettingsOrAnotherPlaceInTheDataAreRefused) {
+  EXPECT_EQ(train("run", config_, stopped_in(5)), ExitCode::kSavedRunAgain);
+  Config other = config_;
+  other.train.batch_sentences = 9;
+  EXPECT_THAT(error_of<UserError>("run", other, {.resume = true}), HasSubstr("train.batch_sentences is 9"));
+  EXPECT_THAT(error_of<UserError>("run", config_), HasSubstr("--resume auto")) << "a run is not overwritten";
+}
+
+TEST_F(TrainerTest, AWarmUpBeyondTheLastStepIsRefused) {
+  config_.train.epochs = 1;
+  config_.train.warmup_steps = 4000;
+  EXPECT_THAT(error_of<UserError>("run", config_), HasSubstr("train.warmup_steps = 4000"));
+}
+
+}  // namespace
+}  // namespace hyperx::train
