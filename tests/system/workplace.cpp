@@ -173,7 +173,9 @@ double largest_relative_difference(const std::vector<json>& a, const std::vector
   for (size_t i = 0; i < a.size(); ++i) {
     if (a[i].at("pair") != b[i].at("pair") || a[i].at("tokens") != b[i].at("tokens")) return -1;
     const double first = a[i].at(key), second = b[i].at(key);
-    largest = std::max(largest, std::abs(first - second) / std::max(std::abs(first), 1e-30));
+    const double gap = std::abs(first - second) / std::max(std::abs(first), 1e-30);
+    if (!(gap <= largest)) largest = gap;  // also where it is not a number
+    if (std::isnan(largest)) break;
   }
   return largest;
 }
@@ -190,7 +192,7 @@ Difference difference(const Tensors& a, const Tensors& b) {
     for (size_t i = 0; i < values.size(); ++i) {
       const double gap = std::abs(static_cast<double>(values[i]) - others[i]);
       squares += gap * gap;
-      if (gap <= result.largest) continue;
+      if (gap <= result.largest || std::isnan(result.largest)) continue;
       result.largest = gap;
       result.where = name;
     }

@@ -171,10 +171,9 @@ TEST_F(TrainerTest, StepsAreThoseOfOneRank) {
 
 TEST_F(TrainerTest, AFinishedRunHasNothingToDo) {
   train("run", config_);
-  const std::string before = read_file(checkpoint("run", 12) + "/manifest.json");
   EXPECT_EQ(train("run", config_, {.resume = true}), ExitCode::kDone);
   EXPECT_EQ(events("run", "step").size(), 12U);
-  EXPECT_EQ(read_file(checkpoint("run", 12) + "/manifest.json"), before);
+  EXPECT_EQ(events("run", "checkpoint").size(), 1U);
 }
 
 TEST_F(TrainerTest, KeepsTheNewestCheckpoints) {
