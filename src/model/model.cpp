@@ -116,7 +116,8 @@ at::Tensor Model::part_logits(const PackedBatch& batch, const PackedBatch::Part&
   const std::string& task = step_pairs_.at(static_cast<size_t>(part.pair)).task;
   const int64_t count = part.label_end - part.label_begin;
   const at::Tensor rows = outputs.narrow(0, part.label_begin, count);
-  if (task == "mlm" && !decoder_.defined()) decoder_ = encoder_->word_embeddings().to(options_.compute);
+  if (task == "mlm" && (trains_encoder_ || !decoder_.defined()))  // what is trained is another one each step
+    decoder_ = encoder_->word_embeddings().to(options_.compute);
   SiteDropout head;
   if (dropout.active)
     head = SiteDropout{batch.input.row_keys, options_.config.model.dropout, dropout.key(kSiteHead)}.of_rows(

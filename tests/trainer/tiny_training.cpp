@@ -119,8 +119,7 @@ ModelInfo tiny_info(const TinyData& data, const Config& config) {
 }
 
 model::ModelOptions tiny_options(const ModelInfo& info, comm::Communicator& ranks) {
-  return {info.config,  info.tasks, info.languages, compute_type(info.config.train.precision),
-          at::kCPU, &ranks};
+  return {info.config, info.tasks, info.languages, compute_type(info.config.train.precision), at::kCPU, &ranks};
 }
 
 RankTraining::RankTraining(const TinyData& data, const Config& settings, comm::Communicator& communicator)

@@ -16,7 +16,8 @@ void expect_costs_of_the_built_model(const Config& config) {
   const Model model(encoder, {config, tasks, {"en", "is", "tr"}, at::kFloat, at::kCPU});
   std::map<std::string, int64_t> built, told;
   for (const auto& block : model.parameters().blocks())
-    if (block->name() != "layer_norms" && !block->name().starts_with("heads.")) built[block->name()] = block->element_count();
+    if (block->name() != "layer_norms" && !block->name().starts_with("heads."))
+      built[block->name()] = block->element_count();
   CostQuestion question{config, encoder.spec};
   question.tasks = 2;
   question.languages = 3;

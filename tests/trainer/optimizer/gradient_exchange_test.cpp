@@ -118,7 +118,8 @@ TEST_F(GradientExchangeTest, NoProjection) {
 TEST_F(GradientExchangeTest, ConditionalNorms) {
   config_.train.clip_norm = 0.05;
   config_.train.pairs_per_step = 3;
-  model::hyperx_options(config_).adapter_norm_before = model::hyperx_options(config_).adapter_norm_after = "conditional";
+  model::hyperx_options(config_).adapter_norm_before = model::hyperx_options(config_).adapter_norm_after =
+      "conditional";
   expect_same({{2, "factors"}, {2, "gather"}, {2, "dense"}, {3, "factors", "sharded"}});
 }
 
@@ -200,8 +201,8 @@ TEST_F(GradientExchangeTest, BytesSentAreThoseOfARing) {
       step.pairs = 3;
       step.task_shares["pos"] = 1;
       double foretold = 0;
-      for (model::MessageCost message : estimate::messages_of(
-               sizes, step, model::find_method_spec(config.model.method).costs(question))) {
+      for (model::MessageCost message :
+           estimate::messages_of(sizes, step, model::find_method_spec(config.model.method).costs(question))) {
         if (message.kind != model::MessageCost::Kind::kAllReduce && std::string(way.generator) == "sharded") {
           const int64_t share = (theta + way.ranks - 1) / way.ranks;  // all shares are as long as the longest
           message.bytes *= static_cast<double>(share * way.ranks) / static_cast<double>(theta);
