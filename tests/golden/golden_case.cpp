@@ -18,10 +18,6 @@ using nlohmann::json;
 
 constexpr double kZeroGradient = 1e-6;  // absolute, where real arithmetic gives 0
 
-// Plain BERT, all of it trained.
-const model::MethodRow kPlainBert = {{"plain", true, nullptr, nullptr},
-                                     [](const model::MethodContext&) { return std::make_unique<model::Method>(); }};
-
 bool is_key_bias(const std::string& name) { return name.find(".attention.self.key.bias") != std::string::npos; }
 
 }  // namespace
@@ -75,7 +71,7 @@ void GoldenCase::read_config() {
     if (options.at("add_layer_norm_after_adapter").get<bool>()) sizes.adapter_norm_after = norm;
     if (json_.value("task", "") == "dep") throw SkippedCase("the task 'dep' is not built yet");
   } else {
-    method_ = &kPlainBert;
+    config_.model.method = "mbert";
     tasks = {arrays_->has("weights/classifier.weight") ? "pos" : "mlm"};
     languages_ = {"en"};
   }
@@ -107,11 +103,11 @@ void GoldenCase::make_model(const std::string& weights_file) {
     }
   }
   const model::EncoderWeights encoder = model::sort_encoder_tensors(spec_, found, folder_);
-  model::ModelOptions options{config_, tasks_, languages_, type_, at::kCPU, nullptr, method_};
+  model::ModelOptions options{config_, tasks_, languages_, type_, at::kCPU};
   model_ = std::make_unique<model::Model>(encoder, options);
   bool wide = false;
   if (reference("outputs", "plain.first8", wide).defined()) {
-    options.method = &kPlainBert;
+    options.config.model.method = "mbert";
     plain_ = std::make_unique<model::Model>(encoder, options);
   }
 }

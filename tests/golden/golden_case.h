@@ -69,7 +69,6 @@ class GoldenCase {
   std::unique_ptr<model::Safetensors> arrays_;
   model::EncoderSpec spec_;
   Config config_;
-  const model::MethodRow* method_ = nullptr;  // null: Hyper-X
   std::vector<data::TaskInfo> tasks_;
   std::vector<std::string> languages_;
   std::unique_ptr<model::Model> model_, plain_;

@@ -117,6 +117,7 @@ Arguments SystemTest::train_line(const std::string& name, const Options& options
                  {"checkpoint.every", "0"},
                  {"device", "cpu"},
                  {"threads", "1"}};
+  if (options.contains("model.method")) all.erase("hyperx.adapter_dim");
   for (const auto& [key, value] : options) all[key] = value;
   Arguments line = {"train"};
   for (const auto& [key, value] : all) line.insert(line.end(), {"--" + key, value});

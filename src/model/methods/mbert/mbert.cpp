@@ -1,0 +1,8 @@
+#include "model/methods/method.h"
+
+namespace hyperx::model {
+
+// Full fine-tuning (SPEC.md section 5): every parameter of the encoder is trained, and nothing is added to it.
+std::unique_ptr<Method> make_mbert(const MethodContext&) { return std::make_unique<Method>(); }
+
+}  // namespace hyperx::model
