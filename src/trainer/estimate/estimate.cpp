@@ -100,7 +100,7 @@ Row estimate_row(const Setup& setup, int ranks) {
   share.pairs = setup.step.pairs;  // every rank makes theta of all pairs, and updates by the gradients of all
   const bool gpu = setup.device && setup.device->gpu, bf16 = setup.precision == "bf16";
   const WorkOptions work{bf16 ? 2.0 : 4.0, model::find_method_spec(setup.config.model.method).trains_encoder};
-  const MemoryOptions memory{gpu, bf16, model::has_random_weights(setup.config.model.encoder)};
+  const MemoryOptions memory{gpu, bf16, model::has_random_weights(setup.config.model.encoder), work.trains_encoder};
 
   Row row;
   row.ranks = ranks;

@@ -26,7 +26,9 @@ Memory memory_of(const ModelSizes& model, const model::MethodCosts& costs, const
   const double tables = 4.0 * static_cast<double>(model.table_values());
   const double all_fp32 = 4.0 * static_cast<double>(model.encoder_values());
   const double linear = layers * static_cast<double>(model.linear_values());
-  if (!options.bf16)  // query, key and value stand side by side in a copy of their own
+  if (options.trains_encoder)  // what a step casts for its products
+    memory.encoder = options.bf16 ? 2 * static_cast<double>(model.encoder_values()) : 0;
+  else if (!options.bf16)  // query, key and value stand side by side in a copy of their own
     memory.encoder = all_fp32 + (options.gpu ? 0 : 4 * layers * 3 * h * (h + 1));
   else if (options.gpu)
     memory.encoder = tables + 2 * linear;

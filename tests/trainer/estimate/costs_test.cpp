@@ -96,6 +96,16 @@ TEST(Memory, IsTheSumOfWhatIsHeld) {
                    4.0 * 120061 * 768 + 4.0 * 12 * (4 * 768 * 768 + 2 * 768 * 3072));
 }
 
+TEST(Memory, OfFullFineTuningIsFourTimesTheEncoder) {
+  auto setup = mbert_base();
+  setup.config.model.method = "mbert";
+  const Row row = estimate_row(setup, 2);
+  EXPECT_EQ(values_of(setup, "encoder"), 177224448);
+  EXPECT_DOUBLE_EQ(row.memory.method, 16.0 * 177224448);
+  EXPECT_DOUBLE_EQ(row.memory.encoder, 0);
+  EXPECT_DOUBLE_EQ(row.bytes_sent, 4.0 * (177224448 + 51474));
+}
+
 TEST(Memory, MicroBatchesBoundTheActivations) {
   auto setup = mbert_base();
   const double whole = estimate_row(setup, 1).memory.activations;
