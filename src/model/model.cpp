@@ -17,7 +17,7 @@ constexpr int64_t kFlashHeadStep = 8, kFlashMostHead = 256;
 Model::Model(const EncoderWeights& encoder, ModelOptions options) : options_(std::move(options)) {
   const at::ScalarType master = options_.compute == at::kDouble ? at::kDouble : at::kFloat;
   const Config& config = options_.config;
-  const MethodRow& row = options_.method != nullptr ? *options_.method : find_method(config.model.method);
+  const MethodRow& row = find_method(config.model.method);
   trains_encoder_ = row.spec.trains_encoder;
   const int64_t head_size = encoder.spec.hidden / encoder.spec.heads;
   if (options_.device.is_cuda() && options_.compute == at::kBFloat16 &&

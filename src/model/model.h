@@ -45,7 +45,6 @@ struct ModelOptions {
   at::ScalarType compute = at::kFloat;  // type of products; masters are fp32 (fp64 where it is fp64)
   at::Device device = at::kCPU;
   comm::Communicator* ranks = nullptr;  // of a training; outlives the model
-  const MethodRow* method = nullptr;    // in place of the one that config.model.method names
 };
 
 // Encoder, method and heads together: what turns a packed batch into losses and scores.

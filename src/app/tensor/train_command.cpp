@@ -79,7 +79,9 @@ Config resolved_config(const Config& given, const std::optional<std::string>& re
   Config config = given;
   std::string before;
   if (resume_from && given.train.precision == "auto")
-    before = train::saved_run(train::Checkpoint::open(*resume_from)).config.train.precision;
+    before = comm::on_rank_zero(communicator, [&] {  // opening compares every byte with its digest
+      return train::saved_run(train::Checkpoint::open(*resume_from)).config.train.precision;
+    });
   config.train.precision = train::agreed_precision(given.train.precision, before, device, communicator);
   if (given.train.precision == "auto" && communicator.rank() == 0)
     log::info("train.precision = auto: {}{}", config.train.precision,
