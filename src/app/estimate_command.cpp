@@ -65,8 +65,7 @@ void take_corpus(const Config& config, Setup& setup) {
     const int64_t sentences = corpus.entry(pair).find_split("train")->counts.sentences;
     batches += static_cast<double>((sentences + config.train.batch_sentences - 1) / config.train.batch_sentences);
   }
-  for (const std::string& task : tasks)
-    setup.model.tasks.push_back(data::task_info(task, corpus.index().pos_multiword));
+  setup.model.tasks = corpus.tasks().only({tasks.begin(), tasks.end()});
   setup.model.languages = static_cast<int64_t>(languages.size());
   setup.step = estimate::step_of_corpus(corpus.index(), pairs, config);
   if (config.train.epochs > 0) setup.steps = config.train.epochs * batches / config.train.pairs_per_step;
@@ -74,10 +73,11 @@ void take_corpus(const Config& config, Setup& setup) {
 }
 
 void take_defaults(const CommandLine& line, Setup& setup) {
-  for (const char* task : {"pos", "ner", "mlm"})
-    if (line.config.train.pairs.empty() || line.config.train.pairs.find(std::string(task) + ":") != std::string::npos)
-      setup.model.tasks.push_back(data::task_info(task));
-  if (setup.model.tasks.empty()) setup.model.tasks.push_back(data::task_info("pos"));
+  std::vector<std::string> names = data::TaskSet::all().names();
+  const std::string first = names.front(), &pairs = line.config.train.pairs;
+  std::erase_if(names,
+                [&](const std::string& name) { return !pairs.empty() && pairs.find(name + ":") == std::string::npos; });
+  setup.model.tasks = data::TaskSet::of(names.empty() ? std::vector{first} : names);
   setup.model.languages = line.count_flag("languages", 1);
   setup.step = estimate::step_by_default(setup.model.tasks, line.config.train);
 }
@@ -112,7 +112,7 @@ Setup setup_of(const CommandLine& line) {
   Setup setup;
   setup.config = config;
   setup.model.encoder = model::read_encoder_spec(model::encoder_folder(config.model.encoder));
-  setup.model.trained_decoder = config.model.mlm_decoder == "trained";
+  setup.model.config = config.model;
   setup.steps = static_cast<double>(config.train.steps);
   if (config.data.corpus.empty())
     take_defaults(line, setup);

@@ -5,7 +5,6 @@
 #include "common/log.h"
 #include "data/corpus/prepare.h"
 #include "data/corpus/prepare_summary.h"
-#include "data/tasks/tagging/pos_options.h"
 #include "model/encoder/encoder_spec.h"
 
 namespace hyperx {
@@ -28,7 +27,7 @@ int run_prepare(const CommandLine& line) {
     throw UserError(ExitCode::kUsage, "--model.encoder FOLDER is missing: the encoder whose vocab.txt cuts words up");
   }
   options.max_subwords = line.config.data.max_subwords;
-  options.pos_multiword = line.config.sections.get<data::PosOptions>().multiword;
+  options.task_options = line.config.sections;
   options.overlap = line.config.data.overlap;
   options.train_on_test = line.config.data.train_on_test;
   options.force = line.has_flag("force");

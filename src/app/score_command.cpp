@@ -4,7 +4,6 @@
 #include "common/errors.h"
 #include "data/tasks/prediction_file.h"
 #include "data/tasks/scoring.h"
-#include "data/tasks/tagging/pos_options.h"
 
 namespace hyperx {
 namespace {
@@ -36,7 +35,6 @@ data::SourceSpec spec_of(const CommandLine& line, const std::string& path) {
   spec.comment = line.flag("comment");
   spec.strip_prefix = line.word_flag("prefix", "strip");
   spec.bilou = line.word_flag("scheme", "BILOU");
-  spec.keep_multiword = line.config.sections.get<data::PosOptions>().multiword == "keep";
   if (line.has_flag("labels")) {
     spec.label_map_path = line.flag("labels");
     spec.label_map = data::read_label_map(spec.label_map_path);
@@ -50,9 +48,9 @@ int run_score(const CommandLine& line) {
                                           std::to_string(line.objects.size()) + " (see `hyperx score --help`)");
   if (line.objects[0] == "-" && line.objects[1] == "-")
     throw UserError(ExitCode::kUsage, "only one of the two files can be standard input");
-  if (!line.has_flag("task")) throw UserError(ExitCode::kUsage, "--task is missing: pos or ner");
-  const data::FileScores scores =
-      data::score_files(spec_of(line, line.objects[0]), spec_of(line, line.objects[1]), line.flag("task"));
+  const data::TaskSet tasks = data::TaskSet::all(line.config.sections);
+  const data::FileScores scores = data::score_files(spec_of(line, line.objects[0]), spec_of(line, line.objects[1]),
+                                                    data::scorable_task(tasks, line.flag("task")));
   std::cout << (line.has_flag("json") ? data::scores_json(scores) : data::scores_table(scores));
   return 0;
 }

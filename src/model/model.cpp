@@ -27,12 +27,11 @@ Model::Model(const EncoderWeights& encoder, ModelOptions options) : options_(std
         "the encoder's heads are " + std::to_string(head_size) +
             " features wide, and flash attention takes multiples of 8 up to 256: set train.precision = fp32");
   encoder_ = std::make_unique<Encoder>(encoder, parameters_, trains_encoder_, options_.compute, options_.device);
-  std::vector<std::string> tasks;
-  for (const data::TaskInfo& task : options_.tasks) tasks.push_back(task.name);
-  method_ = row.make({config, encoder.spec, tasks, options_.languages, master, options_.compute, options_.device,
-                      options_.ranks, parameters_});
-  heads_ = std::make_unique<Heads>(options_.tasks, encoder, config.model.mlm_decoder == "trained", config.train.seed,
-                                   master, options_.device, parameters_);
+  method_ = row.make({config, encoder.spec, options_.tasks, options_.languages, master, options_.compute,
+                      options_.device, options_.ranks, options_.needed, parameters_});
+  for (const auto& task : options_.tasks)
+    heads_[task->name()] =
+        make_head({*task, encoder, *encoder_, config, row.spec.makes_heads, master, options_.device, parameters_});
   parameters_.bind();
 }
 
@@ -100,29 +99,32 @@ PackedBatch Model::pack(const data::Batch& batch, const DropoutStream& dropout) 
                   torch::tensor(at::ArrayRef<int32_t>(batch.sentence_starts), torch::kInt));
 }
 
-void Model::begin_step(const std::vector<data::Pair>& pairs, bool training) {
+void Model::begin_step(const std::vector<data::Pair>& pairs, bool training, int64_t step) {
   step_pairs_ = pairs;
   if (training) {
     parameters_.begin_step();
     parameters_.use_group("layer_norms");
     if (trains_encoder_) parameters_.use_group("encoder");
-    for (const data::Pair& pair : pairs) parameters_.use_group("heads." + pair.task);
+    for (const data::Pair& pair : pairs) parameters_.use_group(group_of_head(pair.task));
   }
-  method_->select(pairs, training);
+  method_->select(pairs, training, step);
 }
 
-at::Tensor Model::part_logits(const PackedBatch& batch, const PackedBatch::Part& part, const at::Tensor& outputs,
-                              const DropoutStream& dropout) const {
+const Head& Model::head_of(const PackedBatch::Part& part) const {
   const std::string& task = step_pairs_.at(static_cast<size_t>(part.pair)).task;
+  const auto found = heads_.find(task);
+  if (found == heads_.end()) throw UserError(ExitCode::kBadConfig, "the model has no head for the task '" + task + "'");
+  return *found->second;
+}
+
+HeadInput Model::input_of(const PackedBatch& batch, const PackedBatch::Part& part, const at::Tensor& outputs,
+                          const DropoutStream& dropout) {
   const int64_t count = part.label_end - part.label_begin;
-  const at::Tensor rows = outputs.narrow(0, part.label_begin, count);
-  if (task == "mlm" && (trains_encoder_ || !decoder_.defined()))  // what is trained is another one each step
-    decoder_ = encoder_->word_embeddings().to(options_.compute);
-  SiteDropout head;
+  HeadInput input{outputs.narrow(0, part.label_begin, count), *method_, part.pair};
   if (dropout.active)
-    head = SiteDropout{batch.input.row_keys, options_.config.model.dropout, dropout.key(kSiteHead)}.of_rows(
+    input.dropout = SiteDropout{batch.input.row_keys, options_.config.model.dropout, dropout.key(kSiteHead)}.of_rows(
         batch.input.output_rows.narrow(0, part.label_begin, count));
-  return heads_->logits(task, rows, head, decoder_);
+  return input;
 }
 
 at::Tensor Model::loss(const PackedBatch& batch, const DropoutStream& given, std::vector<at::Tensor>* part_losses,
@@ -143,9 +145,7 @@ at::Tensor Model::loss(const PackedBatch& batch, const DropoutStream& given, std
       continue;
     }
     const at::Tensor labels = batch.labels.narrow(0, part.label_begin, count);
-    const at::Tensor sum = torch::nn::functional::cross_entropy(
-        part_logits(batch, part, outputs, dropout), labels,
-        torch::nn::functional::CrossEntropyFuncOptions().reduction(torch::kSum).ignore_index(data::kNoLabel));
+    const at::Tensor sum = head_of(part).loss(input_of(batch, part, outputs, dropout), labels, at::Reduction::Sum);
     const at::Tensor label_count = batch.label_counts[static_cast<int64_t>(i)];
     const at::Tensor term = sum / (label_count * std::ssize(step_pairs_));
     total = total.defined() ? total + term : term;
@@ -154,12 +154,31 @@ at::Tensor Model::loss(const PackedBatch& batch, const DropoutStream& given, std
   return total;
 }
 
-std::vector<at::Tensor> Model::logits(const PackedBatch& batch, std::vector<at::Tensor>* hidden_states) {
+std::vector<at::Tensor> Model::for_each_part(const PackedBatch& batch, std::vector<at::Tensor>* hidden_states,
+                                             const PartFunction& function) {
   at::NoGradGuard no_gradient;
   const at::Tensor outputs = encoder_->forward(batch.input, *method_, {}, {}, hidden_states);
-  std::vector<at::Tensor> parts;
-  for (const PackedBatch::Part& part : batch.parts) parts.push_back(part_logits(batch, part, outputs, {}));
-  return parts;
+  std::vector<at::Tensor> found;
+  for (const PackedBatch::Part& part : batch.parts)
+    found.push_back(function(head_of(part), input_of(batch, part, outputs, {}), part));
+  return found;
+}
+
+std::vector<at::Tensor> Model::predict(const PackedBatch& batch) {
+  return for_each_part(batch, nullptr,
+                       [](const Head& head, const HeadInput& input, const auto&) { return head.predict(input); });
+}
+
+std::vector<at::Tensor> Model::losses(const PackedBatch& batch) {
+  return for_each_part(batch, nullptr, [&](const Head& head, const HeadInput& input, const PackedBatch::Part& part) {
+    const at::Tensor labels = batch.labels.narrow(0, part.label_begin, part.label_end - part.label_begin);
+    return head.loss(input, labels, at::Reduction::None);
+  });
+}
+
+std::vector<at::Tensor> Model::logits(const PackedBatch& batch, std::vector<at::Tensor>* hidden_states) {
+  return for_each_part(batch, hidden_states,
+                       [](const Head& head, const HeadInput& input, const auto&) { return head.logits(input); });
 }
 
 }  // namespace hyperx::model

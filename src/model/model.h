@@ -2,6 +2,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -9,8 +11,9 @@
 #include "common/config/config.h"
 #include "data/batch/batch.h"
 #include "data/tasks/pair.h"
+#include "data/tasks/task_set.h"
 #include "model/encoder/encoder.h"
-#include "model/heads/heads.h"
+#include "model/heads/head.h"
 #include "model/methods/method.h"
 #include "model/parameters/parameters.h"
 
@@ -40,11 +43,12 @@ struct FlatBatch {
 
 struct ModelOptions {
   Config config;
-  std::vector<data::TaskInfo> tasks;
+  data::TaskSet tasks;
   std::vector<std::string> languages;
   at::ScalarType compute = at::kFloat;  // type of products; masters are fp32 (fp64 where it is fp64)
   at::Device device = at::kCPU;
   comm::Communicator* ranks = nullptr;  // of a training; outlives the model
+  std::vector<TrainedRun> needed = {};  // MethodSpec::needs
 };
 
 // Encoder, method and heads together: what turns a packed batch into losses and scores.
@@ -56,14 +60,18 @@ class Model {
   // The two steps of pack(): the numbers on the host (in pinned memory for a GPU), and their views where they then are.
   FlatBatch flatten(const data::Batch& batch, const DropoutStream& dropout) const;
   PackedBatch views_of(const FlatBatch& flat, const at::Tensor& values, const at::Tensor& host_starts) const;
-  // The pairs of the next forward passes; with `training`, clears the gradients of all that they use.
-  void begin_step(const std::vector<data::Pair>& pairs, bool training);
+  // The pairs of the next forward passes; with `training`, clears the gradients of all that they use. `step` keys what
+  // a method draws.
+  void begin_step(const std::vector<data::Pair>& pairs, bool training, int64_t step = 0);
 
   // Mean over the step's pairs of (sum of the part's losses / label_count of its pair): the sum over ranks is the
   // step's loss. `part_losses`, if given, takes the undivided terms, detached, a part each.
   at::Tensor loss(const PackedBatch& batch, const DropoutStream& dropout,
                   std::vector<at::Tensor>* part_losses = nullptr, std::vector<at::Tensor>* hidden_states = nullptr);
-  // Scores of one part's labelled rows, [labels of the part, classes], without dropout.
+  // Without dropout and gradient, of each part's labelled rows: the best label, [labels of the part] int64; the loss,
+  // [labels of the part]; the scores, [labels of the part, classes].
+  std::vector<at::Tensor> predict(const PackedBatch& batch);
+  std::vector<at::Tensor> losses(const PackedBatch& batch);
   std::vector<at::Tensor> logits(const PackedBatch& batch, std::vector<at::Tensor>* hidden_states = nullptr);
 
   ParameterSet& parameters() { return parameters_; }
@@ -75,16 +83,19 @@ class Model {
   const std::vector<data::Pair>& step_pairs() const { return step_pairs_; }
 
  private:
-  at::Tensor part_logits(const PackedBatch& batch, const PackedBatch::Part& part, const at::Tensor& outputs,
-                         const DropoutStream& dropout) const;
+  const Head& head_of(const PackedBatch::Part& part) const;
+  HeadInput input_of(const PackedBatch& batch, const PackedBatch::Part& part, const at::Tensor& outputs,
+                     const DropoutStream& dropout);
+  using PartFunction = std::function<at::Tensor(const Head&, const HeadInput&, const PackedBatch::Part&)>;
+  std::vector<at::Tensor> for_each_part(const PackedBatch& batch, std::vector<at::Tensor>* hidden_states,
+                                        const PartFunction& function);
 
   ModelOptions options_;
   ParameterSet parameters_;
   std::unique_ptr<Encoder> encoder_;
   std::unique_ptr<Method> method_;
   bool trains_encoder_;
-  std::unique_ptr<Heads> heads_;
-  mutable at::Tensor decoder_;  // word embeddings in the compute type, made when an mlm pair first comes
+  std::map<std::string, std::unique_ptr<Head>> heads_;  // by task
   std::vector<data::Pair> step_pairs_;
 };
 

@@ -1,6 +1,6 @@
 #include "model/options.h"
 
-#include "data/tasks/tagging/pos_options.h"
+#include "data/tasks/task.h"
 #include "model/methods/method_spec.h"
 
 namespace hyperx::model {
@@ -25,7 +25,7 @@ const config::Schema& options() {
     for (const MethodSpec& spec : method_specs()) methods.emplace_back(spec.name);
     config::Schema all = config::run_options(methods);
     for (const MethodSpec& spec : method_specs()) spec.add_options(all);
-    data::add_pos_options(all);
+    data::add_task_options(all);
     all.rules.emplace_back(refuse_other_methods);
     return all;
   }();

@@ -92,7 +92,7 @@ std::unique_ptr<StepGraphs::State::Captured> StepGraphs::State::capture(const mo
 void StepGraphs::State::run(const data::Batch& segment, const model::DropoutStream& dropout, at::Tensor& losses) {
   const int64_t place = segment.segments.front().draw;
   const std::string& task = model.step_pairs().at(static_cast<size_t>(place)).task;
-  const data::Capacity capacity = data::capacity_of(segment, data::task_info(task).masked);
+  const data::Capacity capacity = data::capacity_of(segment, model.options().tasks.at(task).masked());
   const data::Batch full = data::filled(segment, capacity);
   model::FlatBatch flat = model.flatten(full, dropout);
   flat.longest = capacity.longest;

@@ -102,7 +102,7 @@ ExitCode Trainer::run() {
     // 1 batch: this rank's share of the step's mini-batches, one pair of task and language each
     const data::StepBatch batch = loader_->next(state_.step);
     // 2, 3 forward, backward: down to the gradients of adapters, LayerNorms and heads
-    at::Tensor losses = step_.forward_backward(batch, pairs_of(batch));
+    at::Tensor losses = step_.forward_backward(batch, pairs_of(batch), &exchange_);
     // 4 exchange: from here on losses and gradients are those of the whole step, equal on all ranks
     exchange_.exchange(losses, batch.owners);
     // 5 update: Adam on every block that the pairs use

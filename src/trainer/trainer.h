@@ -78,7 +78,7 @@ class Trainer {
   TrainingStep step_;
   TrainingState state_;
   Selection selection_;
-  std::optional<Selection::Score> step_score_;  // of the evaluation at this very step
+  std::optional<data::BestScore> step_score_;  // of the evaluation at this very step
   int64_t saved_step_ = -1;
   bool best_is_new_ = false;  // and not saved yet
   std::unique_ptr<data::BatchLoader> loader_;

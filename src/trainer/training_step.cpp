@@ -49,10 +49,11 @@ TrainingStep::TrainingStep(const Config& config, comm::Communicator& communicato
   graphs_ = std::make_unique<StepGraphs>(model);
 }
 
-at::Tensor TrainingStep::forward_backward(const data::StepBatch& batch, const std::vector<data::Pair>& pairs) {
+at::Tensor TrainingStep::forward_backward(const data::StepBatch& batch, const std::vector<data::Pair>& pairs,
+                                          GradientExchange* exchange) {
   {
     RECORD_USER_SCOPE("hyperx::generator");
-    model_.begin_step(pairs, true);
+    model_.begin_step(pairs, true, batch.step);
   }
   at::Tensor losses = torch::zeros({std::ssize(batch.draws)}, losses_options());
   const model::DropoutStream dropout{config_.train.seed, batch.step, true};
@@ -60,7 +61,9 @@ at::Tensor TrainingStep::forward_backward(const data::StepBatch& batch, const st
                                           // on alike
     torch::cuda::manual_seed(derive_key(
         config_.train.seed, "flash", static_cast<uint64_t>(batch.step * communicator_.size() + communicator_.rank())));
+  if (const at::Tensor extra = model_.method().extra_loss(); extra.defined()) extra.backward();
   for (const data::Batch& piece : batch.pieces) {
+    if (exchange != nullptr && !graphs_ && &piece == &batch.pieces.back()) exchange->watch_backward();
     if (graphs_)
       graphs_->add_gradients(piece, dropout, losses);
     else
@@ -70,10 +73,17 @@ at::Tensor TrainingStep::forward_backward(const data::StepBatch& batch, const st
 }
 
 void TrainingStep::try_out(const data::StepBatch& batch, const std::vector<data::Pair>& pairs) {
-  std::string problem;
-  try {
+  require_memory(batch, [&] { model_.method().reserve(pairs); });
+  require_memory(batch, [&] {
     StepFigures figures({forward_backward(batch, pairs), {torch::zeros({}, losses_options())}}, communicator_);
     figures.losses();  // waits
+  });
+}
+
+void TrainingStep::require_memory(const data::StepBatch& batch, const std::function<void()>& work) {
+  std::string problem;
+  try {
+    work();
   } catch (const c10::OutOfMemoryError& error) {
     problem = error.what_without_backtrace();
   }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -28,12 +29,16 @@ class TrainingStep {
 
   // The losses of this rank's share, [draws] fp64 on the model's device: summed over ranks they are the step's. The
   // batch's step is counted from 0; `pairs` are those of its draws. On a GPU all is only queued: see StepFigures.
-  at::Tensor forward_backward(const data::StepBatch& batch, const std::vector<data::Pair>& pairs);
+  // Given an exchange, it may send large gradients while the last backward pass runs.
+  at::Tensor forward_backward(const data::StepBatch& batch, const std::vector<data::Pair>& pairs,
+                              GradientExchange* exchange = nullptr);
   // Forward and backward alone, to see whether the batch fits into memory: changes no trained value. UserError (78)
   // with figures and the keys to change where a GPU of any rank has too little; collective.
   void try_out(const data::StepBatch& batch, const std::vector<data::Pair>& pairs);
 
  private:
+  // Does the work on every rank. UserError (78) on all where memory ran out on one; collective.
+  void require_memory(const data::StepBatch& batch, const std::function<void()>& work);
   at::TensorOptions losses_options() const {
     return at::TensorOptions().dtype(at::kDouble).device(model_.options().device);
   }

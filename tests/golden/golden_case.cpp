@@ -77,11 +77,11 @@ void GoldenCase::read_config() {
   }
   if (arrays_->has("weights/taskmodels_dict.mlm.cls.predictions.decoder.weight")) config_.model.mlm_decoder = "trained";
   for (const std::string& name : tasks) {
-    data::TaskInfo task{name, {}, name == "mlm"};
+    std::vector<std::string> labels;
     for (const std::string& key :
          {"weights/taskmodels_dict." + name + ".cls.weight", std::string("weights/classifier.weight")})
-      if (arrays_->has(key)) task.labels.assign(static_cast<size_t>(arrays_->shape(key)[0]), "label");
-    tasks_.push_back(task);
+      if (arrays_->has(key)) labels.assign(static_cast<size_t>(arrays_->shape(key)[0]), "label");
+    tasks_.add(name, labels);
   }
 }
 
@@ -132,7 +132,7 @@ void GoldenCase::set_weights() {
 
 data::Pair GoldenCase::pair() const {
   return json_.contains("pair") ? data::parse_pair(json_.at("pair").get<std::string>())
-                                : data::Pair{tasks_[0].name, "en"};
+                                : data::Pair{tasks_.names().front(), "en"};
 }
 
 GoldenCase::PackedInput GoldenCase::pack(const std::string& prefix) const {

@@ -69,7 +69,7 @@ class GoldenCase {
   std::unique_ptr<model::Safetensors> arrays_;
   model::EncoderSpec spec_;
   Config config_;
-  std::vector<data::TaskInfo> tasks_;
+  data::TaskSet tasks_;
   std::vector<std::string> languages_;
   std::unique_ptr<model::Model> model_, plain_;
   std::map<std::string, at::Tensor> gradients_;  // ours, of every trained tensor, after check_forward_backward

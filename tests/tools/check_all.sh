@@ -65,6 +65,10 @@ using namespace std;
 #if 0
 const char* kFolder = "\057work/x";
 int a;\040
+  if (pair.task == "mlm") return;
+  if (config.method == "hyperx") return;
+constexpr const char* kMethods[] = {"mbert", "madx"};
+  const HyperX method(context);
 PROBES
   rm -rf $folder
   return $bad

@@ -31,6 +31,17 @@ FORBIDDEN = [
     (re.compile(r"py[p]i\.org|files\.pythonhoste[d]\.org|deb\.debia[n]\.org|registry\.npm[j]s"), "the host of a registry"),
 ]
 CODE = {".h", ".cpp", ".cu", ".cuh"}
+
+# Names of tasks and methods stand in their own folders and rows; all other code asks the task or the method. Examples in
+# help texts and comments are no code: there a name is part of a longer string. `"hyperx"` is also the program's name, a
+# namespace and a value of `kernels`, so it is a method's name only next to the word `method`. config.h has the default.
+NAMED = [
+    (re.compile(r'"(?:pos|ner|mlm)"'), re.compile(r"^src/(?!data/tasks/|model/heads/)|/lint_probe/"),
+     "a task's name in code: ask the Task (src/data/tasks/task.h)"),
+    (re.compile(r'"(?:mbert|madx|psf)"|\b(?:HyperX|MBert|MadX|Psf)\b|\bmethod\b.*"hyperx"|"hyperx".*\bmethod\b'),
+     re.compile(r"^src/(?!model/methods/|common/config/config\.h)|/lint_probe/"),
+     "a method's name in code: ask the Method (src/model/methods/method.h)"),
+]
 TEXT_SKIPPED = ("examples/sample/data/", "examples/encoder/vocab.txt", "tests/golden/")
 MAX_LINES = 400
 MAX_BYTES = 3_000_000
@@ -45,6 +56,19 @@ def tracked_files():
 def without_comments_and_strings(line):
     line = re.sub(r'"(?:\\.|[^"\\])*"', '""', line)
     return line.split("//")[0]
+
+
+def without_comments(line):
+    return re.sub(r'("(?:\\.|[^"\\])*")|//.*', lambda found: found[1] or "", line)
+
+
+def name_breaches(name, lines):
+    for pattern, where, what in NAMED:
+        if not where.search(name):
+            continue
+        for number, line in enumerate(lines, 1):
+            if pattern.search(without_comments(line)):
+                yield number, f"{what}: {line.strip()[:100]}"
 
 
 def code_breaches(name, lines):
@@ -113,6 +137,7 @@ def breaches(name):
             yield number, "white space at the end of the line"
     if path.suffix in CODE:
         yield from code_breaches(name, lines)
+        yield from name_breaches(name, lines)
     if path.suffix == ".md":
         yield from markdown_breaches(name, lines)
 

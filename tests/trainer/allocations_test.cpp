@@ -48,7 +48,7 @@ Counts step_of(int64_t layers, int64_t tokens) {
     encoder.tensors[name] = torch::randn(shape) * 0.02;
   Config config;
   model::hyperx_options(config).adapter_dim = 16;
-  model::Model model(encoder, {config, {data::task_info("pos")}, {"en"}, at::kFloat, at::kCPU});
+  model::Model model(encoder, {config, data::TaskSet::of({"pos"}), {"en"}, at::kFloat, at::kCPU});
   Optimizer optimizer(model.parameters(), {});
   comm::LocalCommunicator communicator;
   GradientExchange exchange(communicator, model.parameters());

@@ -22,8 +22,7 @@ class OutputRowsTest : public testing::TestWithParam<const char*> {
     model::hyperx_options(config).adapter_position = GetParam();
     model_ = std::make_unique<model::Model>(
         tiny_encoder(),
-        model::ModelOptions{
-            config, {data::task_info("ner"), data::task_info("pos")}, {"en", "tr"}, at::kDouble, at::kCPU});
+        model::ModelOptions{config, data::TaskSet::of({"ner", "pos"}), {"en", "tr"}, at::kDouble, at::kCPU});
     const at::NoGradGuard no_gradient;  // away from the start, where the adapters are near the identity
     for (const auto& view : model_->parameters().named_values()) view.value.add_(torch::randn_like(view.value) * 0.3);
   }

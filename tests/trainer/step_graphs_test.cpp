@@ -22,7 +22,7 @@ data::Batch with_sentences(data::Batch batch) {
 }
 
 TEST(StepGraphs, AFilledBatchGivesItsOwnLossesAndGradients) {
-  const std::vector<data::TaskInfo> tasks{data::task_info("ner"), data::task_info("pos")};
+  const data::TaskSet tasks = data::TaskSet::of({"ner", "pos"});
   model::Model model(tiny_encoder(), {tiny_config(), tasks, {"en", "tr"}, at::kDouble, at::kCPU});
   const data::Batch batch = with_sentences(two_sentences());
   const model::DropoutStream dropout{9, 1, true};
@@ -50,7 +50,7 @@ TEST(StepGraphs, AFilledBatchGivesItsOwnLossesAndGradients) {
 
 // A mini-batch of masked words of which none was chosen: filled up, its labels are all fillers.
 TEST(StepGraphs, AFilledBatchWithoutLabelsHasALossOfZero) {
-  model::Model model(tiny_encoder(), {tiny_config(), {data::task_info("mlm")}, {"en"}, at::kDouble, at::kCPU});
+  model::Model model(tiny_encoder(), {tiny_config(), data::TaskSet::of({"mlm"}), {"en"}, at::kDouble, at::kCPU});
   data::Batch batch = data::split_segments(with_sentences(two_sentences())).front();
   batch.label_positions.clear();
   batch.labels.clear();

@@ -1,6 +1,7 @@
 #include "tests/trainer/tiny_training.h"
 
 #include <ATen/Parallel.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -11,6 +12,7 @@
 
 #include "common/log.h"
 #include "data/corpus/prepare.h"
+#include "trainer/trainer.h"
 
 namespace hyperx::train {
 namespace {
@@ -109,7 +111,7 @@ ModelInfo tiny_info(const TinyData& data, const Config& config) {
     tasks.insert(pair.task);
     languages.insert(pair.base_language());
   }
-  for (const std::string& task : tasks) info.tasks.push_back(data::task_info(task));
+  info.tasks = data::TaskSet::of({tasks.begin(), tasks.end()});
   info.languages.assign(languages.begin(), languages.end());
   info.encoder_source = "tiny";
   info.encoder_digest = known_digest("tiny");
@@ -119,7 +121,13 @@ ModelInfo tiny_info(const TinyData& data, const Config& config) {
 }
 
 model::ModelOptions tiny_options(const ModelInfo& info, comm::Communicator& ranks) {
-  return {info.config, info.tasks, info.languages, compute_type(info.config.train.precision), at::kCPU, &ranks};
+  return {info.config,
+          info.tasks,
+          info.languages,
+          compute_type(info.config.train.precision),
+          at::kCPU,
+          &ranks,
+          load_needed_runs(info.config, info.encoder_digest)};
 }
 
 RankTraining::RankTraining(const TinyData& data, const Config& settings, comm::Communicator& communicator)
@@ -140,6 +148,42 @@ StepFigures::Result RankTraining::run(int64_t number) {
   std::vector<data::Pair> pairs;
   for (const data::DrawSummary& draw : batch.draws) pairs.push_back(maker.pairs()[static_cast<size_t>(draw.pair)]);
   return run_step(step, exchange, optimizer, batch, pairs, config.train.learning_rate);
+}
+
+namespace {
+
+ExitCode train_rank(const TinyData& data, const Config& config, const RunDir& run, comm::Communicator& ranks,
+                    const comm::StopRequest& stop, const std::optional<std::string>& resume_from, const Start& start) {
+  ModelInfo info = tiny_info(data, config);
+  model::Model model(data.encoder, tiny_options(info, ranks));
+  start.change(model);
+  comm::RankProgress progress;
+  comm::Watchdog watchdog(ranks.info(), progress, {});
+  const std::vector<data::Pair> pairs = info.trained_pairs;
+  Trainer trainer({config, run, ranks, watchdog, stop, data.corpus, model, std::move(info), pairs, resume_from});
+  return trainer.run();
+}
+
+}  // namespace
+
+ExitCode train_run(const TinyData& data, const Config& config, const std::string& folder, const Start& start) {
+  const RunDir run = open_run_dir(folder, start.resume);
+  std::optional<std::string> resume_from;
+  if (start.resume) resume_from = find_latest_whole(run.checkpoints()).folder;
+  const comm::StopRequest stop;
+  std::vector<ExitCode> codes(static_cast<size_t>(start.ranks));
+  comm::ThreadRanks(start.ranks).run([&](comm::Communicator& inner) {
+    const int rank = inner.rank();
+    comm::WatchedCommunicator own(inner, [&](const comm::SeenCall& call) { start.hook(rank, call); });
+    try {
+      codes[static_cast<size_t>(rank)] = train_rank(data, config, run, own, stop, resume_from, start);
+    } catch (...) {
+      start.on_failure();
+      throw;
+    }
+  });
+  EXPECT_THAT(codes, testing::Each(codes.front()));
+  return codes.front();
 }
 
 Values copied_values(RankTraining& training) {

@@ -5,8 +5,10 @@
 #include <string>
 #include <vector>
 
+#include "common/errors.h"
 #include "model/comm/thread_ranks.h"
 #include "tests/data/corpus/corpus_fixture.h"
+#include "tests/support/watched_communicator.h"
 #include "tests/trainer/run_step.h"
 #include "tests/trainer/tiny_model.h"
 #include "trainer/checkpoint/model_checkpoint.h"
@@ -49,6 +51,19 @@ struct RankTraining {
   GradientExchange exchange;
   TrainingStep step;
 };
+
+// How a run is started.
+struct Start {
+  int ranks = 1;
+  bool resume = false;
+  // Before each message of each rank, and with each fresh model; on a rank that throws.
+  std::function<void(int rank, const comm::SeenCall& call)> hook = [](int, const comm::SeenCall&) {};
+  std::function<void(model::Model& model)> change = [](model::Model&) {};
+  std::function<void()> on_failure = [] {};
+};
+
+// A whole run in a folder, by the Trainer. Expects that all ranks end with the same code.
+ExitCode train_run(const TinyData& data, const Config& config, const std::string& folder, const Start& start);
 
 using Values = std::map<std::string, at::Tensor>;
 

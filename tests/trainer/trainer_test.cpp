@@ -22,15 +22,6 @@ using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-// How a run is started.
-struct Start {
-  int ranks = 1;
-  bool resume = false;
-  // Before each message of each rank, and with each fresh model.
-  std::function<void(int rank, const comm::SeenCall& call)> hook = [](int, const comm::SeenCall&) {};
-  std::function<void(model::Model& model)> change = [](model::Model&) {};
-};
-
 class TrainerTest : public testing::Test {
  protected:
   static const TinyData& data() {
@@ -40,25 +31,10 @@ class TrainerTest : public testing::Test {
 
   RunDir run_dir(const std::string& name) const { return {folder_.path(name)}; }
 
-  ExitCode train(const std::string& name, const Config& config, const Start& start = {}) {
-    const RunDir run = open_run_dir(run_dir(name).path, start.resume);
-    std::optional<std::string> resume_from;
-    if (start.resume) resume_from = find_latest_whole(run.checkpoints()).folder;
-    const comm::StopRequest stop;
-    std::vector<ExitCode> codes(static_cast<size_t>(start.ranks));
+  ExitCode train(const std::string& name, const Config& config, Start start = {}) {
     failed_ranks_ = 0;
-    comm::ThreadRanks(start.ranks).run([&](comm::Communicator& inner) {
-      const int rank = inner.rank();
-      comm::WatchedCommunicator own(inner, [&](const comm::SeenCall& call) { start.hook(rank, call); });
-      try {
-        codes[static_cast<size_t>(rank)] = train_rank(config, run, own, stop, resume_from, start);
-      } catch (...) {
-        ++failed_ranks_;
-        throw;
-      }
-    });
-    EXPECT_THAT(codes, testing::Each(codes.front()));
-    return codes.front();
+    start.on_failure = [&] { ++failed_ranks_; };
+    return train_run(data(), config, run_dir(name).path, start);
   }
 
   // The error that ends a run.
@@ -107,20 +83,6 @@ class TrainerTest : public testing::Test {
   std::atomic<int> failed_ranks_ = 0;
   data::test::TemporaryFolder folder_;
   Config config_ = tiny_training_config();
-
- private:
-  static ExitCode train_rank(const Config& config, const RunDir& run, comm::Communicator& ranks,
-                             const comm::StopRequest& stop, const std::optional<std::string>& resume_from,
-                             const Start& start) {
-    ModelInfo info = tiny_info(data(), config);
-    model::Model model(data().encoder, tiny_options(info, ranks));
-    start.change(model);
-    comm::RankProgress progress;
-    comm::Watchdog watchdog(ranks.info(), progress, {});
-    const std::vector<data::Pair> pairs = info.trained_pairs;
-    Trainer trainer({config, run, ranks, watchdog, stop, data().corpus, model, std::move(info), pairs, resume_from});
-    return trainer.run();
-  }
 };
 
 // Rank 0 gets a signal before it sends its gradient of step `step`, so that all ranks see it at the end of that step.

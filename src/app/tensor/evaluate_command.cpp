@@ -12,7 +12,6 @@
 #include "common/files.h"
 #include "common/log.h"
 #include "data/tasks/result_table.h"
-#include "data/tasks/tagging/pos_options.h"
 #include "data/tokenizer/word_piece.h"
 #include "model/encoder/encoder_spec.h"
 #include "trainer/checkpoint/model_checkpoint.h"
@@ -133,11 +132,11 @@ class SplitScorer {
     const std::string path = data::result_path(folder_, pair);
     if (!std::filesystem::exists(path)) return false;
     const data::EvaluationResult result = data::read_result(path);
-    const bool seqeval = config_.sections.get<data::PosOptions>().metric == "seqeval";
-    if (pair.task == "pos" && (result.main_metric == "seqeval_f1") != seqeval) return false;
+    const data::Task& task = evaluator_.tasks().at(pair.task);
+    if (result.main_metric != task.main_metric()) return false;
     const std::string scorer = train::scorer_text(config_, result.main_metric, loaded_.model->options().compute);
     if (result.signature.find("|" + scorer + "|") == std::string::npos) return false;
-    const bool needs_predictions = config_.eval.predictions && pair.task != "mlm";
+    const bool needs_predictions = config_.eval.predictions && !task.masked();
     if (needs_predictions && !std::filesystem::exists(data::predictions_path(folder_, pair))) return false;
     return result.checkpoint_xxh128 == loaded_.checkpoint_digest && result.corpus_xxh128 == corpus_.digest();
   }
@@ -171,7 +170,7 @@ class SplitScorer {
     const bool with_predictions = config_.eval.predictions && !predictions.labels.empty();
     data::write_result(folder_, result,
                        with_predictions ? predictions_text(corpus_.split(result.pair, result.split),
-                                                           corpus_.labels(result.pair.task), predictions)
+                                                           corpus_.tasks().at(result.pair.task).labels(), predictions)
                                         : "");
   }
 

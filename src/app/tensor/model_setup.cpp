@@ -73,11 +73,7 @@ train::ModelInfo describe_model(const Config& config, const data::Corpus& corpus
     tasks.insert(pair.task);
     languages.insert(pair.base_language());
   }
-  for (const std::string& name : tasks) {
-    data::TaskInfo task = data::task_info(name, corpus.index().pos_multiword);
-    if (!task.masked) task.labels = corpus.labels(name);
-    info.tasks.push_back(std::move(task));
-  }
+  info.tasks = corpus.tasks().only({tasks.begin(), tasks.end()});
   info.languages.assign(languages.begin(), languages.end());
   info.trained_pairs = pairs;
   info.encoder_source = encoder.source;
@@ -89,7 +85,13 @@ train::ModelInfo describe_model(const Config& config, const data::Corpus& corpus
 
 model::ModelOptions model_options(const train::ModelInfo& info, at::Device device, comm::Communicator& communicator) {
   const Config& config = info.config;
-  return {config, info.tasks, info.languages, train::compute_type(config.train.precision), device, &communicator};
+  return {config,
+          info.tasks,
+          info.languages,
+          train::compute_type(config.train.precision),
+          device,
+          &communicator,
+          train::load_needed_runs(config, info.encoder_digest)};
 }
 
 }  // namespace hyperx

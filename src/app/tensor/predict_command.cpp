@@ -15,7 +15,6 @@
 #include "common/log.h"
 #include "common/progress.h"
 #include "data/tasks/prediction_file.h"
-#include "data/tasks/tagging/pos_options.h"
 #include "data/tokenizer/word_piece.h"
 #include "model/comm/local_communicator.h"
 #include "model/encoder/encoder_spec.h"
@@ -43,9 +42,8 @@ class Tagger {
         tokenizer_(data::WordPiece::load(model::encoder_folder(loaded_.info.encoder_source))),
         max_subwords_(max_subwords),
         batch_tokens_(batch_tokens) {
-    for (const data::TaskInfo& task : loaded_.info.tasks)
-      if (task.name == pair.task) task_ = task;
-    if (task_.labels.empty())
+    task_ = loaded_.info.tasks.find(pair.task);
+    if (task_ == nullptr || task_->masked())
       throw UserError(ExitCode::kBadConfig, "--task " + pair.task + ": the model has no tagging head of that name");
     if (tokenizer_.digest() != loaded_.info.tokenizer_digest)
       throw UserError(ExitCode::kBadData,
@@ -54,9 +52,8 @@ class Tagger {
   }
 
   std::vector<std::vector<std::string>> tag(const std::vector<std::vector<std::string>>& sentences) {
-    const std::string none = task_.name == "pos" ? "_" : "O";
     std::vector<std::vector<std::string>> tags;
-    for (const auto& sentence : sentences) tags.emplace_back(sentence.size(), none);
+    for (const auto& sentence : sentences) tags.emplace_back(sentence.size(), task_->no_prediction());
     PackedChunk chunk = empty_chunk();
     for (size_t i = 0; i < sentences.size(); ++i) {
       if (sentences[i].empty()) continue;
@@ -112,9 +109,9 @@ class Tagger {
     segment.label_count = segment.label_end;
     chunk.batch.segments = {segment};
     if (!chunk.words.empty()) {
-      const auto best = train::best_labels(loaded_.model->logits(loaded_.model->pack(chunk.batch)).at(0));
+      const auto best = train::best_labels(*loaded_.model, chunk.batch);
       for (size_t i = 0; i < best.size(); ++i)
-        tags[chunk.words[i].first][chunk.words[i].second] = task_.labels[static_cast<size_t>(best[i])];
+        tags[chunk.words[i].first][chunk.words[i].second] = task_->labels()[static_cast<size_t>(best[i])];
     }
     chunk = empty_chunk();
   }
@@ -122,7 +119,7 @@ class Tagger {
   train::LoadedModel loaded_;
   data::WordPiece tokenizer_;
   int max_subwords_, batch_tokens_;
-  data::TaskInfo task_;
+  const data::Task* task_ = nullptr;  // of the model
 };
 
 // What --output names. A file is written as FILE.PID.tmp and takes its name when all of it is there, so that FILE may
@@ -178,8 +175,10 @@ void tag_file(const std::string& path, const CommandLine& line, Tagger& tagger, 
   spec.path = path;
   spec.format = format_of(line.flag("format", "auto"), path);
   spec.read_tags = false;
-  spec.keep_multiword = line.config.sections.get<data::PosOptions>().multiword == "keep";
-  data::require_format_for(line.flag("task"), spec.format);
+  const data::TaskSet tasks = data::TaskSet::of({line.flag("task")}, line.config.sections);
+  const data::Task& task = tasks.at(line.flag("task"));
+  data::require_format_for(task, spec.format);
+  task.complete(spec);
   data::PredictionInput input(spec, data::parse_word_split(line.flag("words", "auto")));
   Progress progress("tag " + path, 0, "sentences");
   data::TaggingChunk chunk;

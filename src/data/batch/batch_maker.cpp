@@ -35,8 +35,9 @@ BatchMaker::BatchMaker(const Corpus& corpus, std::vector<Pair> pairs, std::strin
   }
   for (const Pair& pair : pairs_) {
     if (!corpus.has(pair, split_name_)) corpus.split(pair, split_name_);  // throws, saying what there is
-    masked_.push_back(task_info(pair.task).masked);
-    label_kinds_.push_back(std::ssize(corpus.labels(pair.task)));
+    const Task& task = corpus.tasks().at(pair.task);
+    masked_.push_back(task.masked());
+    label_kinds_.push_back(std::ssize(task.labels()));
   }
 }
 

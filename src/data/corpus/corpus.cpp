@@ -159,6 +159,7 @@ std::span<const int16_t> Split::labels_of(int64_t sentence) const {
 struct Corpus::State {
   std::string folder, text, digest;
   CorpusIndex index;
+  TaskSet tasks;
   std::unordered_map<std::string, size_t> places;     // pair name -> index.pairs
   std::mutex mutex;                                   // guards what follows
   std::vector<std::unique_ptr<MappedPair>> mapped;    // [pairs] null: not yet asked for
@@ -181,7 +182,9 @@ Corpus Corpus::from_index(const std::string& folder, const std::string& index_te
   state->folder = folder;
   state->text = index_text;
   state->digest = xxh128_hex(index_text);
-  state->index = CorpusIndex::from_json(index_text, folder + "/" + kCorpusIndexName);
+  const std::string path = folder + "/" + kCorpusIndexName;
+  state->index = CorpusIndex::from_json(index_text, path);
+  state->tasks = tasks_of(state->index, {}, path);
   for (size_t i = 0; i < state->index.pairs.size(); ++i) state->places[state->index.pairs[i].pair.name()] = i;
   state->mapped.resize(state->index.pairs.size());
   return Corpus(std::move(state));
@@ -219,13 +222,7 @@ const PairEntry& Corpus::entry(const Pair& pair) const {
   return state_->index.pairs[found->second];
 }
 
-const std::vector<std::string>& Corpus::labels(const std::string& task) const {
-  const auto found = state_->index.labels.find(task);
-  if (found == state_->index.labels.end()) {
-    throw UserError(ExitCode::kBadConfig, "the corpus " + state_->folder + " has no task " + task);
-  }
-  return found->second;
-}
+const TaskSet& Corpus::tasks() const { return state_->tasks; }
 
 const Split& Corpus::split(const Pair& pair, const std::string& name) const {
   const PairEntry& described = entry(pair);

@@ -51,7 +51,7 @@ class Corpus {
   std::vector<Pair> pairs_with(const std::string& split) const;
   bool has(const Pair& pair, const std::string& split) const;
   const PairEntry& entry(const Pair& pair) const;  // UserError (78): not in this corpus
-  const std::vector<std::string>& labels(const std::string& task) const;
+  const TaskSet& tasks() const;
 
   // UserError: 78 no such pair or split, with what there is (and, where the test split trains, that it is never
   // scored); 66 the file is missing; 65 it is not the one that the index describes (size, signature, place of an

@@ -109,7 +109,9 @@ void head_from(const Json& json, CorpusIndex& index) {
   for (const int32_t id : {index.cls_id, index.sep_id, index.mask_id}) {
     if (id >= index.vocabulary_size) throw std::runtime_error("a special token lies outside the vocabulary");
   }
-  index.pos_multiword = json.at("pos_multiword").get<std::string>();
+  for (const TaskRow& row : task_rows())
+    for (const CorpusOption& option : row.corpus_options)
+      index.task_options[option.key] = json.at(option.key).get<std::string>();
   index.overlap = json.at("overlap").get<std::string>();
   index.max_subwords = id_at(json, "max_subwords");
   index.labels = json.at("labels").get<std::map<std::string, std::vector<std::string>>>();
@@ -155,11 +157,11 @@ std::string CorpusIndex::to_json() const {
                {"vocabulary_size", vocabulary_size},
                {"cls_id", cls_id},
                {"sep_id", sep_id},
-               {"mask_id", mask_id},
-               {"pos_multiword", pos_multiword},
-               {"overlap", overlap},
-               {"max_subwords", max_subwords},
-               {"labels", labels}};
+               {"mask_id", mask_id}};
+  for (const auto& [key, value] : task_options) json[key] = value;
+  json["overlap"] = overlap;
+  json["max_subwords"] = max_subwords;
+  json["labels"] = labels;
   std::string text = json.dump();
   text.back() = ',';
   text += "\"pairs\":[";
@@ -193,6 +195,14 @@ CorpusIndex CorpusIndex::from_json(const std::string& text, const std::string& p
     throw UserError(ExitCode::kBadData, path + ": not a usable corpus index: " + error.what() + way_out);
   }
   return index;
+}
+
+TaskSet tasks_of(const CorpusIndex& index, Sections options, const std::string& origin) {
+  for (const TaskRow& row : task_rows())
+    for (const CorpusOption& option : row.corpus_options)
+      if (const auto stored = index.task_options.find(option.key); stored != index.task_options.end())
+        option.set(options, stored->second);
+  return TaskSet::of_labels(index.labels, options, origin);
 }
 
 }  // namespace hyperx::data

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "data/tasks/pair.h"
+#include "data/tasks/task_set.h"
 
 namespace hyperx::data {
 
@@ -64,8 +65,8 @@ struct PairEntry {
 struct CorpusIndex {
   std::string tokenizer_digest;
   int32_t vocabulary_size = 0, cls_id = 0, sep_id = 0, mask_id = 0;
-  std::string pos_multiword;  // data.pos_multiword
-  std::string overlap;        // data.overlap
+  std::map<std::string, std::string> task_options;  // by CorpusOption::key
+  std::string overlap;                              // data.overlap
   int max_subwords = 0;  // data.max_subwords, which `truncated` was counted with; nothing is truncated in the files
   std::map<std::string, std::vector<std::string>> labels;  // by task
   std::vector<PairEntry> pairs;                            // in the manifest's order
@@ -75,5 +76,9 @@ struct CorpusIndex {
   // values.
   static CorpusIndex from_json(const std::string& text, const std::string& path);
 };
+
+// The corpus's tasks, with its labels and its multiword rule; options.metric counts. UserError (65) naming `origin`: a
+// task that this version does not know.
+TaskSet tasks_of(const CorpusIndex& index, Sections options = {}, const std::string& origin = "the corpus");
 
 }  // namespace hyperx::data

@@ -90,7 +90,8 @@ class Preparation {
   Preparation(const PrepareOptions& options)
       : options_(options),
         tokenizer_(WordPiece::load(options.tokenizer)),
-        manifest_(read_manifest(options.manifest, options.root)) {
+        tasks_(TaskSet::all(options.task_options)),
+        manifest_(read_manifest(options.manifest, tasks_, options.root)) {
     threads_ =
         options.threads > 0 ? options.threads : static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
     describe();
@@ -115,7 +116,9 @@ class Preparation {
     index_.cls_id = tokenizer_.cls_id();
     index_.sep_id = tokenizer_.sep_id();
     index_.mask_id = tokenizer_.mask_id();
-    index_.pos_multiword = options_.pos_multiword;
+    for (const TaskRow& row : task_rows())
+      for (const CorpusOption& option : row.corpus_options)
+        index_.task_options[option.key] = option.get(options_.task_options);
     index_.overlap = options_.overlap;
     index_.max_subwords = options_.max_subwords;
     for (const Pair& pair : manifest_.pairs()) {
@@ -124,7 +127,7 @@ class Preparation {
       entry.pair = pair;
       entry.trains_on_test = options_.train_on_test && splits.size() == 1 && splits[0] == "test";
       index_.pairs.push_back(std::move(entry));
-      index_.labels[pair.task] = task_info(pair.task, options_.pos_multiword).labels;
+      index_.labels[pair.task] = tasks_.at(pair.task).labels();
     }
   }
 
@@ -170,12 +173,11 @@ class Preparation {
     std::stable_sort(largest_first.begin(), largest_first.end(), [](Job* a, Job* b) { return a->bytes > b->bytes; });
     parallel_for(largest_first.size(), threads_, [&](size_t i) {
       Job& job = *largest_first[i];
-      const TaskInfo& task = task_info(index_.pairs[job.pair].pair.task, options_.pos_multiword);
-      job.arrays = read_split(job.entries, task, options_.pos_multiword == "keep" && task.name == "pos", tokenizer_,
-                              manifest_.root);
+      const Task& task = tasks_.at(index_.pairs[job.pair].pair.task);
+      job.arrays = read_split(job.entries, task, tokenizer_, manifest_.root);
       if (job.arrays.limited) {
         log::info("{}: the first {} sentences are taken; limit= in the manifest takes more or fewer",
-                  index_.pairs[job.pair].pair.name(), kMlmSentenceLimit);
+                  index_.pairs[job.pair].pair.name(), kTextSentenceLimit);
       }
       progress.done(static_cast<int64_t>(job.arrays.token_ids.size()));
     });
@@ -250,6 +252,7 @@ class Preparation {
 
   const PrepareOptions& options_;
   WordPiece tokenizer_;
+  TaskSet tasks_;
   Manifest manifest_;
   int threads_ = 1;
   CorpusIndex index_;

@@ -2,17 +2,18 @@
 
 #include <string>
 
+#include "common/config/sections.h"
 #include "data/corpus/corpus_index.h"
 
 namespace hyperx::data {
 
 struct PrepareOptions {
   std::string manifest;
-  std::string root;        // data.root; empty: the manifest's
-  std::string corpus;      // folder to write
-  std::string tokenizer;   // folder with vocab.txt
-  int max_subwords = 256;  // for the counts of what will be truncated
-  std::string pos_multiword = "drop";
+  std::string root;                // data.root; empty: the manifest's
+  std::string corpus;              // folder to write
+  std::string tokenizer;           // folder with vocab.txt
+  int max_subwords = 256;          // for the counts of what will be truncated
+  Sections task_options;           // pos.multiword and the like
   std::string overlap = "report";  // report | drop | refuse
   bool train_on_test = false;
   bool force = false;  // replace an existing corpus

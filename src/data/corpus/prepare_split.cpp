@@ -70,16 +70,16 @@ std::vector<int64_t> kept_starts(const std::vector<int64_t>& starts, const std::
 
 }  // namespace
 
-SplitArrays read_split(const std::vector<const ManifestEntry*>& entries, const TaskInfo& task, bool keep_multiword,
-                       const WordPiece& tokenizer, const std::string& root) {
+SplitArrays read_split(const std::vector<const ManifestEntry*>& entries, const Task& task, const WordPiece& tokenizer,
+                       const std::string& root) {
   SplitArrays split;
-  split.masked = task.masked;
+  split.masked = task.masked();
   Sentence sentence;
-  int64_t room = kMlmSentenceLimit;  // for mlm sources without a limit of their own
+  int64_t room = kTextSentenceLimit;  // for text without a limit of its own
   for (const ManifestEntry* entry : entries) {
     SourceSpec spec = entry->source;
-    spec.keep_multiword = keep_multiword;
-    const bool limited = task.masked && spec.limit == 0;
+    task.complete(spec);
+    const bool limited = task.masked() && spec.limit == 0;
     const int64_t before = split.sentences();
     const std::unique_ptr<SentenceReader> reader = open_source(spec, task);
     while (reader->next(sentence)) {

@@ -7,11 +7,12 @@
 #include "data/corpus/corpus_index.h"
 #include "data/corpus/overlap.h"
 #include "data/source/manifest.h"
+#include "data/tasks/task.h"
 #include "data/tokenizer/word_piece.h"
 
 namespace hyperx::data {
 
-constexpr int64_t kMlmSentenceLimit = 100000;  // of a language, where the manifest gives no limit=
+constexpr int64_t kTextSentenceLimit = 100000;  // of a masked task's pair, where the manifest gives no limit=
 
 // One split in memory, as it will stand in the pair's file (arrays as in Split).
 struct SplitArrays {
@@ -23,7 +24,7 @@ struct SplitArrays {
   std::vector<uint8_t> seen;      // dev, test
   std::vector<SentenceKey> keys;  // for the overlap report; not written
   std::vector<SourceEntry> sources;
-  bool masked = false;  // mlm: no words
+  bool masked = false;  // Task::masked: no words
   bool limited = false;
 
   int64_t sentences() const { return static_cast<int64_t>(sentence_starts.size()) - 1; }
@@ -31,8 +32,8 @@ struct SplitArrays {
 
 // Reads and tokenises the files of one pair and split. `root` shortens the paths that the index keeps.
 // UserErrors of the readers pass through.
-SplitArrays read_split(const std::vector<const ManifestEntry*>& entries, const TaskInfo& task, bool keep_multiword,
-                       const WordPiece& tokenizer, const std::string& root);
+SplitArrays read_split(const std::vector<const ManifestEntry*>& entries, const Task& task, const WordPiece& tokenizer,
+                       const std::string& root);
 
 // Takes out the sentences with drop[i] != 0; returns how many.
 int64_t drop_sentences(SplitArrays& split, const std::vector<uint8_t>& drop);

@@ -14,12 +14,12 @@ struct Overlaps {
   int64_t own = 0, tasks = 0, text = 0;
 };
 
-Overlaps overlaps_of(const PairEntry& entry, const SplitEntry& split) {
+Overlaps overlaps_of(const TaskSet& tasks, const PairEntry& entry, const SplitEntry& split) {
   Overlaps overlaps;
   for (const auto& [name, count] : split.overlap_with) {
     if (name == entry.pair.name()) {
       overlaps.own += count;
-    } else if (parse_pair(name).task == "mlm") {
+    } else if (tasks.at(parse_pair(name).task).masked()) {
       overlaps.text += count;
     } else {
       overlaps.tasks += count;
@@ -47,9 +47,9 @@ const std::vector<std::string>& column_names() {
   return names;
 }
 
-std::vector<std::string> row_of(const PairEntry& entry, const SplitEntry& split) {
+std::vector<std::string> row_of(const TaskSet& tasks, const PairEntry& entry, const SplitEntry& split) {
   const SplitCounts& c = split.counts;
-  const Overlaps overlaps = overlaps_of(entry, split);
+  const Overlaps overlaps = overlaps_of(tasks, entry, split);
   std::vector<std::string> row = {entry.pair.name(), split.name};
   for (const int64_t value : {c.sentences, c.words, c.subwords, c.unk}) row.push_back(std::to_string(value));
   row.push_back(fmt::format("{:.5f}", unk_rate(c)));
@@ -62,9 +62,10 @@ std::vector<std::string> row_of(const PairEntry& entry, const SplitEntry& split)
 }
 
 std::vector<std::vector<std::string>> rows_of(const CorpusIndex& index) {
+  const TaskSet tasks = tasks_of(index);
   std::vector<std::vector<std::string>> rows;
   for (const PairEntry& entry : index.pairs) {
-    for (const SplitEntry& split : entry.splits) rows.push_back(row_of(entry, split));
+    for (const SplitEntry& split : entry.splits) rows.push_back(row_of(tasks, entry, split));
   }
   return rows;
 }
@@ -106,11 +107,12 @@ std::string summary_tsv(const CorpusIndex& index) {
 
 std::string summary_json(const CorpusIndex& index) {
   using Json = nlohmann::ordered_json;
+  const TaskSet tasks = tasks_of(index);
   Json rows = Json::array();
   for (const PairEntry& entry : index.pairs) {
     for (const SplitEntry& split : entry.splits) {
       const SplitCounts& c = split.counts;
-      const Overlaps overlaps = overlaps_of(entry, split);
+      const Overlaps overlaps = overlaps_of(tasks, entry, split);
       rows.push_back({{"pair", entry.pair.name()},
                       {"split", split.name},
                       {"sentences", c.sentences},
@@ -132,12 +134,11 @@ std::string summary_json(const CorpusIndex& index) {
                       {"limited", split.limited}});
     }
   }
-  return Json({{"max_subwords", index.max_subwords},
-               {"pos_multiword", index.pos_multiword},
-               {"overlap", index.overlap},
-               {"splits", std::move(rows)}})
-             .dump(1) +
-         "\n";
+  Json summary = {{"max_subwords", index.max_subwords}};
+  for (const auto& [key, value] : index.task_options) summary[key] = value;
+  summary["overlap"] = index.overlap;
+  summary["splits"] = std::move(rows);
+  return summary.dump(1) + "\n";
 }
 
 }  // namespace hyperx::data

@@ -24,7 +24,8 @@ constexpr std::array<const char*, 3> kSplits = {"train", "dev", "test"};
 
 class ManifestParser {
  public:
-  ManifestParser(const std::string& path, const std::string& root) : lines_(path), override_(root) {
+  ManifestParser(const std::string& path, const TaskSet& tasks, const std::string& root)
+      : lines_(path), tasks_(tasks), override_(root) {
     folder_ = std::filesystem::path(path).parent_path().string();
     if (folder_.empty()) folder_ = ".";
     manifest_.path = path;
@@ -99,7 +100,7 @@ class ManifestParser {
   Pair read_pair() const {
     try {
       Pair pair = parse_pair(fmt::format("{}:{}", columns_[0], columns_[1]));
-      task_info(pair.task);
+      tasks_.at(pair.task);
       return pair;
     } catch (const UserError& error) {  // there it is a mistake of the configuration, here one of a file
       fail(error.what());
@@ -107,13 +108,10 @@ class ManifestParser {
   }
 
   void check_format(const ManifestEntry& entry) const {
-    const bool text = entry.source.format == SourceFormat::kText;
-    const bool conllu = entry.source.format == SourceFormat::kConllu;
-    const std::string& task = entry.pair.task;
-    if (task_info(task).masked != text || (conllu && task == "ner"))
-      fail(fmt::format(
-          "format and task do not go together, value '{}': mlm takes text, pos conllu or tagged, ner tagged",
-          columns_[3]));
+    const Task& task = tasks_.at(entry.pair.task);
+    if (!task.reads(entry.source.format))
+      fail(fmt::format("format and task do not go together, value '{}': {} takes {}", columns_[3], task.name(),
+                       formats_of(task)));
   }
 
   std::string read_path(const ManifestEntry& entry) {
@@ -131,6 +129,7 @@ class ManifestParser {
   }
 
   LineSource lines_;
+  const TaskSet& tasks_;
   std::string override_, folder_;
   std::vector<std::string_view> columns_;
   std::set<std::tuple<std::string, std::string, std::string>> seen_;
@@ -162,6 +161,8 @@ std::vector<const ManifestEntry*> Manifest::entries_of(const Pair& pair, const s
   return result;
 }
 
-Manifest read_manifest(const std::string& path, const std::string& root) { return ManifestParser(path, root).parse(); }
+Manifest read_manifest(const std::string& path, const TaskSet& tasks, const std::string& root) {
+  return ManifestParser(path, tasks, root).parse();
+}
 
 }  // namespace hyperx::data

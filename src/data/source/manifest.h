@@ -7,6 +7,7 @@
 
 #include "data/source/sentence_reader.h"
 #include "data/tasks/pair.h"
+#include "data/tasks/task_set.h"
 
 namespace hyperx::data {
 
@@ -34,8 +35,8 @@ struct Manifest {
   std::vector<const ManifestEntry*> entries_of(const Pair& pair, const std::string& split) const;
 };
 
-// `root` (data.root) overrides the manifest's own. UserError 65 (file, line, value, way out), 66 (manifest or a file
-// that it names is missing, each named with the manifest's line).
-Manifest read_manifest(const std::string& path, const std::string& root = "");
+// `root` (data.root) overrides the manifest's own; `tasks` are those that a line may name. UserError 65 (file, line,
+// value, way out), 66 (manifest or a file that it names is missing, each named with the manifest's line).
+Manifest read_manifest(const std::string& path, const TaskSet& tasks, const std::string& root = "");
 
 }  // namespace hyperx::data

@@ -22,10 +22,21 @@ void Sentence::clear() {
   first_line = 0;
 }
 
+const char* name_of(SourceFormat format) {
+  switch (format) {
+    case SourceFormat::kConllu:
+      return "conllu";
+    case SourceFormat::kTagged:
+      return "tagged";
+    case SourceFormat::kText:
+      return "text";
+  }
+  HYPERX_CHECK(false, "a format without a name");
+}
+
 SourceFormat parse_source_format(const std::string& name, const std::string& where) {
-  if (name == "conllu") return SourceFormat::kConllu;
-  if (name == "tagged") return SourceFormat::kTagged;
-  if (name == "text") return SourceFormat::kText;
+  for (const SourceFormat format : kSourceFormats)
+    if (name == name_of(format)) return format;
   throw UserError(ExitCode::kBadData,
                   fmt::format("{}: unknown format, value '{}': conllu, tagged and text are known", where, name));
 }
@@ -51,7 +62,7 @@ LabelMap read_label_map(const std::string& path) {
   return map;
 }
 
-std::unique_ptr<SentenceReader> open_source(const SourceSpec& spec, const TaskInfo& task) {
+std::unique_ptr<SentenceReader> open_source(const SourceSpec& spec, const Task& task) {
   switch (spec.format) {
     case SourceFormat::kConllu:
       return std::make_unique<ConlluReader>(spec, task);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -7,9 +8,9 @@
 #include <unordered_map>
 #include <vector>
 
-#include "data/tasks/pair.h"
-
 namespace hyperx::data {
+
+class Task;
 
 // One sentence of a source file. The views live until the reader's next call of next(), or its end. A text line is one
 // word that holds the whole line: give it to WordPiece::tokenize_line.
@@ -28,6 +29,8 @@ struct Sentence {
 };
 
 enum class SourceFormat { kConllu, kTagged, kText };
+inline constexpr std::array kSourceFormats = {SourceFormat::kConllu, SourceFormat::kTagged, SourceFormat::kText};
+const char* name_of(SourceFormat format);
 
 // "conllu", "tagged", "text"; UserError (65) naming `where` for another name.
 SourceFormat parse_source_format(const std::string& name, const std::string& where);
@@ -42,6 +45,7 @@ struct SourceSpec {
   LabelMap label_map;             // tag in the file -> tag to use; a tag that it lacks is used as it stands
   int word_column = 0;            // tagged: from 1; 0: the first
   int tag_column = 0;             // tagged: from 1; 0: the last
+  int conllu_column = 4;          // conllu: of the tags, from 1; UPOS
   std::string comment;            // tagged: lines that begin so are skipped; empty: none
   bool strip_prefix = false;      // tagged: "en:word" -> "word"
   bool bilou = false;             // tagged: L- is I-, U- is B-
@@ -63,8 +67,8 @@ class SentenceReader {
   // A file without a single sentence is an error (65), raised by the first next().
 };
 
-// `task` declares the labels; a tag outside them is an error.
-std::unique_ptr<SentenceReader> open_source(const SourceSpec& spec, const TaskInfo& task);
+// `task` declares the labels; a tag outside them is an error. It outlives the reader.
+std::unique_ptr<SentenceReader> open_source(const SourceSpec& spec, const Task& task);
 
 // TSV: tag in the file, tag to use; further columns and lines that begin with # are passed over. UserError (65, 66).
 LabelMap read_label_map(const std::string& path);

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "common/errors.h"
+#include "data/tasks/task.h"
 #include "data/tokenizer/utf8.h"
 
 namespace hyperx::data {
@@ -16,8 +17,7 @@ constexpr char32_t kFirstDiacritic = 0x064B, kLastDiacritic = 0x0652;
 
 }  // namespace
 
-SourceReader::SourceReader(const SourceSpec& spec, const TaskInfo& task)
-    : spec_(spec), lines_(spec.path), task_(task) {}
+SourceReader::SourceReader(const SourceSpec& spec, const Task& task) : spec_(spec), lines_(spec.path), task_(task) {}
 
 bool SourceReader::next(Sentence& sentence) {
   sentence.clear();
@@ -46,13 +46,13 @@ const SourceReader::Label& SourceReader::resolve(std::string_view tag, int64_t l
   if (row != spec_.label_map.end()) mapped = row->second;
   if (spec_.bilou && mapped.starts_with("L-")) mapped[0] = 'I';
   if (spec_.bilou && mapped.starts_with("U-")) mapped[0] = 'B';
-  const auto place = std::find(task_.labels.begin(), task_.labels.end(), mapped);
-  if (place == task_.labels.end()) fail_unknown(tag, mapped, line);
-  return known_.emplace(tag, Label{mapped, static_cast<int16_t>(place - task_.labels.begin())}).first->second;
+  const std::optional<LabelId> label = task_.label_of(mapped);
+  if (!label) fail_unknown(tag, mapped, line);
+  return known_.emplace(tag, Label{mapped, *label}).first->second;
 }
 
 void SourceReader::fail_unknown(std::string_view tag, const std::string& mapped, int64_t line) const {
-  const std::string labels = fmt::format("{}", fmt::join(task_.labels, " "));
+  const std::string labels = fmt::format("{}", fmt::join(task_.labels(), " "));
   if (spec_.format == SourceFormat::kConllu && mapped == "_")
     lines_.fail(
         line,
@@ -60,10 +60,10 @@ void SourceReader::fail_unknown(std::string_view tag, const std::string& mapped,
   if (tag != mapped)
     lines_.fail(line,
                 fmt::format("tag '{}' becomes '{}'{}, which is no label of {} ({}): correct the map", tag, mapped,
-                            spec_.label_map_path.empty() ? "" : " by " + spec_.label_map_path, task_.name, labels));
+                            spec_.label_map_path.empty() ? "" : " by " + spec_.label_map_path, task_.name(), labels));
   const char* const version = tag == "CONJ" ? " (CONJ is UD version 1: map it to CCONJ)" : "";
   lines_.fail(line,
-              fmt::format("unknown tag, value '{}'{}: labels of {} are {}; {}", tag, version, task_.name, labels,
+              fmt::format("unknown tag, value '{}'{}: labels of {} are {}; {}", tag, version, task_.name(), labels,
                           spec_.label_map_path.empty()
                               ? "give the manifest's line labels=FILE with lines of: tag in the file, TAB, tag to use"
                               : "add the tag to " + spec_.label_map_path));

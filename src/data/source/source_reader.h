@@ -14,7 +14,7 @@ namespace hyperx::data {
 // What the readers of all formats share: lines, labels, the limit, the file without a sentence.
 class SourceReader : public SentenceReader {
  public:
-  SourceReader(const SourceSpec& spec, const TaskInfo& task);
+  SourceReader(const SourceSpec& spec, const Task& task);
   bool next(Sentence& sentence) final;
 
  protected:
@@ -37,7 +37,7 @@ class SourceReader : public SentenceReader {
   const Label& resolve(std::string_view tag, int64_t line);
   [[noreturn]] void fail_unknown(std::string_view tag, const std::string& mapped, int64_t line) const;
 
-  TaskInfo task_;
+  const Task& task_;
   std::unordered_map<std::string_view, Label> known_;  // tag in the file (a view into it) -> what it stands for
   std::deque<std::string> owned_;                      // words of the current sentence that are no views into the file
   int64_t sentences_ = 0;

@@ -144,28 +144,4 @@ std::vector<Pair> select_pairs(const std::string& set, const std::vector<Pair>& 
   return result;
 }
 
-const TaskInfo& task_info(const std::string& name, const std::string& pos_multiword) {
-  // The order of the universal tags is that of the UD guidelines' list; the original's label set has the same.
-  static const TaskInfo pos = {"pos",
-                               {"ADJ", "ADP", "ADV", "AUX", "CCONJ", "DET", "INTJ", "NOUN", "NUM", "PART", "PRON",
-                                "PROPN", "PUNCT", "SCONJ", "SYM", "VERB", "X"},
-                               false};
-  static const TaskInfo pos_with_ranges = [] {
-    TaskInfo info = pos;
-    info.labels.emplace_back("_");
-    return info;
-  }();
-  static const TaskInfo ner = {"ner", {"O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC"}, false};
-  static const TaskInfo mlm = {"mlm", {}, true};
-  if (name == "pos") {
-    if (pos_multiword != "drop" && pos_multiword != "keep")
-      throw UserError(ExitCode::kBadConfig,
-                      fmt::format("data.pos_multiword: unknown value '{}': drop or keep", pos_multiword));
-    return pos_multiword == "keep" ? pos_with_ranges : pos;
-  }
-  if (name == "ner") return ner;
-  if (name == "mlm") return mlm;
-  throw UserError(ExitCode::kBadConfig, fmt::format("unknown task, value '{}': pos, ner and mlm are known", name));
-}
-
 }  // namespace hyperx::data

@@ -27,14 +27,4 @@ Pair parse_pair(const std::string& text);
 // is.
 std::vector<Pair> select_pairs(const std::string& set, const std::vector<Pair>& available, const std::string& key);
 
-// What is known of a task before any data is read.
-struct TaskInfo {
-  std::string name;
-  std::vector<std::string> labels;  // declared, in order; empty for mlm
-  bool masked = false;              // mlm: labels are drawn, not read
-};
-
-// pos, ner, mlm. UserError (78) for another name, listing these. `pos_multiword` = "keep" adds the 18th label `_`.
-const TaskInfo& task_info(const std::string& name, const std::string& pos_multiword = "drop");
-
 }  // namespace hyperx::data

@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 constexpr size_t kConlluColumns = 10;
-constexpr size_t kConlluId = 0, kConlluForm = 1, kConlluUpos = 3;
+constexpr size_t kConlluId = 0, kConlluForm = 1;
 constexpr size_t kQuotedCharacters = 40;
 
 bool is_number(std::string_view text) {
@@ -78,7 +78,7 @@ std::optional<WordLine> PredictionInput::Impl::parse_conllu(std::string_view lin
     fail(std::to_string(columns.size()) + " columns where CoNLL-U has 10, in " + quote_for_message(line) +
          ": separate columns by tabs, sentences by an empty line");
   const std::string_view id = columns[kConlluId];
-  const WordLine word{columns[kConlluForm], columns[kConlluUpos], true};
+  const WordLine word{columns[kConlluForm], columns[static_cast<size_t>(spec.conllu_column) - 1], true};
   if (is_pair_of_numbers(id, '-') || is_pair_of_numbers(id, '.'))
     return spec.keep_multiword ? std::optional<WordLine>(word) : std::nullopt;
   if (!is_number(id)) fail("id " + quote_for_message(id) + " is none of 3, 3-4, 8.1");
@@ -253,11 +253,11 @@ SourceFormat guess_source_format(const std::string& path) {
   return path.ends_with(".conllu") ? SourceFormat::kConllu : SourceFormat::kTagged;
 }
 
-void require_format_for(const std::string& task, SourceFormat format) {
-  if (task == "ner" && format == SourceFormat::kConllu)
-    throw UserError(
-        ExitCode::kUsage,
-        "CoNLL-U has no column for entity tags: ner takes tagged lines (--format tagged) and text (--format text)");
+void require_format_for(const Task& task, SourceFormat format) {
+  if (format == SourceFormat::kText || task.reads(format)) return;
+  throw UserError(ExitCode::kUsage, std::string("--format ") + name_of(format) +
+                                        ": the format has no column for tags of " + task.name() + ", which takes " +
+                                        formats_of(task) + ", or text");
 }
 
 std::string quote_for_message(std::string_view text) {

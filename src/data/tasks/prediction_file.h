@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "data/source/sentence_reader.h"
+#include "data/tasks/task.h"
 #include "data/tokenizer/word_splitter.h"
 
 namespace hyperx::data {
@@ -68,8 +69,9 @@ class PredictionInput {
 // conllu for *.conllu; all else is taken for tagged lines, for text cannot be told from a list of words.
 SourceFormat guess_source_format(const std::string& path);
 
-// UserError (64) where a task's tags have no place in a format: ner in CoNLL-U.
-void require_format_for(const std::string& task, SourceFormat format);
+// UserError (64) where a task's tags have no place in a format, as entities in CoNLL-U. Text always has one: it comes
+// out as tagged lines.
+void require_format_for(const Task& task, SourceFormat format);
 
 // `text` in quotes for a message, cut to some 40 characters.
 std::string quote_for_message(std::string_view text);

@@ -8,9 +8,6 @@
 #include "common/errors.h"
 #include "common/files.h"
 #include "common/version.h"
-#include "data/tasks/entities/entity_f1.h"
-#include "data/tasks/tagging/accuracy.h"
-#include "data/tasks/tagging/seqeval_pos.h"
 
 namespace hyperx::data {
 namespace {
@@ -78,37 +75,6 @@ EvaluationResult result_of(const Json& json, const std::string& origin) {
 double EvaluationResult::main_value() const {
   const auto found = metrics.values.find(main_metric);
   return found == metrics.values.end() ? std::numeric_limits<double>::quiet_NaN() : found->second;
-}
-
-MetricSet accuracy_metrics(const AccuracyScorer& scorer) {
-  MetricSet metrics;
-  metrics.values["accuracy"] = scorer.accuracy();
-  for (const auto& [tag, score] : scorer.tag_scores()) metrics.types[tag] = score;
-  return metrics;
-}
-
-MetricSet entity_metrics(const EntityScorer& entities, const AccuracyScorer& tags) {
-  const EntityScores scores = entities.default_scores();
-  const EntityScores strict = entities.strict_scores();
-  MetricSet metrics;
-  metrics.values = {{"f1", scores.micro.f1},
-                    {"precision", scores.micro.precision},
-                    {"recall", scores.micro.recall},
-                    {"macro_f1", scores.macro.f1},
-                    {"weighted_f1", scores.weighted.f1},
-                    {"strict_f1", strict.micro.f1},
-                    {"strict_precision", strict.micro.precision},
-                    {"strict_recall", strict.micro.recall},
-                    {"accuracy", tags.accuracy()}};
-  metrics.types = scores.types;
-  return metrics;
-}
-
-void add_seqeval_metrics(const SeqevalPosScorer& scorer, MetricSet& metrics) {
-  const Score score = scorer.overall();
-  metrics.values["seqeval_f1"] = score.f1;
-  metrics.values["seqeval_precision"] = score.precision;
-  metrics.values["seqeval_recall"] = score.recall;
 }
 
 std::string signature_line(const Pair& pair, const std::string& split, const std::string& source, int64_t sentences,

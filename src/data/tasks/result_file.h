@@ -7,18 +7,9 @@
 #include <vector>
 
 #include "data/tasks/pair.h"
-#include "data/tasks/scoring_counts.h"
+#include "data/tasks/scorer.h"
 
 namespace hyperx::data {
-
-// The figures of one set of sentences. Keys of `values`: accuracy; f1, precision, recall, macro_f1, weighted_f1,
-// strict_f1, ...; loss, perplexity. Shares are in [0, 1]. A value that is not finite is null in the file.
-struct MetricSet {
-  std::map<std::string, double> values;
-  std::map<std::string, Score> types;  // by entity type or by tag
-
-  bool operator==(const MetricSet&) const = default;
-};
 
 // One pair and split scored with one checkpoint: results/step-N/SPLIT/pos.tr.json.
 struct EvaluationResult {
@@ -41,16 +32,6 @@ struct EvaluationResult {
   double main_value() const;  // NaN where the metric is missing
   bool operator==(const EvaluationResult&) const = default;
 };
-
-// From the evaluation's counts. Those of entities and tags are in entity_f1.h and accuracy.h.
-class AccuracyScorer;
-class EntityScorer;
-class SeqevalPosScorer;
-MetricSet accuracy_metrics(const AccuracyScorer& scorer);  // accuracy, by tag
-MetricSet entity_metrics(const EntityScorer& entities,
-                         const AccuracyScorer& tags);  // f1 (micro, default mode), ..., by type
-void add_seqeval_metrics(const SeqevalPosScorer& scorer,
-                         MetricSet& metrics);  // seqeval_f1, seqeval_precision, seqeval_recall
 
 // `pos:tr|test|source=UD_Turkish-IMST@bcd48daa9957|n=1100/10032|accuracy|hyperx 0.1.0`: pair, split, source or release
 // of the data, sentences/words, scorer, version. A `|` or control character in `source` becomes a space.

@@ -1,5 +1,8 @@
 #include "data/tasks/scoring.h"
 
+#include <spdlog/fmt/fmt.h>
+#include <spdlog/fmt/ranges.h>
+
 #include <algorithm>
 #include <map>
 #include <span>
@@ -7,7 +10,6 @@
 #include "common/errors.h"
 #include "data/tasks/prediction_file.h"
 #include "data/tasks/tagging/accuracy.h"
-#include "data/tasks/tagging/seqeval_pos.h"
 
 namespace hyperx::data {
 namespace {
@@ -29,7 +31,7 @@ std::string mapped_tag(const SourceSpec& spec, const std::string& tag) {
 // Reads two files in step and turns their tags into numbers.
 class PairReader {
  public:
-  PairReader(const SourceSpec& gold_source, const SourceSpec& predicted_source, const std::string& task)
+  PairReader(const SourceSpec& gold_source, const SourceSpec& predicted_source, const Task& task)
       : gold_spec_(gold_source),
         predicted_spec_(predicted_source),
         task_(task),
@@ -54,7 +56,7 @@ class PairReader {
 
   const SourceSpec& gold_spec_;
   const SourceSpec& predicted_spec_;
-  std::string task_;
+  const Task& task_;
   PredictionInput gold_input_, predicted_input_;
   TaggingChunk gold_chunk_, predicted_chunk_;
   std::map<std::string, LabelId> numbers_;
@@ -93,10 +95,13 @@ LabelId PairReader::number_of(const SourceSpec& spec, const TaggingChunk& chunk,
   const std::string tag = mapped_tag(spec, chunk.tags[sentence][word]);
   const auto [entry, is_new] = numbers_.try_emplace(tag, static_cast<LabelId>(tags.size()));
   if (!is_new) return entry->second;
-  if (task_ == "ner" && !is_entity_tag(tag))
-    throw UserError(ExitCode::kBadData,
-                    place(spec, chunk, sentence, word) + ": tag " + quote_for_message(tag) +
-                        " is none of O, B-TYPE, I-TYPE: name the tag column, a label map, or scheme BILOU");
+  if (!task_.may_be_tag(tag))
+    throw UserError(
+        ExitCode::kBadData,
+        fmt::format("{}: {} cannot be a tag of {} (such as {}): name the tag column, a label map, or scheme "
+                    "BILOU",
+                    place(spec, chunk, sentence, word), quote_for_message(tag), task_.name(),
+                    fmt::join(task_.labels(), " ")));
   if (tags.size() == kMostTags)
     throw UserError(ExitCode::kBadData, place(spec, chunk, sentence, word) + ": more than " +
                                             std::to_string(kMostTags) + " different tags, the last " +
@@ -106,9 +111,7 @@ LabelId PairReader::number_of(const SourceSpec& spec, const TaggingChunk& chunk,
 }
 
 void PairReader::take_tags(size_t sentence) {
-  // where multiword lines are words, `_` is a tag as any other
-  const bool multiword_lines = gold_spec_.keep_multiword && gold_spec_.format == SourceFormat::kConllu;
-  const std::string untagged = task_ == "pos" && !multiword_lines ? "_" : "";
+  const std::string untagged = task_.untagged(gold_spec_);
   for (size_t word = 0; word < gold_chunk_.words[sentence].size(); ++word) {
     const std::string& gold_tag = gold_chunk_.tags[sentence][word];
     const std::string& predicted_tag = predicted_chunk_.tags[sentence][word];
@@ -120,7 +123,8 @@ void PairReader::take_tags(size_t sentence) {
     if (predicted_tag.empty())
       throw UserError(ExitCode::kBadData, place(predicted_spec_, predicted_chunk_, sentence, word) + ": the word " +
                                               quote_for_message(form) +
-                                              " has no predicted tag: a word left untagged bears `_` (pos) or O (ner)");
+                                              " has no predicted tag: a word left untagged bears " +
+                                              task_.no_prediction());
     gold.push_back(number_of(gold_spec_, gold_chunk_, sentence, word));
     predicted.push_back(predicted_tag == untagged ? kNoPrediction
                                                   : number_of(predicted_spec_, predicted_chunk_, sentence, word));
@@ -155,19 +159,29 @@ void for_each_sentence(const PairReader& files, Use use) {
 
 }  // namespace
 
-FileScores score_files(const SourceSpec& gold, const SourceSpec& predicted, const std::string& task) {
-  if (task != "pos" && task != "ner")
-    throw UserError(ExitCode::kUsage, "--task " + quote_for_message(task) + ": pos and ner can be scored");
-  for (const SourceSpec* spec : {&gold, &predicted}) {
-    require_format_for(task, spec->format);
-    if (spec->format == SourceFormat::kText)
-      throw UserError(ExitCode::kUsage, name_of(*spec) + ": text holds no tags: score CoNLL-U or tagged lines");
+const Task& scorable_task(const TaskSet& tasks, const std::string& name) {
+  const Task* const task = tasks.find(name);
+  if (task != nullptr && !task->masked()) return *task;
+  std::vector<std::string> names;
+  for (const auto& known : tasks)
+    if (!known->masked()) names.push_back(known->name());
+  throw UserError(ExitCode::kUsage,
+                  fmt::format("--task {}: {} can be scored", quote_for_message(name), fmt::join(names, " and ")));
+}
+
+FileScores score_files(const SourceSpec& gold_source, const SourceSpec& predicted_source, const Task& task) {
+  SourceSpec gold = gold_source, predicted = predicted_source;
+  for (SourceSpec* spec : {&gold, &predicted}) {
+    if (!task.reads(spec->format))
+      throw UserError(ExitCode::kUsage, fmt::format("{}: --format {} holds no tags of {}: score {}", name_of(*spec),
+                                                    name_of(spec->format), task.name(), formats_of(task)));
+    task.complete(*spec);
   }
   PairReader files(gold, predicted, task);
   files.read();
 
   FileScores scores;
-  scores.task = task;
+  scores.task = task.name();
   scores.gold_path = name_of(gold);
   scores.predicted_path = name_of(predicted);
   scores.sentences = static_cast<int64_t>(files.sentence_ends.size());
@@ -179,16 +193,11 @@ FileScores score_files(const SourceSpec& gold, const SourceSpec& predicted, cons
   scores.accuracy = accuracy.accuracy();
   scores.tags = accuracy.tag_scores();
   std::sort(scores.tags.begin(), scores.tags.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
-  if (task == "pos") {
-    SeqevalPosScorer seqeval(files.tags);
-    for_each_sentence(files, [&](auto gold_tags, auto predicted_tags) { seqeval.add(gold_tags, predicted_tags); });
-    scores.seqeval = seqeval.overall();
-  } else {
-    EntityScorer entities(files.tags);
-    for_each_sentence(files, [&](auto gold_tags, auto predicted_tags) { entities.add(gold_tags, predicted_tags); });
-    scores.entities = entities.default_scores();
-    scores.strict_entities = entities.strict_scores();
-  }
+  const std::unique_ptr<Scorer> scorer = task.scorer(files.tags);
+  for_each_sentence(files, [&](auto gold_tags, auto predicted_tags) {
+    scorer->add({.gold = gold_tags, .predicted = predicted_tags});
+  });
+  scorer->add_to(scores);
   return scores;
 }
 

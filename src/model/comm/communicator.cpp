@@ -46,6 +46,11 @@ void Communicator::count(int64_t payload, int64_t sent) {
   bytes_sent_ += sent;
 }
 
+void Communicator::count_all_reduce(const at::Tensor& tensor) {
+  const int64_t bytes = size_bytes(tensor);
+  count(bytes, 2 * bytes * (size() - 1) / size());
+}
+
 void Communicator::broadcast(at::Tensor tensor, int root) {
   check_tensor(tensor);
   check_root(root);
@@ -61,8 +66,15 @@ void Communicator::all_reduce(at::Tensor tensor) {
   if (tensor.numel() == 0) return;
   const TracedCall call(trace_, "all_reduce");
   do_all_reduce(tensor);
-  const int64_t bytes = size_bytes(tensor);
-  count(bytes, 2 * bytes * (size() - 1) / size());
+  count_all_reduce(tensor);
+}
+
+void Communicator::start_all_reduce(at::Tensor tensor) {
+  check_tensor(tensor);
+  if (tensor.numel() == 0) return;
+  const TracedCall call(trace_, "all_reduce");
+  do_start_all_reduce(tensor);
+  count_all_reduce(tensor);
 }
 
 void Communicator::all_gather(const at::Tensor& input, at::Tensor output) {

@@ -14,7 +14,8 @@ namespace hyperx::comm {
 
 // What ranks say to each other.
 //
-// Contract: all ranks make the same calls in the same order with the same shapes and types; only the main thread calls.
+// Contract: all ranks make the same calls in the same order with the same shapes and types. One thread calls at a time:
+// the main thread, or autograd's within a backward pass that the main thread waits for.
 // Tensors are contiguous, of type float, double, int64, uint8 or bfloat16, and are changed in place; counts come from
 // numel(). A tensor without elements is no message. Breaking this is a bug (HYPERX_CHECK) where one rank alone can see
 // it.
@@ -41,6 +42,10 @@ class Communicator {
 
   void broadcast(at::Tensor tensor, int root = 0);
   void all_reduce(at::Tensor tensor);  // sum
+  // The same sum beside other work: `tensor` is not to be touched before finish_sums(). Only NCCL returns earlier.
+  void start_all_reduce(at::Tensor tensor);
+  void finish_sums() { do_finish_sums(); }
+  virtual bool sums_run_beside() const { return false; }
   // `output` [size * n] gets every rank's `input` [n] in the order of ranks; `input` may be this rank's own part of
   // `output`.
   void all_gather(const at::Tensor& input, at::Tensor output);
@@ -74,6 +79,8 @@ class Communicator {
  protected:
   virtual void do_broadcast(at::Tensor& tensor, int root) = 0;
   virtual void do_all_reduce(at::Tensor& tensor) = 0;
+  virtual void do_start_all_reduce(at::Tensor& tensor) { do_all_reduce(tensor); }
+  virtual void do_finish_sums() {}
   virtual void do_all_gather(const at::Tensor& input, at::Tensor& output, const std::vector<int64_t>& counts) = 0;
   virtual void do_reduce_scatter(const at::Tensor& input, at::Tensor& output) = 0;
   virtual void do_barrier() = 0;
@@ -87,6 +94,7 @@ class Communicator {
   void check_root(int root) const;
   std::vector<int64_t> reduce_control(std::vector<int64_t> values, bool maximum, const char* name);
   void count(int64_t payload, int64_t sent);
+  void count_all_reduce(const at::Tensor& tensor);
 
   RankInfo info_;
   CollectiveTrace trace_;

@@ -118,6 +118,7 @@ at::Tensor Encoder::layer_forward(int64_t index, bool outputs_alone, const at::T
 at::Tensor Encoder::forward(const EncoderInput& input, Method& method, const DropoutRates& rates,
                             const DropoutStream& dropout, std::vector<at::Tensor>* hidden_states) const {
   at::Tensor x = keyed_dropout(embed(input), {}, dropout_at(kSiteEmbeddings, input, rates.hidden, dropout));
+  x = method.after_embeddings(x, input.pairs);
   if (hidden_states != nullptr) hidden_states->push_back(x);
   // Where no row is read, as where all hidden states are asked for, all are made and none or some are taken.
   const bool narrows = hidden_states == nullptr && input.output_rows.defined() && input.output_rows.numel() > 0;

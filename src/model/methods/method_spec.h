@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "common/config/schema.h"
+#include "data/tasks/task_set.h"
 #include "model/encoder/encoder_spec.h"
 
 // The half of a method that needs no LibTorch: its options and what it costs, for --help, `options`, `prepare` and
@@ -52,7 +53,8 @@ struct MethodCosts {
 struct CostQuestion {
   const Config& config;
   const EncoderSpec& encoder;
-  int64_t tasks = 1, languages = 1;
+  data::TaskSet tasks;
+  int64_t languages = 1;
   int ranks = 1;
   double pairs = 1;  // of a step
   bool gpu = false, bf16 = false;
@@ -64,6 +66,9 @@ struct MethodSpec {
   bool trains_encoder;  // every encoder parameter; else only LayerNorms
   void (*add_options)(config::Schema& schema);
   MethodCosts (*costs)(const CostQuestion& question);
+  bool makes_heads = false;  // the last layers of labelled tasks come from Method::head_samples
+  // Folders of other runs whose trained values the method builds on; nullptr: none.
+  std::vector<std::string> (*needs)(const Config& config) = nullptr;
 };
 
 const std::vector<MethodSpec>& method_specs();

@@ -47,6 +47,22 @@ bool DenseBlock::is_used() const {
   return std::any_of(parameters_.begin(), parameters_.end(), [](const Parameter* each) { return each->used; });
 }
 
+// Backward passes go from the last layer to the first, parameters were added from the first to the last.
+std::vector<GradientBucket> DenseBlock::buckets(int64_t bytes) const {
+  if (!exchanged_ || static_cast<int64_t>(gradient_.nbytes()) <= bytes) return {};
+  std::vector<GradientBucket> buckets;
+  int64_t end = gradient_.numel();
+  std::vector<at::Tensor> leaves;
+  for (size_t i = parameters_.size(); i-- > 0;) {
+    leaves.push_back(parameters_[i]->value);
+    const int64_t size = end - offsets_[i];
+    if (i > 0 && size * static_cast<int64_t>(gradient_.element_size()) < bytes) continue;
+    buckets.push_back({gradient_.narrow(0, offsets_[i], size), std::exchange(leaves, {})});
+    end = offsets_[i];
+  }
+  return buckets;
+}
+
 std::vector<Message> DenseBlock::messages(int round, const StepRanks&) {
   if (round > 0 || !exchanged_ || !is_used()) return {};
   return {{Message::Kind::kSum, gradient_}};

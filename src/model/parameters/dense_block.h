@@ -38,6 +38,7 @@ class DenseBlock final : public ParameterBlock {
   int64_t element_count() const override { return values_.numel(); }
   void begin_step() override;
   bool is_used() const override;
+  std::vector<GradientBucket> buckets(int64_t bytes) const override;
   std::vector<Message> messages(int round, const StepRanks& ranks) override;
   at::Tensor norm_squared() const override { return sum_of_squares(gradient_); }
   void begin_training(const UpdateOptions& options) override;

@@ -31,6 +31,12 @@ struct Message {
   std::vector<int64_t> counts = {};
 };
 
+// A part of a large gradient: summed on its own, as soon as the backward pass has completed it.
+struct GradientBucket {
+  at::Tensor gradient;             // contiguous
+  std::vector<at::Tensor> leaves;  // whose gradients lie in it
+};
+
 // Which ranks hold what of a step.
 struct StepRanks {
   int rank = 0, size = 1;
@@ -61,6 +67,9 @@ class ParameterBlock {
   // Whether it takes part in the step that was begun, on any rank.
   virtual bool is_used() const = 0;
 
+  // A plain sum of more than `bytes`, cut into buckets of about that size, in the order in which a backward pass
+  // completes them; they travel in place of the messages. Empty: messages.
+  virtual std::vector<GradientBucket> buckets([[maybe_unused]] int64_t bytes) const { return {}; }
   // How its gradient travels, in one word: "sum", or what a method calls it.
   virtual const char* exchange() const { return "sum"; }
   // Whether ranks must hold whole pairs of a step, rather than a share of every pair.

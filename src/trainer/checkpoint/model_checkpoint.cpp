@@ -84,14 +84,11 @@ void read_options(const json& object, const std::string& origin, Config& config)
 json ModelInfo::to_json() const {
   json options = json::object();
   for (const config::Option* option : options_of_model(config.model.method)) options[option->key] = option->get(config);
-  json task_list = json::array();
-  for (const data::TaskInfo& task : tasks)
-    task_list.push_back({{"name", task.name}, {"labels", task.labels}, {"masked", task.masked}});
   return {{"format", kFormat},
           {"options", options},
           {"max_subwords", config.data.max_subwords},
           {"corpus", config.data.corpus},
-          {"tasks", task_list},
+          {"tasks", tasks.to_json()},
           {"languages", languages},
           {"pairs", names_of(trained_pairs)},
           {"encoder", {{"source", encoder_source}, {"sha256", encoder_digest.get()}, {"seed", config.train.seed}}},
@@ -102,8 +99,7 @@ ModelInfo ModelInfo::from_json(const json& object, const std::string& origin) {
   ModelInfo info;
   try {
     read_options(object, origin, info.config);
-    for (const json& task : object.at("tasks"))
-      info.tasks.push_back({task.at("name"), task.at("labels").get<std::vector<std::string>>(), task.at("masked")});
+    info.tasks = data::TaskSet::from_json(object.at("tasks"), origin);
     info.languages = object.at("languages").get<std::vector<std::string>>();
     for (const json& pair : object.at("pairs")) info.trained_pairs.push_back(data::parse_pair(pair.get<std::string>()));
     info.encoder_source = object.at("encoder").at("source");
@@ -230,6 +226,43 @@ void set_determinism(const TrainConfig& config, at::Device device) {
   at::globalContext().setDeterministicAlgorithms(true, false);
 }
 
+namespace {
+
+at::ScalarType scalar_type(h5::Type type) {
+  for (const at::ScalarType candidate : {at::kFloat, at::kDouble, at::kLong})
+    if (h5_type(candidate) == type) return candidate;
+  HYPERX_CHECK(false, "a checkpoint holds tensors of a type that no model has");
+}
+
+void require_encoder(const std::string& checkpoint, const std::string& trained_on, const std::string& here,
+                     const std::string& advice) {
+  if (here == trained_on) return;
+  throw UserError(ExitCode::kBadData, fmt::format("{}: was trained on another encoder (SHA-256 {}, here {}). {}",
+                                                  checkpoint, trained_on.substr(0, 12), here.substr(0, 12), advice));
+}
+
+}  // namespace
+
+std::vector<model::TrainedRun> load_needed_runs(const Config& config, const FutureDigest& encoder_digest) {
+  std::vector<model::TrainedRun> runs;
+  const model::MethodSpec& method = model::find_method_spec(config.model.method);
+  if (method.needs == nullptr) return runs;
+  for (const std::string& folder : method.needs(config)) {
+    const Checkpoint checkpoint = Checkpoint::open(resolve_checkpoint(folder));
+    const ModelInfo info = ModelInfo::from_json(checkpoint.model_info(), checkpoint.folder());
+    require_encoder(checkpoint.folder(), info.encoder_digest.get(), encoder_digest.get(),
+                    fmt::format("A model of method {} needs one that was trained on its own encoder", method.name));
+    model::TrainedRun run{checkpoint.folder(), info.config, info.tasks, info.languages, {}};
+    model::NamedTensors tensors;
+    for (const h5::DatasetInfo& tensor : checkpoint.model_tensors())
+      tensors.push_back({tensor.name, torch::empty(tensor.shape, scalar_type(tensor.type))});
+    load_tensors(tensors, [&](const auto& targets) { checkpoint.load_model(targets); });
+    for (auto& [name, value] : tensors) run.values[name] = std::move(value);
+    runs.push_back(std::move(run));
+  }
+  return runs;
+}
+
 LoadedModel load_model(const std::string& run_or_checkpoint, const std::string& encoder, at::ScalarType compute,
                        at::Device device) {
   LoadedModel loaded;
@@ -242,12 +275,10 @@ LoadedModel load_model(const std::string& run_or_checkpoint, const std::string& 
   loaded.info.encoder_source = source;
   const model::EncoderWeights weights = model::load_encoder(source, loaded.info.config.train.seed);
   model::ModelOptions options{loaded.info.config, loaded.info.tasks, loaded.info.languages, compute, device};
+  options.needed = load_needed_runs(loaded.info.config, loaded.info.encoder_digest);
   loaded.model = std::make_unique<model::Model>(weights, options);
-  const std::string &trained_on = loaded.info.encoder_digest.get(), &here = weights.digest.get();
-  if (here != trained_on)
-    throw UserError(ExitCode::kBadData, loaded.checkpoint + ": was trained on another encoder than " + source +
-                                            " (SHA-256 " + trained_on.substr(0, 12) + ", here " + here.substr(0, 12) +
-                                            "). Name the right folder with --model.encoder");
+  require_encoder(loaded.checkpoint, loaded.info.encoder_digest.get(), weights.digest.get(),
+                  source + " is not it: name the right folder with --model.encoder");
   load_values(loaded.model->parameters(), [&](const auto& targets) { checkpoint.load_model(targets); });
   return loaded;
 }

@@ -19,7 +19,7 @@ namespace hyperx::train {
 // A model and the run that trains it, as a checkpoint describes them beside the tensors.
 struct ModelInfo {
   Config config;
-  std::vector<data::TaskInfo> tasks;
+  data::TaskSet tasks;
   std::vector<std::string> languages;
   std::vector<data::Pair> trained_pairs;
   std::string encoder_source, tokenizer_digest, corpus_digest;
@@ -69,6 +69,10 @@ std::string agreed_precision(const std::string& precision, const std::string& be
 at::ScalarType compute_type(const std::string& agreed_precision);
 // train.deterministic: on a GPU LibTorch then takes kernels that add in one order. Before anything is computed.
 void set_determinism(const TrainConfig& config, at::Device device);
+
+// The runs that the method needs, best checkpoint first. UserError (65, 66): one is missing, damaged, or was trained on
+// another encoder.
+std::vector<model::TrainedRun> load_needed_runs(const Config& config, const FutureDigest& encoder_digest);
 
 // A model as a checkpoint holds it.
 struct LoadedModel {

@@ -125,16 +125,25 @@ void NcclCommunicator::poll(const char* name, std::chrono::milliseconds limit, c
   }
 }
 
-void NcclCommunicator::run_ordered(const char* name, const std::function<void(cudaStream_t)>& call) {
+void NcclCommunicator::run_after_current(const char* name, const std::function<void(cudaStream_t)>& call) {
   if (comm_ == nullptr) throw SystemError(std::string(name) + ": NCCL was aborted after an earlier error");
   const cudaStream_t current = c10::cuda::getCurrentCUDAStream(static_cast<c10::DeviceIndex>(device_)).stream();
   HYPERX_CUDA_CALL(cudaEventRecord(before_.get(), current));
   HYPERX_CUDA_CALL(cudaStreamWaitEvent(stream_.get(), before_.get(), 0));
   call(stream_.get());
   poll(name, limits_.wait, [this] { return is_idle(); });  // in the stream now; an event recorded earlier would miss it
+}
+
+void NcclCommunicator::do_finish_sums() {
+  const cudaStream_t current = c10::cuda::getCurrentCUDAStream(static_cast<c10::DeviceIndex>(device_)).stream();
   HYPERX_CUDA_CALL(cudaEventRecord(after_.get(), stream_.get()));
   // torch's memory is reused in the order of its current stream, which waits here: no tensor needs to be kept.
   HYPERX_CUDA_CALL(cudaStreamWaitEvent(current, after_.get(), 0));
+}
+
+void NcclCommunicator::run_ordered(const char* name, const std::function<void(cudaStream_t)>& call) {
+  run_after_current(name, call);
+  do_finish_sums();
 }
 
 void NcclCommunicator::do_broadcast(at::Tensor& tensor, int root) {
@@ -148,11 +157,18 @@ void NcclCommunicator::do_broadcast(at::Tensor& tensor, int root) {
 
 void NcclCommunicator::do_all_reduce(at::Tensor& tensor) {
   if (tensor.is_cpu()) return host_.do_all_reduce(tensor);
-  run_ordered("all_reduce", [&](cudaStream_t stream) {
-    HYPERX_NCCL(ncclAllReduce(tensor.data_ptr(), tensor.data_ptr(), tensor.numel(), nccl_type(tensor.scalar_type()),
-                              ncclSum, comm_, stream),
-                comm_);
-  });
+  run_ordered("all_reduce", [&](cudaStream_t stream) { sum(tensor, stream); });
+}
+
+void NcclCommunicator::do_start_all_reduce(at::Tensor& tensor) {
+  if (tensor.is_cpu()) return host_.do_all_reduce(tensor);
+  run_after_current("all_reduce", [&](cudaStream_t stream) { sum(tensor, stream); });
+}
+
+void NcclCommunicator::sum(at::Tensor& tensor, cudaStream_t stream) {
+  HYPERX_NCCL(ncclAllReduce(tensor.data_ptr(), tensor.data_ptr(), tensor.numel(), nccl_type(tensor.scalar_type()),
+                            ncclSum, comm_, stream),
+              comm_);
 }
 
 void NcclCommunicator::do_all_gather(const at::Tensor& input, at::Tensor& output, const std::vector<int64_t>& counts) {

@@ -27,11 +27,14 @@ class NcclCommunicator final : public Communicator {
   NcclCommunicator(const MpiSession& session, NcclLimits limits);
   ~NcclCommunicator() override;
   const char* backend() const override { return "nccl"; }
+  bool sums_run_beside() const override { return true; }
   void request_abort() override { abort_requested_ = true; }
 
  protected:
   void do_broadcast(at::Tensor& tensor, int root) override;
   void do_all_reduce(at::Tensor& tensor) override;
+  void do_start_all_reduce(at::Tensor& tensor) override;
+  void do_finish_sums() override;
   void do_all_gather(const at::Tensor& input, at::Tensor& output, const std::vector<int64_t>& counts) override;
   void do_reduce_scatter(const at::Tensor& input, at::Tensor& output) override;
   void do_barrier() override;
@@ -42,8 +45,11 @@ class NcclCommunicator final : public Communicator {
 
  private:
   void connect(const MpiSession& session);
-  // Runs `call` (NCCL calls on stream_) after what torch's current stream holds, and before what it will.
+  // Runs `call` (NCCL calls on stream_) after what torch's current stream holds.
+  void run_after_current(const char* name, const std::function<void(cudaStream_t)>& call);
+  // The same, and before what the current stream will hold.
   void run_ordered(const char* name, const std::function<void(cudaStream_t)>& call);
+  void sum(at::Tensor& tensor, cudaStream_t stream);
   // Polls until `done` says so. SystemError, with the communicator aborted: an asynchronous error, the limit,
   // request_abort().
   void poll(const char* name, std::chrono::milliseconds limit, const std::function<bool()>& done);

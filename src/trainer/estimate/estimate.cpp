@@ -25,10 +25,10 @@ double seconds_of(const model::MessageCost& message, int ranks, const Setup& set
   return seconds;
 }
 
-void add_times(const Setup& setup, const StepSizes& share, const model::MethodCosts& costs, const WorkOptions& options,
+void add_times(const Setup& setup, const StepSizes& share, const model::MethodCosts& costs, double value_bytes,
                Row& row) {
   const Device& device = *setup.device;
-  const StepWork work = work_of(share, setup.model, costs, options);
+  const StepWork work = work_of(share, setup.model, costs, value_bytes);
   row.product_seconds =
       std::max(work.product_operations / device.product_rate, work.weight_bytes / device.generator_bandwidth);
   row.attention_seconds = work.attention_operations / device.attention_rate;
@@ -84,7 +84,7 @@ void add_notes(const Setup& setup, const model::MethodCosts& costs, Row& row) {
 
 model::MethodCosts method_costs(const Setup& setup, int ranks) {
   model::CostQuestion question{setup.config, setup.model.encoder};
-  question.tasks = std::ssize(setup.model.tasks);
+  question.tasks = setup.model.tasks;
   question.languages = setup.model.languages;
   question.ranks = ranks;
   question.pairs = setup.step.pairs;
@@ -99,8 +99,8 @@ Row estimate_row(const Setup& setup, int ranks) {
   StepSizes share = share_of(setup.step, ranks, costs.whole_pairs);
   share.pairs = setup.step.pairs;  // every rank makes theta of all pairs, and updates by the gradients of all
   const bool gpu = setup.device && setup.device->gpu, bf16 = setup.precision == "bf16";
-  const WorkOptions work{bf16 ? 2.0 : 4.0, model::find_method_spec(setup.config.model.method).trains_encoder};
-  const MemoryOptions memory{gpu, bf16, model::has_random_weights(setup.config.model.encoder), work.trains_encoder};
+  const double value_bytes = bf16 ? 2 : 4;
+  const MemoryOptions memory{gpu, bf16, model::has_random_weights(setup.config.model.encoder)};
 
   Row row;
   row.ranks = ranks;
@@ -109,7 +109,7 @@ Row estimate_row(const Setup& setup, int ranks) {
   row.tokens = share.tokens;
   row.memory = memory_of(setup.model, costs, share, setup.config.train.micro_batch_tokens, memory);
   row.bytes_sent = bytes_sent(messages_of(setup.model, setup.step, costs), ranks);
-  if (setup.device) add_times(setup, share, costs, work, row);
+  if (setup.device) add_times(setup, share, costs, value_bytes, row);
   add_notes(setup, costs, row);
   return row;
 }

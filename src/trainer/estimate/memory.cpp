@@ -26,7 +26,7 @@ Memory memory_of(const ModelSizes& model, const model::MethodCosts& costs, const
   const double tables = 4.0 * static_cast<double>(model.table_values());
   const double all_fp32 = 4.0 * static_cast<double>(model.encoder_values());
   const double linear = layers * static_cast<double>(model.linear_values());
-  if (options.trains_encoder)  // what a step casts for its products
+  if (model.method().trains_encoder)  // what a step casts for its products
     memory.encoder = options.bf16 ? 2 * static_cast<double>(model.encoder_values()) : 0;
   else if (!options.bf16)  // query, key and value stand side by side in a copy of their own
     memory.encoder = all_fp32 + (options.gpu ? 0 : 4 * layers * 3 * h * (h + 1));
@@ -34,8 +34,8 @@ Memory memory_of(const ModelSizes& model, const model::MethodCosts& costs, const
     memory.encoder = tables + 2 * linear;
   else  // packed for both directions
     memory.encoder = (options.random_encoder ? all_fp32 : tables) + 2 * 2 * linear;
-  if (options.bf16 && model.has_masked_task())
-    memory.encoder += 2 * static_cast<double>(model.encoder.vocabulary) * h;  // the decoder
+  if (options.bf16)
+    for (const auto& task : model.tasks) memory.encoder += 2 * static_cast<double>(model.head(*task).copied_values);
 
   memory.method = costs.state_bytes;
   memory.generated = costs.generated_bytes;

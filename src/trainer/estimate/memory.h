@@ -21,7 +21,6 @@ struct MemoryOptions {
   bool gpu = false;
   bool bf16 = false;
   bool random_encoder = false;  // kept in memory beside its bf16 form; a file is only mapped
-  bool trains_encoder = false;  // its weights are the method's
 };
 
 // `share`: what the rank computes at once (train.micro_batch_tokens bounds it).

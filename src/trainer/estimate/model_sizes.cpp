@@ -6,15 +6,14 @@ namespace hyperx::estimate {
 
 int64_t ModelSizes::norm_values() const { return 2 * encoder.hidden * (1 + 2 * encoder.layers); }
 
-int64_t ModelSizes::head_values(const data::TaskInfo& task) const {
-  const int64_t h = encoder.hidden;
-  if (!task.masked) return static_cast<int64_t>(task.labels.size()) * (h + 1);
-  return h * h + 3 * h + encoder.vocabulary + (trained_decoder ? encoder.vocabulary * h : 0);
+model::HeadCosts ModelSizes::head(const data::Task& task) const {
+  return model::head_costs(
+      {task, encoder, config.mlm_decoder == "trained", method().trains_encoder, method().makes_heads});
 }
 
 int64_t ModelSizes::shared_values() const {
   int64_t values = norm_values();
-  for (const data::TaskInfo& task : tasks) values += head_values(task);
+  for (const auto& task : tasks) values += head(*task).values;
   return values;
 }
 
@@ -28,10 +27,6 @@ int64_t ModelSizes::linear_values() const {
 
 int64_t ModelSizes::encoder_values() const {
   return table_values() + encoder.layers * (linear_values() + 5 * encoder.hidden + encoder.intermediate);
-}
-
-bool ModelSizes::has_masked_task() const {
-  return std::any_of(tasks.begin(), tasks.end(), [](const data::TaskInfo& task) { return task.masked; });
 }
 
 int64_t trained_values(const ModelSizes& model, const model::MethodCosts& costs) {

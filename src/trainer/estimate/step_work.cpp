@@ -37,10 +37,9 @@ StepSizes share_of(const StepSizes& step, int ranks, bool whole_pairs) {
   return share;
 }
 
-StepWork work_of(const StepSizes& share, const ModelSizes& model, const model::MethodCosts& costs,
-                 const WorkOptions& options) {
+StepWork work_of(const StepSizes& share, const ModelSizes& model, const model::MethodCosts& costs, double value_bytes) {
   const double h = static_cast<double>(model.encoder.hidden), f = static_cast<double>(model.encoder.intermediate);
-  const double layers = static_cast<double>(model.encoder.layers), passes = options.trains_encoder ? 3 : 2;
+  const double layers = static_cast<double>(model.encoder.layers), passes = model.method().trains_encoder ? 3 : 2;
   StepWork work;
   // Past attention the last layer goes on with the rows alone that the loss reads.
   const double beyond_attention = (layers - 1) * share.tokens + share.labelled + share.masked;
@@ -48,20 +47,20 @@ StepWork work_of(const StepSizes& share, const ModelSizes& model, const model::M
   // Frozen products cost one product forward and one backward, trained ones two backward.
   work.product_operations = 2 * layers * share.tokens * passes * query_key_value;
   work.product_operations += 2 * beyond_attention * (passes * others + 3 * costs.product_values);
-  double classes = 0;
-  for (const data::TaskInfo& task : model.tasks)
-    if (!task.masked) classes = std::max(classes, static_cast<double>(task.labels.size()));
-  const double decoder_passes = model.trained_decoder || options.trains_encoder ? 3 : 2;
-  work.product_operations += 6 * share.labelled * h * classes;
-  work.product_operations +=
-      2 * share.masked * h * (3 * h + decoder_passes * static_cast<double>(model.encoder.vocabulary));
-  work.weight_bytes = 2 * layers * static_cast<double>(model.linear_values()) * options.value_bytes;
+  double of_label = 0, of_masked = 0, scores = 0;  // of the largest head of its kind
+  for (const auto& task : model.tasks) {
+    const model::HeadCosts head = model.head(*task);
+    double& products = task->masked() ? of_masked : of_label;
+    products = std::max(products, head.products);
+    if (task->masked()) scores = std::max(scores, static_cast<double>(head.classes));
+  }
+  work.product_operations += 2 * (share.labelled * of_label + share.masked * of_masked);
+  work.weight_bytes = 2 * layers * static_cast<double>(model.linear_values()) * value_bytes;
   work.attention_operations = layers * 12 * share.squares * h;
   // Forward: two dropouts with sums, two norms, GELU, the adapter's ReLU and sums; backward the same and the sums of
   // gradients where a value is used twice.
-  const double softmax = 5 * share.masked * static_cast<double>(model.encoder.vocabulary) * 4;
-  work.element_bytes =
-      beyond_attention * options.value_bytes * (34 * h + 5 * f + 5 * costs.activation_values) + softmax;
+  const double softmax = 5 * share.masked * scores * 4;
+  work.element_bytes = beyond_attention * value_bytes * (34 * h + 5 * f + 5 * costs.activation_values) + softmax;
 
   work.generator_bytes = costs.update_bytes;
   work.generator_operations = costs.update_operations;
@@ -76,6 +75,7 @@ StepSizes step_of_corpus(const data::CorpusIndex& index, const std::vector<data:
   std::vector<int64_t> batches;
   std::vector<const data::SplitCounts*> counts;
   std::map<data::Pair, const data::SplitEntry*> splits;
+  const data::TaskSet tasks = data::tasks_of(index);
   for (const data::PairEntry& entry : index.pairs) splits[entry.pair] = entry.find_split("train");
   for (const data::Pair& pair : pairs) {
     counts.push_back(&splits.at(pair)->counts);
@@ -88,19 +88,19 @@ StepSizes step_of_corpus(const data::CorpusIndex& index, const std::vector<data:
     const double tokens =
         std::min<double>(config.data.max_subwords, static_cast<double>(counts[i]->subwords) / lines + 2);
     const double words = static_cast<double>(counts[i]->words - counts[i]->empty - counts[i]->truncated) / lines;
-    add_draws(step, pairs[i].task, data::task_info(pairs[i].task).masked, step.pairs * shares[i],
+    add_draws(step, pairs[i].task, tasks.at(pairs[i].task).masked(), step.pairs * shares[i],
               lines / static_cast<double>(std::max<int64_t>(1, batches[i])), tokens, longest, words);
   }
   return step;
 }
 
-StepSizes step_by_default(const std::vector<data::TaskInfo>& tasks, const TrainConfig& config) {
+StepSizes step_by_default(const data::TaskSet& tasks, const TrainConfig& config) {
   StepSizes step;
   step.pairs = config.pairs_per_step;
   step.sentences = 0;
-  for (const data::TaskInfo& task : tasks)
-    add_draws(step, task.name, task.masked, step.pairs / static_cast<double>(tasks.size()), config.batch_sentences,
-              kDefaultTokens, 256, kDefaultWords);
+  for (const auto& task : tasks)
+    add_draws(step, task->name(), task->masked(), step.pairs / static_cast<double>(tasks.size()),
+              config.batch_sentences, kDefaultTokens, 256, kDefaultWords);
   return step;
 }
 

@@ -36,17 +36,13 @@ struct StepWork {
   double layer_passes = 0;          // layers times pairs: what calls cost whatever their size
 };
 
-struct WorkOptions {
-  double value_bytes = 4;  // of activations
-  bool trains_encoder = false;
-};
 StepWork work_of(const StepSizes& share, const ModelSizes& model, const model::MethodCosts& costs,
-                 const WorkOptions& options);
+                 double value_bytes);  // of an activation
 
 // Sizes of a mean step, from the counts of a corpus's train splits and the draws of train.temperature. Not in the
 // index, so assumed: Σ length² = 1.4 times (mean length)², bounded by the longest.
 StepSizes step_of_corpus(const data::CorpusIndex& index, const std::vector<data::Pair>& pairs, const Config& config);
 // Without a corpus: 22 tokens and 16 words a sentence, as in English EWT, the tasks of train.pairs drawn alike.
-StepSizes step_by_default(const std::vector<data::TaskInfo>& tasks, const TrainConfig& config);
+StepSizes step_by_default(const data::TaskSet& tasks, const TrainConfig& config);
 
 }  // namespace hyperx::estimate

@@ -7,10 +7,10 @@ namespace hyperx::estimate {
 std::vector<model::MessageCost> messages_of(const ModelSizes& model, const StepSizes& step,
                                             const model::MethodCosts& costs) {
   double small = static_cast<double>(model.norm_values()) + costs.bucket_values + step.pairs;
-  for (const data::TaskInfo& task : model.tasks) {
-    const auto share = step.task_shares.find(task.name);
+  for (const auto& task : model.tasks) {
+    const auto share = step.task_shares.find(task->name());
     const double missed = std::pow(1 - (share == step.task_shares.end() ? 0 : share->second), step.pairs);
-    small += (1 - missed) * static_cast<double>(model.head_values(task));
+    small += (1 - missed) * static_cast<double>(model.head(*task).values);
   }
   std::vector<model::MessageCost> messages = {{model::MessageCost::Kind::kAllReduce, 4 * small}};
   messages.insert(messages.end(), costs.messages.begin(), costs.messages.end());

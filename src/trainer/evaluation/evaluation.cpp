@@ -10,10 +10,6 @@
 
 #include "common/errors.h"
 #include "common/log.h"
-#include "data/tasks/entities/entity_f1.h"
-#include "data/tasks/tagging/accuracy.h"
-#include "data/tasks/tagging/pos_options.h"
-#include "data/tasks/tagging/seqeval_pos.h"
 
 namespace hyperx::train {
 namespace {
@@ -54,10 +50,6 @@ std::vector<Stretch> own_stretches(const data::BatchMaker& maker, const EvalConf
   return own;
 }
 
-bool scores_entities(const data::TaskInfo& task) {
-  return !task.labels.empty() && std::all_of(task.labels.begin(), task.labels.end(), data::is_entity_tag);
-}
-
 int64_t sentences_scored(const data::Split& split, int64_t limit) {
   return limit > 0 ? std::min(limit, split.sentences()) : split.sentences();
 }
@@ -71,36 +63,21 @@ std::string source_text(const data::Corpus& corpus, const data::Pair& pair, cons
   return text;
 }
 
-// Scores of the sentences that `take` lets through.
-template <class Take>
-data::MetricSet tag_metrics(const data::TaskInfo& task, const data::Split& split,
-                            const std::vector<data::LabelId>& predicted, int64_t sentences, bool seqeval,
-                            const Take& take) {
-  data::AccuracyScorer accuracy(task.labels);
-  const bool entities = scores_entities(task);
-  data::EntityScorer entity_scorer(entities ? task.labels : std::vector<std::string>{"O"});
-  data::SeqevalPosScorer pos_scorer(task.labels);
-  size_t at = 0;
-  for (int64_t sentence = 0; sentence < sentences; ++sentence) {
-    const auto gold = split.labels_of(sentence);
-    const std::span<const data::LabelId> guess(predicted.data() + at, gold.size());
-    at += gold.size();
-    if (!take(sentence)) continue;
-    accuracy.add(gold, guess);
-    if (entities) entity_scorer.add(gold, guess);
-    if (seqeval) pos_scorer.add(gold, guess);
+// Scores a split's first sentences, and apart those that no training data has. `found(s)` is what was found of one.
+template <class Found>
+void add_scores(const data::Task& task, const data::Split& split, int64_t sentences, const Found& found,
+                data::EvaluationResult& result) {
+  const auto all = task.scorer(task.labels()), novel = task.scorer(task.labels());
+  for (int64_t s = 0; s < sentences; ++s) {
+    const data::ScoredSentence sentence = found(s);
+    all->add(sentence);
+    if (split.seen.empty() || split.seen[static_cast<size_t>(s)] != 0) continue;
+    novel->add(sentence);
+    ++result.novel_sentences;
   }
-  data::MetricSet metrics = entities ? data::entity_metrics(entity_scorer, accuracy) : data::accuracy_metrics(accuracy);
-  if (seqeval) data::add_seqeval_metrics(pos_scorer, metrics);
-  return metrics;
-}
-
-data::MetricSet masked_metrics(double loss_sum, int64_t count) {
-  data::MetricSet metrics;
-  const double loss = count > 0 ? loss_sum / static_cast<double>(count) : std::nan("");
-  metrics.values["loss"] = loss;
-  metrics.values["perplexity"] = std::exp(loss);
-  return metrics;
+  result.main_metric = task.main_metric();
+  result.metrics = all->metrics();
+  if (result.novel_sentences > 0) result.novel = novel->metrics();
 }
 
 }  // namespace
@@ -109,8 +86,8 @@ std::string scorer_text(const Config& config, const std::string& main_metric, at
   return main_metric + ",max_subwords=" + std::to_string(config.data.max_subwords) + "," + c10::toString(compute);
 }
 
-std::vector<int64_t> best_labels(const at::Tensor& logits) {
-  const at::Tensor best = logits.argmax(1).to(torch::kCPU, torch::kLong).contiguous();
+std::vector<int64_t> best_labels(model::Model& model, const data::Batch& batch) {
+  const at::Tensor best = model.predict(model.pack(batch)).at(0).to(torch::kCPU, torch::kLong).contiguous();
   return {best.const_data_ptr<int64_t>(), best.const_data_ptr<int64_t>() + best.numel()};
 }
 
@@ -120,6 +97,7 @@ Evaluator::Evaluator(model::Model& model, const data::Corpus& corpus, comm::Comm
       corpus_(corpus),
       communicator_(communicator),
       config_(config),
+      tasks_(data::tasks_of(corpus.index(), config.sections)),
       on_progress_(std::move(on_progress)) {}
 
 // What is found of a group of pairs, each from its place on: an entry a word of a tagged pair, a sentence of a masked
@@ -179,11 +157,12 @@ void Evaluator::evaluate_group(const std::vector<data::Pair>& pairs, const std::
 
   for (size_t i = 0; i < pairs.size(); ++i) {
     const int pair = static_cast<int>(i);
+    const data::Task& task = tasks_.at(pairs[i].task);
     const data::Split& scored = maker.split(pair);
     SplitPredictions* const guesses = predictions == nullptr ? nullptr : &predictions->emplace_back();
-    data::EvaluationResult result =
-        maker.masked(pair) ? masked_result(scored, findings.losses(i), findings.counts(i))
-                           : tag_result(pairs[i], scored, findings.words.data() + findings.places[i], guesses);
+    data::EvaluationResult result = maker.masked(pair)
+                                        ? masked_result(task, scored, findings.losses(i), findings.counts(i))
+                                        : tag_result(task, scored, findings.words.data() + findings.places[i], guesses);
     result.pair = pairs[i];
     result.split = split;
     result.sentences = sentences_scored(scored, config_.eval.limit);
@@ -218,7 +197,7 @@ void Evaluator::compute(const data::BatchMaker& maker, Findings& findings) {
 }
 
 void Evaluator::tag(const data::Batch& batch, const data::Split& split, int64_t* words) {
-  const std::vector<int64_t> best = best_labels(model_.logits(model_.pack(batch)).at(0));
+  const std::vector<int64_t> best = best_labels(model_, batch);
   size_t sentence = 0;
   for (size_t label = 0; label < best.size(); ++label) {
     while (batch.label_positions[label] >= batch.sentence_starts[sentence + 1]) ++sentence;
@@ -229,11 +208,7 @@ void Evaluator::tag(const data::Batch& batch, const data::Split& split, int64_t*
 
 void Evaluator::add_losses(const data::Batch& batch, double* losses, double* counts) {
   if (batch.labels.empty()) return;
-  const model::PackedBatch packed = model_.pack(batch);
-  const at::Tensor found =
-      torch::nn::functional::cross_entropy(model_.logits(packed).at(0), packed.labels,
-                                           torch::nn::functional::CrossEntropyFuncOptions().reduction(torch::kNone))
-          .to(torch::kCPU, torch::kFloat64);
+  const at::Tensor found = model_.losses(model_.pack(batch)).at(0).to(torch::kCPU, torch::kFloat64);
   const double* const loss = found.const_data_ptr<double>();
   size_t sentence = 0;
   for (size_t label = 0; label < batch.labels.size(); ++label) {
@@ -243,7 +218,7 @@ void Evaluator::add_losses(const data::Batch& batch, double* losses, double* cou
   }
 }
 
-data::EvaluationResult Evaluator::tag_result(const data::Pair& pair, const data::Split& split, const int64_t* words,
+data::EvaluationResult Evaluator::tag_result(const data::Task& task, const data::Split& split, const int64_t* words,
                                              SplitPredictions* predictions) const {
   const int64_t sentences = sentences_scored(split, config_.eval.limit);
   std::vector<data::LabelId> predicted(static_cast<size_t>(split.word_starts[static_cast<size_t>(sentences)]));
@@ -254,48 +229,34 @@ data::EvaluationResult Evaluator::tag_result(const data::Pair& pair, const data:
     if (words[w] != 0) continue;
     ++(split.word_positions[w] < 0 ? result.unlabelled_words : result.truncated_words);
   }
-  const data::TaskInfo task{pair.task, corpus_.labels(pair.task), false};
-  const bool seqeval = config_.sections.get<data::PosOptions>().metric == "seqeval" && pair.task == "pos";
-  result.metrics = tag_metrics(task, split, predicted, sentences, seqeval, [](int64_t) { return true; });
-  result.main_metric = scores_entities(task) ? "f1" : seqeval ? "seqeval_f1" : "accuracy";
-  if (!split.seen.empty()) {
-    const auto is_novel = [&](int64_t sentence) { return split.seen[static_cast<size_t>(sentence)] == 0; };
-    for (int64_t s = 0; s < sentences; ++s) result.novel_sentences += is_novel(s) ? 1 : 0;
-    if (result.novel_sentences > 0) result.novel = tag_metrics(task, split, predicted, sentences, seqeval, is_novel);
-  }
+  const auto tags_of = [&](int64_t s) -> data::ScoredSentence {
+    const auto gold = split.labels_of(s);
+    const auto first = static_cast<size_t>(split.word_starts[static_cast<size_t>(s)]);
+    return {.gold = gold, .predicted = std::span(predicted).subspan(first, gold.size())};
+  };
+  add_scores(task, split, sentences, tags_of, result);
   if (predictions != nullptr) predictions->labels = std::move(predicted);
   return result;
 }
 
-data::EvaluationResult Evaluator::masked_result(const data::Split& split, const double* losses,
+data::EvaluationResult Evaluator::masked_result(const data::Task& task, const data::Split& split, const double* losses,
                                                 const double* counts) const {
   const int64_t sentences = sentences_scored(split, config_.eval.limit);
   data::EvaluationResult result;
-  double loss = 0, novel_loss = 0;
-  int64_t count = 0, novel_count = 0;
-  for (int64_t s = 0; s < sentences; ++s) {
-    const int64_t masked = static_cast<int64_t>(counts[s]);
-    loss += losses[s];
-    count += masked;
-    if (split.seen.empty() || split.seen[static_cast<size_t>(s)] != 0) continue;
-    ++result.novel_sentences;
-    novel_loss += losses[s];
-    novel_count += masked;
-  }
-  result.main_metric = "loss";
-  result.metrics = masked_metrics(loss, count);
-  if (result.novel_sentences > 0) result.novel = masked_metrics(novel_loss, novel_count);
-  result.words = result.words_scored = count;
+  const auto losses_of = [&](int64_t s) -> data::ScoredSentence {
+    return {.loss = losses[s], .masked = static_cast<int64_t>(counts[s])};
+  };
+  add_scores(task, split, sentences, losses_of, result);
+  for (int64_t s = 0; s < sentences; ++s) result.words += static_cast<int64_t>(counts[s]);
+  result.words_scored = result.words;
   return result;
 }
 
 std::vector<data::Pair> scorable_pairs(const data::Corpus& corpus, const std::string& set, const std::string& split,
                                        const model::ModelOptions& model, const std::string& key) {
-  std::set<std::string> tasks;
-  for (const data::TaskInfo& task : model.tasks) tasks.insert(task.name);
   const std::set<std::string> languages(model.languages.begin(), model.languages.end());
   const auto known = [&](const data::Pair& pair) {
-    return tasks.contains(pair.task) && languages.contains(pair.base_language());
+    return model.tasks.find(pair.task) != nullptr && languages.contains(pair.base_language());
   };
   const std::vector<data::Pair> available = corpus.pairs_with(split);
   std::vector<data::Pair> chosen;
@@ -304,9 +265,9 @@ std::vector<data::Pair> scorable_pairs(const data::Corpus& corpus, const std::st
     if (known(pair)) {
       chosen.push_back(pair);
     } else if (set.empty() || set.find('*') != std::string::npos) {
-      left_out += " " + pair.name();
+      left_out += fmt::format(" {}", pair.name());
     } else {
-      const bool knows_task = tasks.contains(pair.task);
+      const bool knows_task = model.tasks.find(pair.task) != nullptr;
       throw UserError(ExitCode::kBadConfig,
                       fmt::format("{}: the model cannot score {}: it has learnt nothing of the {} {}", key, pair.name(),
                                   knows_task ? "language" : "task", knows_task ? pair.base_language() : pair.task));

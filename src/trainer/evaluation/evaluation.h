@@ -32,6 +32,9 @@ class Evaluator {
   std::vector<data::EvaluationResult> evaluate(const std::vector<data::Pair>& pairs, const std::string& split,
                                                std::vector<SplitPredictions>* predictions = nullptr);
 
+  // The corpus's tasks, with the metric that is asked for.
+  const data::TaskSet& tasks() const { return tasks_; }
+
  private:
   struct Findings;
 
@@ -40,14 +43,16 @@ class Evaluator {
   void compute(const data::BatchMaker& maker, Findings& findings);
   void tag(const data::Batch& batch, const data::Split& split, int64_t* words);
   void add_losses(const data::Batch& batch, double* losses, double* counts);
-  data::EvaluationResult tag_result(const data::Pair& pair, const data::Split& split, const int64_t* words,
+  data::EvaluationResult tag_result(const data::Task& task, const data::Split& split, const int64_t* words,
                                     SplitPredictions* predictions) const;
-  data::EvaluationResult masked_result(const data::Split& split, const double* losses, const double* counts) const;
+  data::EvaluationResult masked_result(const data::Task& task, const data::Split& split, const double* losses,
+                                       const double* counts) const;
 
   model::Model& model_;
   const data::Corpus& corpus_;
   comm::Communicator& communicator_;
   const Config& config_;
+  const data::TaskSet tasks_;
   std::function<void()> on_progress_;
 };
 
@@ -55,8 +60,8 @@ class Evaluator {
 // result with another one is not the same.
 std::string scorer_text(const Config& config, const std::string& main_metric, at::ScalarType compute);
 
-// Index of the best score of each row. logits [rows, classes]
-std::vector<int64_t> best_labels(const at::Tensor& logits);
+// The best label of each labelled word of a batch of one pair.
+std::vector<int64_t> best_labels(model::Model& model, const data::Batch& batch);
 
 // The pairs of `set` that `model` can score on `split`: known task and language, a split that never trained. With an
 // empty set, all such pairs; a pair that is named but cannot be scored is a UserError (78), or, if the set has a *,

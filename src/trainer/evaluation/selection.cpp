@@ -7,7 +7,7 @@
 namespace hyperx::train {
 
 Selection::Selection(const Config& config, const data::Corpus& corpus, const model::ModelOptions& model)
-    : config_(config.eval) {
+    : config_(config.eval), tasks_(model.tasks) {
   if (config.eval.every <= 0) return;
   const auto pairs_of_set = [&](const std::string& set, const char* key) {
     return scorable_pairs(corpus, set, config.eval.split, model, key);
@@ -28,18 +28,11 @@ Selection::Selection(const Config& config, const data::Corpus& corpus, const mod
   }
 }
 
-std::optional<Selection::Score> Selection::score(const std::vector<data::EvaluationResult>& results) const {
-  Score score{0, config_.split};
-  if (config_.limit > 0) score.of += fmt::format(", {} sentences a pair", config_.limit);
-  int64_t scored = 0;
-  for (const data::EvaluationResult& result : results) {
-    if (result.pair.task == "mlm" || !deciding_.contains(result.pair)) continue;
-    score.value += result.main_value();
-    score.of += fmt::format("{} {} {}", scored == 0 ? ":" : ",", result.pair.name(), result.main_metric);
-    ++scored;
-  }
-  if (scored == 0) return {};
-  score.value /= static_cast<double>(scored);
+std::optional<data::BestScore> Selection::score(const std::vector<data::EvaluationResult>& results) const {
+  auto score = data::best_score(results, deciding_, tasks_);
+  if (!score) return {};
+  const std::string limit = config_.limit > 0 ? fmt::format(", {} sentences a pair", config_.limit) : "";
+  score->of = config_.split + limit + ": " + score->of;
   return score;
 }
 

@@ -7,7 +7,7 @@
 
 #include "common/config/config.h"
 #include "data/corpus/corpus.h"
-#include "data/tasks/result_file.h"
+#include "data/tasks/best_score.h"
 #include "model/model.h"
 
 namespace hyperx::train {
@@ -20,15 +20,12 @@ class Selection {
 
   const std::vector<data::Pair>& evaluated() const { return evaluated_; }  // eval.pairs; none with eval.every = 0
 
-  struct Score {
-    double value;    // mean main metric of checkpoint.select; larger is better
-    std::string of;  // what it is the mean of: scores of something else cannot be compared
-  };
-  // None where no result is of a pair that decides.
-  std::optional<Score> score(const std::vector<data::EvaluationResult>& results) const;
+  // Of checkpoint.select, else of all that is evaluated. Scores that are `of` something else cannot be compared.
+  std::optional<data::BestScore> score(const std::vector<data::EvaluationResult>& results) const;
 
  private:
   EvalConfig config_;
+  data::TaskSet tasks_;
   std::vector<data::Pair> evaluated_;
   std::set<data::Pair> deciding_;
 };

@@ -30,15 +30,18 @@ data::ShareMode GradientExchange::share_mode() const {
 void GradientExchange::exchange(at::Tensor& losses, const std::vector<int>& owners) {
   const at::NoGradGuard no_gradient;
   const model::StepRanks ranks{communicator_.rank(), communicator_.size(), owners};
+  if (communicator_.size() > 1) early_.start_rest();
   int rounds = 0;
   for (const auto& block : parameters_.blocks()) rounds = std::max(rounds, block->rounds());
   for (int round = 0; round < rounds; ++round) {
     std::vector<Message> messages;
     for (const auto& block : parameters_.blocks())
-      for (Message& message : block->messages(round, ranks)) messages.push_back(std::move(message));
+      if (!early_.takes(*block))
+        for (Message& message : block->messages(round, ranks)) messages.push_back(std::move(message));
     if (communicator_.size() > 1) send(messages, round == 0 ? &losses : nullptr);
     for (const auto& block : parameters_.blocks()) block->exchanged(round);
   }
+  communicator_.finish_sums();
   for (const auto& block : parameters_.blocks()) block->gradient_complete();
 }
 

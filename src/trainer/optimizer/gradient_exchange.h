@@ -7,6 +7,7 @@
 #include "data/batch/batch_maker.h"
 #include "model/comm/communicator.h"
 #include "model/parameters/parameters.h"
+#include "trainer/optimizer/early_sums.h"
 
 namespace hyperx::train {
 
@@ -14,12 +15,16 @@ namespace hyperx::train {
 // Which these are follows from the step's pairs, so that all ranks send the same.
 class GradientExchange {
  public:
-  GradientExchange(comm::Communicator& communicator, model::ParameterSet& parameters)
-      : communicator_(communicator), parameters_(parameters) {}
+  static constexpr int64_t kBucketBytes = int64_t{25} << 20;
+  GradientExchange(comm::Communicator& communicator, model::ParameterSet& parameters,
+                   int64_t bucket_bytes = kBucketBytes)
+      : communicator_(communicator), parameters_(parameters), early_(communicator, parameters, bucket_bytes) {}
 
   // How the sentences of a step are shared out: every pair over all ranks, or whole pairs.
   data::ShareMode share_mode() const;
 
+  // This rank's last backward pass of the step comes next: large sums may start while it runs.
+  void watch_backward() { early_.watch(); }
   // `losses` [pairs] fp64 on the model's device: this rank's terms in, the whole step's out; they travel with the small
   // gradients. `owners` [pairs]: the rank that holds each pair whole; empty where pairs are split. On a GPU all of it
   // is only queued.
@@ -30,6 +35,7 @@ class GradientExchange {
 
   comm::Communicator& communicator_;
   model::ParameterSet& parameters_;
+  EarlySums early_;
 };
 
 }  // namespace hyperx::train

@@ -16,6 +16,7 @@
 #include "data/source/sentence_reader.h"
 #include "data/tokenizer/word_piece.h"
 #include "tests/data/corpus/corpus_fixture.h"
+#include "tests/data/tasks/known_task.h"
 
 namespace hyperx::data {
 namespace {
@@ -75,14 +76,14 @@ TEST_F(CorpusTest, HoldsWhatTheReadersGave) {
   const Corpus corpus = Corpus::open(folder_.path("corpus"));
   const WordPiece tokenizer = WordPiece::load(folder_.path("letters"));
   EXPECT_EQ(corpus.index().tokenizer_digest, tokenizer.digest());
-  EXPECT_EQ(corpus.labels("pos").size(), 17U);
+  EXPECT_EQ(corpus.tasks().at("pos").labels().size(), 17U);
   for (const auto& [name, file, sentences] : {std::tuple{"train", "a.conllu", 30}, std::tuple{"dev", "b.conllu", 11}}) {
     const Split& split = corpus.split({"pos", "aa"}, name);
     ASSERT_EQ(split.sentences(), sentences);
     SourceSpec spec;
     spec.path = folder_.path(file);
     spec.format = SourceFormat::kConllu;
-    const auto reader = open_source(spec, task_info("pos"));
+    const auto reader = open_source(spec, known_task("pos"));
     Sentence sentence;
     for (int64_t s = 0; s < sentences; ++s) {
       ASSERT_TRUE(reader->next(sentence));

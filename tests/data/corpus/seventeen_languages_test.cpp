@@ -12,6 +12,7 @@
 #include "data/corpus/corpus.h"
 #include "data/corpus/prepare.h"
 #include "data/source/manifest.h"
+#include "data/tasks/tagging/pos_options.h"
 #include "tests/data/corpus/corpus_fixture.h"
 #include "tests/data/test_data.h"
 
@@ -114,7 +115,7 @@ std::string stream_digest(const Split& split) {
 TEST_F(SeventeenLanguagesTest, CountsAndIdsAreThoseOfTheOracle) {
   const std::map<std::string, OracleRow> oracle = tokenizer_oracle();
   const Corpus corpus = Corpus::open(folder_->path("corpus"));
-  const Manifest manifest = read_manifest(kCollectionManifest, *collection());
+  const Manifest manifest = read_manifest(kCollectionManifest, TaskSet::all(), *collection());
   int compared = 0;
   for (const PairEntry& entry : index_->pairs) {
     for (const SplitEntry& split : entry.splits) {
@@ -192,7 +193,7 @@ TEST(Features, AreTheOriginals) {
   options.root = *collection();
   options.corpus = folder.path("corpus");
   options.tokenizer = kEncoder;
-  options.pos_multiword = "keep";
+  options.task_options.edit<PosOptions>().multiword = "keep";
   prepare(options);
   const Corpus corpus = Corpus::open(options.corpus);
   int compared = 0;
@@ -215,7 +216,7 @@ TEST(Features, AreTheOriginals) {
       std::vector<std::string> labels(ids.size());
       for (size_t i = 0; i < batch.labels.size(); ++i) {
         labels[static_cast<size_t>(batch.label_positions[i])] =
-            corpus.labels(pair.task)[static_cast<size_t>(batch.labels[i])];
+            corpus.tasks().at(pair.task).labels()[static_cast<size_t>(batch.labels[i])];
       }
       EXPECT_EQ(labels, item["labels"].get<std::vector<std::string>>());
     }

@@ -6,6 +6,7 @@
 
 #include "data/source/sentence_reader.h"
 #include "tests/data/source/source_files.h"
+#include "tests/data/tasks/known_task.h"
 
 namespace hyperx::data {
 namespace {
@@ -34,8 +35,10 @@ class ConlluReaderTest : public ::testing::Test {
     result.read_heads = true;
     return result;
   }
-  std::vector<Sentence> read(const SourceSpec& source, const std::string& multiword = "drop") {
-    reader_ = open_source(source, task_info("pos", multiword));
+  std::vector<Sentence> read(SourceSpec source, const std::string& multiword = "drop") {
+    tasks_ = TaskSet::of({"pos"}, with_multiword(multiword));
+    tasks_.at("pos").complete(source);
+    reader_ = open_source(source, tasks_.at("pos"));
     std::vector<Sentence> sentences(1);
     while (reader_->next(sentences.back())) sentences.emplace_back();
     sentences.pop_back();
@@ -45,6 +48,7 @@ class ConlluReaderTest : public ::testing::Test {
     return user_error([&] { read(spec(content)); });
   }
   SourceFiles files_;
+  TaskSet tasks_;
   std::unique_ptr<SentenceReader> reader_;  // the sentences' views look into its file
 };
 
@@ -63,9 +67,7 @@ TEST_F(ConlluReaderTest, SyntacticWordsWithTagsAndHeads) {
 }
 
 TEST_F(ConlluReaderTest, MultiwordRangesAndEmptyNodesAreWordsAsInTheOriginal) {
-  SourceSpec source = spec(kGood);
-  source.keep_multiword = true;
-  const auto sentences = read(source, "keep");
+  const auto sentences = read(spec(kGood), "keep");
   EXPECT_THAT(sentences[0].words, ElementsAre("Vámonos", "Vamos", "nos", "elided", "he deus"));
   EXPECT_THAT(sentences[0].tags, ElementsAre("_", "VERB", "PRON", "NOUN", "ADP"));
   EXPECT_EQ(sentences[0].labels[0], 17);
@@ -167,16 +169,16 @@ TEST(MissingSource, IsNoInput) {
   SourceFiles files;
   SourceSpec spec;
   spec.path = files.path("absent");
-  EXPECT_THAT(user_error([&] { open_source(spec, task_info("pos")); }), StartsWith("66 " + spec.path));
+  EXPECT_THAT(user_error([&] { open_source(spec, known_task("pos")); }), StartsWith("66 " + spec.path));
   spec.path = files.folder();
-  EXPECT_THAT(user_error([&] { open_source(spec, task_info("pos")); }),
+  EXPECT_THAT(user_error([&] { open_source(spec, known_task("pos")); }),
               StartsWith("66 " + spec.path + ": is a folder"));
   spec.path = files.write("secret", kGood);
   std::filesystem::permissions(spec.path, std::filesystem::perms::none);
   constexpr uid_t kNobody = 65534;  // root may read any file
   const uid_t me = geteuid();
   ASSERT_TRUE(me != 0 || seteuid(kNobody) == 0);
-  const std::string error = user_error([&] { open_source(spec, task_info("pos")); });
+  const std::string error = user_error([&] { open_source(spec, known_task("pos")); });
   ASSERT_EQ(seteuid(me), 0);
   EXPECT_THAT(error, AllOf(StartsWith("66 " + spec.path), HasSubstr("ermission denied")));
 }

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "tests/data/source/source_files.h"
+#include "tests/data/tasks/known_task.h"
 #include "tests/data/test_data.h"
 
 namespace hyperx::data {
@@ -29,7 +30,7 @@ class ManifestTest : public ::testing::Test {
     files_.write("beside.tsv", "Y\tO\n");
   }
   Manifest read(const std::string& text, const std::string& root = "") {
-    return read_manifest(files_.write("m.tsv", text), root);
+    return read_manifest(files_.write("m.tsv", text), TaskSet::all(), root);
   }
   std::string error_of(const std::string& text) {
     return user_error([&] { read(text); });
@@ -98,7 +99,7 @@ TEST_F(ManifestTest, RefusesWithFileLineValueAndWayOut) {
   EXPECT_THAT(error_of("mlm\ten\ttrain\ttext\tdata/t.txt\n"), HasSubstr("m.tsv:1: not the header of a manifest"));
   EXPECT_THAT(error_of(kHeader), HasSubstr("names no file"));
   EXPECT_THAT(error_of("# root = gone\n" + kHeader), StartsWith("66 "));
-  EXPECT_THAT(user_error([&] { read_manifest(files_.path("absent.tsv")); }), StartsWith("66 "));
+  EXPECT_THAT(user_error([&] { read_manifest(files_.path("absent.tsv"), TaskSet::all()); }), StartsWith("66 "));
 }
 
 // The manifest of 17 languages: it names every file of the collection, and every file is read whole.
@@ -107,7 +108,7 @@ class SeventeenLanguagesManifest : public ::testing::Test {
   void SetUp() override {
     if (!test::collection()) GTEST_SKIP() << test::kNoCollection;
     root_ = *test::collection();
-    manifest_ = read_manifest(test::kCollectionManifest, root_);
+    manifest_ = read_manifest(test::kCollectionManifest, TaskSet::all(), root_);
   }
   std::string root_;
   Manifest manifest_;
@@ -130,7 +131,7 @@ TEST_F(SeventeenLanguagesManifest, EveryFileIsReadWithTheCountsOfItsDescription)
   int64_t sentences = 0, words = 0, lines = 0;
   std::map<std::string, int64_t> words_of;
   for (const ManifestEntry& entry : manifest_.entries) {
-    const auto reader = open_source(entry.source, task_info(entry.pair.task));
+    const auto reader = open_source(entry.source, known_task(entry.pair.task));
     Sentence sentence;
     while (reader->next(sentence)) {
       ++(entry.pair.task == "mlm" ? lines : sentences);

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/data/source/source_files.h"
+#include "tests/data/tasks/known_task.h"
 
 namespace hyperx::data {
 namespace {
@@ -21,7 +22,7 @@ class TaggedReaderTest : public ::testing::Test {
     return result;
   }
   std::vector<Sentence> read(const SourceSpec& source) {
-    reader_ = open_source(source, task_info("ner"));
+    reader_ = open_source(source, known_task("ner"));
     std::vector<Sentence> sentences(1);
     while (reader_->next(sentences.back())) sentences.emplace_back();
     sentences.pop_back();
@@ -94,7 +95,7 @@ TEST(TextReader, LinesThatAreNotBlank) {
   SourceFiles files;
   SourceSpec source;
   source.path = files.write("a.txt", "one line\r\n\n \t\nthe second");
-  const auto reader = open_source(source, task_info("mlm"));
+  const auto reader = open_source(source, known_task("mlm"));
   Sentence sentence;
   ASSERT_TRUE(reader->next(sentence));
   EXPECT_THAT(sentence.words, ElementsAre("one line"));

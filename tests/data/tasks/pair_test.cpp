@@ -58,14 +58,5 @@ TEST(PairSet, AnElementWithoutAPairIsAnErrorThatListsWhatThereIs) {
     EXPECT_THAT(user_error([&] { names(bad); }), StartsWith("78 train.pairs: ")) << bad;
 }
 
-TEST(TaskInfo, DeclaresLabels) {
-  EXPECT_EQ(task_info("pos").labels.size(), 17U);
-  EXPECT_EQ(task_info("pos", "keep").labels.back(), "_");
-  EXPECT_THAT(task_info("ner").labels, ElementsAre("O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC"));
-  EXPECT_TRUE(task_info("mlm").masked);
-  EXPECT_THAT(user_error([] { task_info("dep2"); }), HasSubstr("unknown task, value 'dep2'"));
-  EXPECT_THAT(user_error([] { task_info("pos", "maybe"); }), HasSubstr("pos_multiword"));
-}
-
 }  // namespace
 }  // namespace hyperx::data

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "common/random.h"
+#include "tests/data/tasks/known_task.h"
 #include "tests/data/tasks/score_test_tools.h"
 #include "tests/data/test_data.h"
 
@@ -190,10 +191,10 @@ TEST_F(PredictionFile, FilesThatCannotBeRead) {
 }
 
 TEST(PredictionFileFormats, EntitiesHaveNoPlaceInConllu) {
-  EXPECT_THAT(user_error_of([] { require_format_for("ner", SourceFormat::kConllu); }),
+  EXPECT_THAT(user_error_of([] { require_format_for(known_task("ner"), SourceFormat::kConllu); }),
               AllOf(StartsWith("64: "), HasSubstr("tagged"), HasSubstr("text")));
-  require_format_for("pos", SourceFormat::kConllu);
-  require_format_for("ner", SourceFormat::kTagged);
+  require_format_for(known_task("pos"), SourceFormat::kConllu);
+  require_format_for(known_task("ner"), SourceFormat::kTagged);
 }
 
 // With its own tags put back a file has the same bytes; with other tags it differs, but not in its lines.

@@ -7,10 +7,7 @@
 #include <limits>
 
 #include "common/version.h"
-#include "data/tasks/entities/entity_f1.h"
 #include "data/tasks/result_table.h"
-#include "data/tasks/tagging/accuracy.h"
-#include "data/tasks/tagging/seqeval_pos.h"
 #include "tests/data/tasks/score_test_tools.h"
 
 namespace hyperx::data {
@@ -104,27 +101,6 @@ TEST(ResultFile, DamageIsAnErrorThatNamesTheFile) {
   EXPECT_THAT(error_of(json.dump()), StartsWith("65: pos.tr.json: "));
   json["format_version"] = 9;
   EXPECT_THAT(error_of(json.dump()), HasSubstr("format 9"));
-}
-
-TEST(ResultFile, MetricsOfScorers) {
-  const Tags labels = {"O", "B-PER", "I-PER"};
-  EntityScorer entities(labels);
-  AccuracyScorer tags(labels);
-  const std::vector<LabelId> gold = {1, 2, 0, 1}, predicted = {2, 2, 0, 1};
-  entities.add(gold, predicted);
-  tags.add(gold, predicted);
-  MetricSet metrics = entity_metrics(entities, tags);
-  EXPECT_DOUBLE_EQ(metrics.values.at("f1"), 1.0);
-  EXPECT_DOUBLE_EQ(metrics.values.at("strict_recall"), 0.5);
-  EXPECT_DOUBLE_EQ(metrics.values.at("accuracy"), 0.75);
-  EXPECT_EQ(metrics.types.at("PER").support, 2);
-  metrics = accuracy_metrics(tags);
-  EXPECT_DOUBLE_EQ(metrics.values.at("accuracy"), 0.75);
-  EXPECT_EQ(metrics.types.at("B-PER").support, 2);
-  SeqevalPosScorer seqeval(labels);
-  seqeval.add(gold, gold);
-  add_seqeval_metrics(seqeval, metrics);
-  EXPECT_DOUBLE_EQ(metrics.values.at("seqeval_f1"), 1.0);
 }
 
 TEST(ResultTable, NamesLanguagesAndGivesMeans) {

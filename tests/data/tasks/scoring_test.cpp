@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "data/tasks/prediction_file.h"
+#include "tests/data/tasks/known_task.h"
 #include "tests/data/tasks/score_test_tools.h"
 
 namespace hyperx::data {
@@ -14,11 +15,13 @@ using testing::StartsWith;
 
 struct Scoring : testing::Test {
   ScratchFolder folder;
+  const TaskSet tasks = TaskSet::all();
   SourceSpec gold(const std::string& content) { return tagged("gold", content); }
   SourceSpec predicted(const std::string& content) { return tagged("predicted", content); }
   std::string error_of(const std::string& gold_content, const std::string& predicted_content,
                        const std::string& task = "pos") {
-    return user_error_of([&] { score_files(gold(gold_content), predicted(predicted_content), task); });
+    return user_error_of(
+        [&] { score_files(gold(gold_content), predicted(predicted_content), scorable_task(tasks, task)); });
   }
 
  private:
@@ -31,8 +34,9 @@ struct Scoring : testing::Test {
 };
 
 TEST_F(Scoring, PosCountsEveryWord) {
-  const FileScores scores = score_files(gold("a\tNOUN\nb\tVERB\n\nc\tNOUN\nd\tADV\n"),
-                                        predicted("a\tNOUN\r\nb\tNOUN\r\n\r\n\r\nc\t_\r\nd\tADV\r\n"), "pos");
+  const FileScores scores =
+      score_files(gold("a\tNOUN\nb\tVERB\n\nc\tNOUN\nd\tADV\n"),
+                  predicted("a\tNOUN\r\nb\tNOUN\r\n\r\n\r\nc\t_\r\nd\tADV\r\n"), known_task("pos"));
   EXPECT_EQ(scores.sentences, 2);
   EXPECT_EQ(scores.words, 4);
   EXPECT_EQ(scores.correct, 2);
@@ -46,7 +50,7 @@ TEST_F(Scoring, PosCountsEveryWord) {
 
 TEST_F(Scoring, NerGivesBothModes) {
   const FileScores scores = score_files(gold("a\tB-PER\nb\tI-PER\nc\tO\n\nd\tB-LOC\n"),
-                                        predicted("a\tI-PER\nb\tI-PER\nc\tO\n\nd\tB-LOC\n"), "ner");
+                                        predicted("a\tI-PER\nb\tI-PER\nc\tO\n\nd\tB-LOC\n"), known_task("ner"));
   EXPECT_DOUBLE_EQ(scores.entities->micro.f1, 1.0);
   EXPECT_DOUBLE_EQ(scores.strict_entities->micro.recall, 0.5);
   EXPECT_DOUBLE_EQ(scores.accuracy, 0.75);
@@ -56,7 +60,7 @@ TEST_F(Scoring, LabelMapAndSchemeApplyToTheTags) {
   SourceSpec raw = gold("a\tU-person\nb\tB-GPE\nc\tL-GPE\nd\tB-DATE\n");
   raw.bilou = true;
   raw.label_map = {{"U-person", "U-PER"}, {"B-GPE", "B-LOC"}, {"L-GPE", "L-LOC"}, {"B-DATE", "O"}};
-  const FileScores scores = score_files(raw, predicted("a\tB-PER\nb\tB-LOC\nc\tI-LOC\nd\tO\n"), "ner");
+  const FileScores scores = score_files(raw, predicted("a\tB-PER\nb\tB-LOC\nc\tI-LOC\nd\tO\n"), known_task("ner"));
   EXPECT_DOUBLE_EQ(scores.strict_entities->micro.f1, 1.0);
   EXPECT_DOUBLE_EQ(scores.accuracy, 1.0);
 }
@@ -95,9 +99,9 @@ TEST_F(Scoring, WhatCannotBeScored) {
   EXPECT_THAT(error_of("a\tX\n", "a\tX\n", "mlm"), AllOf(StartsWith("64: "), HasSubstr("pos and ner")));
   SourceSpec text = gold("a\n");
   text.format = SourceFormat::kText;
-  EXPECT_THAT(user_error_of([&] { score_files(text, text, "pos"); }), StartsWith("64: "));
+  EXPECT_THAT(user_error_of([&] { score_files(text, text, known_task("pos")); }), StartsWith("64: "));
   text.format = SourceFormat::kConllu;
-  EXPECT_THAT(user_error_of([&] { score_files(text, text, "ner"); }), StartsWith("64: "));
+  EXPECT_THAT(user_error_of([&] { score_files(text, text, known_task("ner")); }), StartsWith("64: "));
 }
 
 TEST_F(Scoring, TheUnderscoreIsATagWhereMultiwordLinesAreWords) {
@@ -106,16 +110,16 @@ TEST_F(Scoring, TheUnderscoreIsATagWhereMultiwordLinesAreWords) {
   };
   SourceSpec file = gold(line("1-2", "_") + line("1", "X") + line("2", "NOUN"));
   file.format = SourceFormat::kConllu;
-  EXPECT_EQ(score_files(file, file, "pos").words, 2);
-  file.keep_multiword = true;
-  const FileScores scores = score_files(file, file, "pos");
+  EXPECT_EQ(score_files(file, file, known_task("pos")).words, 2);
+  const TaskSet keeping = TaskSet::of({"pos"}, with_multiword("keep"));
+  const FileScores scores = score_files(file, file, keeping.at("pos"));
   EXPECT_EQ(scores.words, 3);
   EXPECT_EQ(scores.correct, 3);
 }
 
 TEST_F(Scoring, TableAndJsonHoldTheSameFigures) {
   const FileScores scores = score_files(gold("a\tB-PER\nb\tI-PER\nc\tO\n\nd\tB-LOC\n"),
-                                        predicted("a\tB-PER\nb\tI-PER\nc\tO\n\nd\tO\n"), "ner");
+                                        predicted("a\tB-PER\nb\tI-PER\nc\tO\n\nd\tO\n"), known_task("ner"));
   const auto json = nlohmann::json::parse(scores_json(scores));
   EXPECT_DOUBLE_EQ(json["default"]["micro"]["recall"], 0.5);
   EXPECT_DOUBLE_EQ(json["strict"]["types"]["PER"]["f1"], 1.0);
@@ -123,7 +127,7 @@ TEST_F(Scoring, TableAndJsonHoldTheSameFigures) {
   const std::string table = scores_table(scores);
   EXPECT_THAT(table, AllOf(HasSubstr("accuracy   75.00 (3 of 4)"), HasSubstr("66.67"), HasSubstr("strict IOB2"),
                            HasSubstr("LOC")));
-  const FileScores pos = score_files(gold("a\tX\n"), predicted("a\tX\n"), "pos");
+  const FileScores pos = score_files(gold("a\tX\n"), predicted("a\tX\n"), known_task("pos"));
   EXPECT_DOUBLE_EQ(nlohmann::json::parse(scores_json(pos))["seqeval"]["f1"], pos.seqeval.f1);
   EXPECT_THAT(scores_table(pos), HasSubstr("X            100.00"));
 }

@@ -2,6 +2,7 @@
 
 #include <map>
 
+#include "model/heads/head_spec.h"
 #include "model/methods/method_spec.h"
 #include "tests/support/hyperx_of.h"
 #include "tests/trainer/tiny_model.h"
@@ -11,18 +12,22 @@ namespace {
 
 // What `estimate` says without a model, of each method and of Hyper-X in its variants, against the blocks of the model.
 void expect_costs_of_the_built_model(const Config& config) {
-  const std::vector<data::TaskInfo> tasks{data::task_info("ner"), data::task_info("pos")};
+  const data::TaskSet tasks = data::TaskSet::of({"ner", "pos", "mlm"});
   const EncoderWeights encoder = train::tiny_encoder();
   const Model model(encoder, {config, tasks, {"en", "is", "tr"}, at::kFloat, at::kCPU});
   std::map<std::string, int64_t> built, told;
   for (const auto& block : model.parameters().blocks())
-    if (block->name() != "layer_norms" && !block->name().starts_with("heads."))
-      built[block->name()] = block->element_count();
+    if (block->name() != "layer_norms") built[block->name()] = block->element_count();
   CostQuestion question{config, encoder.spec};
-  question.tasks = 2;
+  question.tasks = tasks;
   question.languages = 3;
-  for (const BlockCost& block : find_method_spec(config.model.method).costs(question).blocks)
-    told[block.name] = block.values;
+  const MethodSpec& method = find_method_spec(config.model.method);
+  for (const BlockCost& block : method.costs(question).blocks) told[block.name] = block.values;
+  for (const auto& task : tasks) {
+    const HeadCosts head = head_costs(
+        {*task, encoder.spec, config.model.mlm_decoder == "trained", method.trains_encoder, method.makes_heads});
+    if (head.values > 0) told[group_of_head(task->name())] = head.values;
+  }
   EXPECT_EQ(told, built) << config.model.method;
 }
 
@@ -30,7 +35,10 @@ TEST(MethodCosts, AreThoseOfTheBuiltModel) {
   for (const MethodSpec& spec : method_specs()) {
     Config config = train::tiny_config();
     config.model.method = spec.name;
-    expect_costs_of_the_built_model(config);
+    for (const char* decoder : {"tied", "trained"}) {
+      config.model.mlm_decoder = decoder;
+      expect_costs_of_the_built_model(config);
+    }
   }
 }
 

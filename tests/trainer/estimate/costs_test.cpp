@@ -18,7 +18,7 @@ using testing::IsEmpty;
 Setup mbert_base() {
   Setup setup;
   setup.model.encoder.vocabulary = 119547;
-  setup.model.tasks = {data::task_info("pos")};
+  setup.model.tasks = data::TaskSet::of({"pos"});
   setup.step = step_by_default(setup.model.tasks, setup.config.train);
   setup.steps = 100;
   return setup;
@@ -45,7 +45,7 @@ TEST(ModelSizes, BaseAndSmallHaveThePapersSizes) {
   EXPECT_EQ(values_of(setup, "hypernetwork"), 76088320);
   EXPECT_EQ(values_of(setup, "source"), 74112 + (12 + 1 + 1) * 64);
   EXPECT_EQ(setup.model.norm_values(), 38400);
-  EXPECT_EQ(setup.model.head_values(data::task_info("pos")), 17 * 769);
+  EXPECT_EQ(setup.model.head(data::TaskSet::all().at("pos")).values, 17 * 769);
   EXPECT_EQ(setup.model.encoder_values() + setup.model.norm_values(), 177262848);
   options.adapter_norm_after = "conditional";
   EXPECT_EQ(values_of(setup, "hypernetwork") - 76088320, 296448);
@@ -98,7 +98,7 @@ TEST(Memory, IsTheSumOfWhatIsHeld) {
 
 TEST(Memory, OfFullFineTuningIsFourTimesTheEncoder) {
   auto setup = mbert_base();
-  setup.config.model.method = "mbert";
+  setup.model.config.method = setup.config.model.method = "mbert";
   const Row row = estimate_row(setup, 2);
   EXPECT_EQ(values_of(setup, "encoder"), 177224448);
   EXPECT_DOUBLE_EQ(row.memory.method, 16.0 * 177224448);
@@ -135,6 +135,7 @@ TEST(StepSizes, ComeFromTheCountsOfTheCorpus) {
                   50,  50,  0,    20};  // sentences, words, sub-words, unk, empty, truncated, ..., longest
   entry.splits = {split};
   index.pairs = {entry};
+  index.labels["pos"] = {"NOUN"};
   const StepSizes step = step_of_corpus(index, {entry.pair}, Config());
   EXPECT_DOUBLE_EQ(step.sentences, 25);  // 100 sentences are four mini-batches
   EXPECT_DOUBLE_EQ(step.tokens, 25 * 22);

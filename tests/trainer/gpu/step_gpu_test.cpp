@@ -64,7 +64,7 @@ data::StepBatch batch_of(int64_t step) {
 struct Job {
   Job(at::Device device, at::ScalarType type, const Config& settings)
       : config(settings),
-        model(small_encoder(), {config, {data::task_info("pos")}, {"en"}, type, device}),
+        model(small_encoder(), {config, data::TaskSet::of({"pos"}), {"en"}, type, device}),
         optimizer(model.parameters(), {}),
         exchange(communicator, model.parameters()),
         step(config, communicator, model) {}

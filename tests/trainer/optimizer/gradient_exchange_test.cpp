@@ -195,7 +195,7 @@ TEST_F(GradientExchangeTest, BytesSentAreThoseOfARing) {
       const ModelInfo info = tiny_info(data(), config);
       const model::EncoderSpec& spec = data().encoder.spec;
       const estimate::ModelSizes sizes{spec, info.tasks, std::ssize(info.languages)};
-      model::CostQuestion question{config, spec, std::ssize(info.tasks), std::ssize(info.languages), way.ranks, 3};
+      model::CostQuestion question{config, spec, info.tasks, std::ssize(info.languages), way.ranks, 3};
       const int64_t b = model::hyperx_options(config_).adapter_dim, theta = (2 * b + 1) * spec.hidden + b;
       estimate::StepSizes step;
       step.pairs = 3;

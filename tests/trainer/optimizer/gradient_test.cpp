@@ -22,7 +22,7 @@ TEST_P(GradientTest, EqualsFiniteDifferences) {
   torch::manual_seed(5);
   Config config = tiny_config();
   GetParam().change(model::hyperx_options(config));
-  const std::vector<data::TaskInfo> tasks{data::task_info("ner"), data::task_info("pos")};
+  const data::TaskSet tasks = data::TaskSet::of({"ner", "pos"});
   model::Model model(tiny_encoder(), {config, tasks, {"en", "tr"}, at::kDouble, at::kCPU});
   {
     at::NoGradGuard no_gradient;  // away from the start, where the adapters are near the identity

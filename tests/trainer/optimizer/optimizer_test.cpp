@@ -155,6 +155,45 @@ TEST_F(OptimizerTest, TheNormIsThatOfAllGradientsBeforeTheClip) {
   }
 }
 
+// Without a gradient an update is the decay alone: BERT's usual groups, where biases and LayerNorms have none.
+TEST_F(OptimizerTest, WeightDecayShrinksWeightsOnly) {
+  for (const char* method : {"hyperx", "mbert"}) {
+    Config decaying = config();
+    decaying.model.method = method;
+    decaying.train.weight_decay = 0.5;
+    comm::LocalCommunicator alone;
+    RankTraining training(data(), decaying, alone);
+    {
+      const at::NoGradGuard no_gradient;
+      for (const auto& [name, value] : training.model.parameters().named_values())
+        value.add_(0.1);  // biases begin as 0
+    }
+    const Values before = copied_values(training);
+    training.model.begin_step({{"pos", "aa"}}, true);  // marks what the pair uses; every gradient is zero
+    at::Tensor losses = torch::zeros({1}, torch::kDouble);
+    training.exchange.exchange(losses, {});
+    constexpr double kRate = 0.1;
+    training.optimizer.update(kRate);
+    int shrunk = 0, kept = 0;
+    for (const auto& [name, value] : copied_values(training)) {
+      if (name.starts_with("heads.") && !name.starts_with("heads.pos")) continue;  // not in this step
+      if (torch::equal(value, before.at(name))) {
+        EXPECT_TRUE(name.ends_with("bias") || name.find("LayerNorm") != std::string::npos ||
+                    name.starts_with("embeddings.task.ner") || name.starts_with("embeddings.task.mlm") ||
+                    name.starts_with("embeddings.language.bb"))
+            << name << " does not decay";
+        ++kept;
+      } else {
+        EXPECT_LT((value - before.at(name) * (1 - kRate * 0.5)).abs().max().item<double>(), 1e-12) << name;
+        EXPECT_FALSE(name.ends_with("bias") || name.find("LayerNorm") != std::string::npos) << name << " decays";
+        ++shrunk;
+      }
+    }
+    EXPECT_GT(shrunk, 8) << method;
+    EXPECT_GT(kept, 8) << method;
+  }
+}
+
 TEST_F(OptimizerTest, ANormThatIsNotFiniteChangesNothing) {
   comm::LocalCommunicator alone;
   RankTraining training(data(), config(), alone);

@@ -19,11 +19,8 @@ using Pairs = std::vector<data::Pair>;
 // A model that is trained by one of the two ways. Each step takes two pairs.
 struct Run {
   Run(bool queued, at::ScalarType type, int64_t layer_dim, bool dense)
-      : model(encoder(), {config_of(layer_dim, dense),
-                          {data::task_info("ner"), data::task_info("pos")},
-                          {"en", "is", "tr"},
-                          type,
-                          at::kCPU}),
+      : model(encoder(),
+              {config_of(layer_dim, dense), data::TaskSet::of({"ner", "pos"}), {"en", "is", "tr"}, type, at::kCPU}),
         optimizer(model.parameters(), {queued, 1.0, {0.9, 0.999, 1e-8, 0.01}}) {}
 
   static model::EncoderWeights encoder() {

@@ -51,8 +51,7 @@ class Training {
         maker_(corpus_, pairs_, "train", config_.data.max_subwords, config_.train.seed),
         loader_(maker_, train::make_mixture(corpus_, pairs_, long_enough(config_.train, most_steps)),
                 train::loader_options(config_.train, bench.communicator, exchange_, 0)),
-        sizes_{encoder_.spec, info_.tasks, static_cast<int64_t>(info_.languages.size()),
-               config_.model.mlm_decoder == "trained"} {}
+        sizes_{encoder_.spec, info_.tasks, static_cast<int64_t>(info_.languages.size()), config_.model} {}
 
   Totals run(int64_t count) {
     Totals totals;
@@ -76,7 +75,7 @@ class Training {
       step_pairs.push_back(pairs_[static_cast<size_t>(draw.pair)]);
       tokens += static_cast<double>(draw.tokens);
     }
-    at::Tensor losses = step_.forward_backward(batch, step_pairs);
+    at::Tensor losses = step_.forward_backward(batch, step_pairs, &exchange_);
     exchange_.exchange(losses, batch.owners);
     optimizer_.update(1e-4);
     bench_.synchronize();
@@ -94,7 +93,7 @@ class Training {
     for (const data::Batch& piece : batch.pieces) {
       step.tokens += static_cast<double>(piece.input_ids.size());
       for (const data::Segment& segment : piece.segments) {
-        const bool masked = data::task_info(pairs_.at(static_cast<size_t>(segment.pair)).task).masked;
+        const bool masked = maker_.masked(segment.pair);
         (masked ? step.masked : step.labelled) += static_cast<double>(segment.label_end - segment.label_begin);
       }
       for (size_t s = 0; s + 1 < piece.sentence_starts.size(); ++s) {
@@ -104,12 +103,12 @@ class Training {
     }
     const model::MethodSpec& method = model::find_method_spec(config_.model.method);
     model::CostQuestion question{config_, sizes_.encoder};
-    question.tasks = std::ssize(sizes_.tasks);
+    question.tasks = sizes_.tasks;
     question.languages = sizes_.languages;
     question.ranks = bench_.communicator.size();
     question.pairs = step.pairs;
     const double value_bytes = model_.options().compute == at::kBFloat16 ? 2 : 4;
-    return estimate::work_of(step, sizes_, method.costs(question), {value_bytes, method.trains_encoder});
+    return estimate::work_of(step, sizes_, method.costs(question), value_bytes);
   }
 
   Bench& bench_;

@@ -16,4 +16,9 @@ void add_pos_options(config::Schema& schema) {
   schema.retired.push_back({.key = "eval.pos_metric", .new_key = "pos.metric"});
 }
 
+CorpusOption pos_corpus_option() {
+  return {"pos_multiword", [](const Sections& options) { return options.get<PosOptions>().multiword; },
+          [](Sections& options, const std::string& value) { options.edit<PosOptions>().multiword = value; }};
+}
+
 }  // namespace hyperx::data

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "common/config/schema.h"
+#include "data/tasks/task.h"
 
 namespace hyperx::data {
 
@@ -13,5 +14,7 @@ struct PosOptions {
 };
 
 void add_pos_options(config::Schema& schema);
+
+CorpusOption pos_corpus_option();  // pos.multiword
 
 }  // namespace hyperx::data

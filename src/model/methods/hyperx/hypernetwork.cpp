@@ -65,7 +65,7 @@ Hypernetwork::Hypernetwork(const HyperXOptions& sizes, const MethodContext& cont
   const auto draw = [&](const std::string& name, at::IntArrayRef shape, double deviation) {
     return parameters.add(name, kSource, normal_tensor(shape, deviation, seed, name, options), false).value;
   };
-  for (const std::string& task : context.tasks)
+  for (const std::string& task : context.tasks.names())
     task_embeddings_[task] = draw("embeddings.task." + task, {sizes.task_dim}, kEmbeddingDeviation);
   for (const std::string& language : context.languages)
     language_embeddings_[language] = draw("embeddings.language." + language, {sizes.language_dim}, kEmbeddingDeviation);
@@ -141,6 +141,12 @@ void Hypernetwork::generate(const at::Tensor& sources, at::Tensor theta) const {
     const int64_t begin = std::min(rank * share(), theta_size_), count = std::min(share(), theta_size_ - begin);
     theta.view({rows, theta_size_}).narrow(1, begin, count).copy_(gathered[rank].narrow(1, 0, count));
   }
+}
+
+void Hypernetwork::reserve(const at::Tensor& theta) const {
+  if (!is_sharded()) return;
+  const at::Tensor own = torch::empty({theta.size(0), layers_, share()}, theta.options());
+  torch::empty({shard_.ranks, theta.size(0) * layers_, share()}, theta.options());
 }
 
 void Hypernetwork::mark_used(const std::vector<data::Pair>& pairs, ParameterSet& parameters) const {

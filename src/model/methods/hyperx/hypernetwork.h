@@ -43,6 +43,9 @@ class Hypernetwork {
   // theta [pairs, layers, theta] from the sources' values. Collective where the rows are sharded.
   void generate(const at::Tensor& sources, at::Tensor theta) const;
 
+  // Asks for the memory that generate() needs beside `theta`, and gives it back for reuse.
+  void reserve(const at::Tensor& theta) const;
+
   // Marks the source parameters that the pairs read as used.
   void mark_used(const std::vector<data::Pair>& pairs, ParameterSet& parameters) const;
 

@@ -77,7 +77,7 @@ HyperX::HyperX(const MethodContext& context)
 HyperX::Theta HyperX::make_theta(int64_t pairs) const {
   Theta theta;
   theta.values = torch::empty({pairs, hypernetwork_.layers(), hypernetwork_.theta_size()},
-                              sources_.options().requires_grad(false));
+                              hypernetwork_.generators()[0].bias.options().requires_grad(false));
   theta.gradient = torch::zeros_like(theta.values);
   for (int64_t row = 0; row < pairs * hypernetwork_.layers(); ++row) {
     const at::Tensor values = theta.values.view({-1, hypernetwork_.theta_size()})[row];
@@ -95,7 +95,19 @@ HyperX::Theta HyperX::make_theta(int64_t pairs) const {
   return theta;
 }
 
-void HyperX::select(const std::vector<data::Pair>& pairs, bool training) {
+HyperX::Theta& HyperX::theta_of(int64_t pairs) {
+  auto found = thetas_.find(pairs);
+  if (found == thetas_.end()) found = thetas_.emplace(pairs, make_theta(pairs)).first;
+  return found->second;
+}
+
+void HyperX::reserve(const std::vector<data::Pair>& pairs) {
+  sources_ = hypernetwork_.sources(pairs);
+  const at::NoGradGuard no_gradient;
+  hypernetwork_.reserve(theta_of(std::ssize(pairs)).values);
+}
+
+void HyperX::select(const std::vector<data::Pair>& pairs, bool training, int64_t) {
   if (training) {
     hypernetwork_.mark_used(pairs, parameters_);
     parameters_.use_group(kAdapterNorms);
@@ -104,9 +116,7 @@ void HyperX::select(const std::vector<data::Pair>& pairs, bool training) {
   at::AutoGradMode mode(training);
   sources_ = hypernetwork_.sources(pairs);
   at::NoGradGuard no_gradient;
-  auto found = thetas_.find(count);
-  if (found == thetas_.end()) found = thetas_.emplace(count, make_theta(count)).first;
-  made_ = &found->second;
+  made_ = &theta_of(count);
   hypernetwork_.generate(sources_.detach(), made_->values);
   if (training) made_->gradient.zero_();
 }

@@ -16,8 +16,9 @@ class HyperX final : public Method {
  public:
   explicit HyperX(const MethodContext& context);
 
-  void select(const std::vector<data::Pair>& pairs, bool training) override;
+  void select(const std::vector<data::Pair>& pairs, bool training, int64_t step) override;
   bool select_is_collective() const override { return hypernetwork_.is_sharded(); }
+  void reserve(const std::vector<data::Pair>& pairs) override;
   at::Tensor end_layer(int64_t layer, const LayerEnd& end) override;
 
   Hypernetwork& hypernetwork() { return hypernetwork_; }
@@ -45,6 +46,7 @@ class HyperX final : public Method {
     at::Tensor bias;    // [hidden]; undefined: none
   };
   Theta make_theta(int64_t pairs) const;
+  Theta& theta_of(int64_t pairs);
   // z [rows of the pair, hidden]
   AdapterOutput adapter(int64_t layer, int64_t pair, const at::Tensor& z) const;
   at::Tensor norm(const at::Tensor& z, const std::string& setting, const char* name, int64_t layer,

@@ -73,7 +73,7 @@ Sizes sizes_of(const CostQuestion& question) {
   sizes.projected = o.projected_dim > 0 ? o.projected_dim : source;
   sizes.generators = o.layer_dim > 0 ? 1 : question.encoder.layers;
   sizes.source = (o.projected_dim > 0 ? inner * (source + 1) + o.projected_dim * (inner + 1) : 0) +
-                 o.task_dim * question.tasks + o.language_dim * question.languages +
+                 o.task_dim * std::ssize(question.tasks) + o.language_dim * question.languages +
                  o.layer_dim * question.encoder.layers;
   sizes.norms = 2 * h * norms("plain") * sizes.generators;
   return sizes;

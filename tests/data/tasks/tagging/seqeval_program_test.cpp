@@ -5,6 +5,7 @@
 #include "common/random.h"
 #include "data/tasks/prediction_file.h"
 #include "data/tasks/scoring.h"
+#include "tests/data/tasks/known_task.h"
 #include "tests/data/tasks/score_test_tools.h"
 #include "tests/data/test_data.h"
 
@@ -75,7 +76,7 @@ void compare_with_seqeval(const std::string& task, const std::vector<std::string
   ASSERT_EQ(answers.size(), files.size());
   for (size_t i = 0; i < files.size(); ++i) {
     const std::string what = sources[i / 3] + ", corruption " + std::to_string(i % 3);
-    const json ours = json::parse(scores_json(score_files(files[i].gold, files[i].predicted, task)));
+    const json ours = json::parse(scores_json(score_files(files[i].gold, files[i].predicted, known_task(task))));
     EXPECT_EQ(ours.at("sentences"), answers[i].at("sentences")) << what;
     EXPECT_EQ(ours.at("words"), answers[i].at("words")) << what;
     EXPECT_NEAR(ours.at("accuracy").get<double>(), answers[i].at("accuracy").get<double>(), kTolerance) << what;

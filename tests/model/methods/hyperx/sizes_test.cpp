@@ -25,7 +25,7 @@ int64_t elements_with(const Model& model, const std::string& prefix) {
 class SizesTest : public testing::Test {
  protected:
   static Model make(HyperXOptions options) {
-    const std::vector<data::TaskInfo> tasks{data::task_info("pos"), data::task_info("ner"), data::task_info("mlm")};
+    const data::TaskSet tasks = data::TaskSet::of({"pos", "ner", "mlm"});
     Config config;
     hyperx_options(config) = std::move(options);
     return Model(mbert_sized_encoder(), {config, tasks, {"en", "tr", "fo"}, at::kFloat, at::kCPU});

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <span>
+#include <string>
+
+#include "data/tasks/scoring_counts.h"
+
+namespace hyperx::data {
+
+// The figures of one set of sentences. Keys of `values`: accuracy; f1, precision, recall, macro_f1, weighted_f1,
+// strict_f1, ...; loss, perplexity. Shares are in [0, 1]. A value that is not finite is null in the file.
+struct MetricSet {
+  std::map<std::string, double> values;
+  std::map<std::string, Score> types;  // by entity type or by tag
+
+  bool operator==(const MetricSet&) const = default;
+};
+
+// What a model found in one sentence.
+struct ScoredSentence {
+  std::span<const LabelId> gold = {}, predicted = {};  // [words] of a task with tags
+  double loss = 0;                                     // sum over the masked tokens of a masked task
+  int64_t masked = 0;                                  // number of these tokens
+};
+
+struct FileScores;
+
+// Turns sentences into figures. The sentences must be added in the order of the file.
+class Scorer {
+ public:
+  virtual ~Scorer() = default;
+  virtual void add(const ScoredSentence& sentence) = 0;
+  virtual MetricSet metrics() const = 0;
+  // Adds to accuracy and tags what `hyperx score` shows of this task.
+  virtual void add_to([[maybe_unused]] FileScores& scores) const {}
+};
+
+}  // namespace hyperx::data

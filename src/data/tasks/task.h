@@ -1,0 +1,81 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/config/schema.h"
+#include "common/config/sections.h"
+#include "data/source/sentence_reader.h"
+#include "data/tasks/scorer.h"
+
+namespace hyperx::data {
+
+// What is learnt: how its labels are read, scored and written. A task is one row of tasks.cpp; nothing outside
+// data/tasks/ and model/heads/ asks which task it has. The tensor half is a head (model/heads/head.h).
+class Task {
+ public:
+  Task(std::string name, std::vector<std::string> labels) : name_(std::move(name)), labels_(std::move(labels)) {}
+  virtual ~Task() = default;
+
+  const std::string& name() const { return name_; }
+  const std::vector<std::string>& labels() const { return labels_; }  // in order; empty for a masked task
+  virtual const char* head() const = 0;                               // name of a row of model/heads/heads.cpp
+  // Labels are tokens drawn from running text: there are no words, and nothing is read or predicted.
+  virtual bool masked() const { return false; }
+
+  // Whether files of this format hold gold labels of the task.
+  virtual bool reads(SourceFormat format) const = 0;
+  // Adds to a source what the task knows of reading it.
+  virtual void complete([[maybe_unused]] SourceSpec& source) const {}
+  // The label that a tag stands for; none: it is no label of the task.
+  std::optional<LabelId> label_of(std::string_view tag) const;
+  // Whether a file that is scored may hold this tag: such a file need not keep to labels().
+  virtual bool may_be_tag([[maybe_unused]] const std::string& tag) const { return true; }
+
+  // What `predict` writes for a word without a prediction.
+  virtual std::string no_prediction() const = 0;
+  // The tag that says "no prediction" where `source` is scored; empty: every tag is a prediction.
+  virtual std::string untagged([[maybe_unused]] const SourceSpec& source) const { return ""; }
+
+  virtual std::string main_metric() const = 0;  // key of MetricSet::values
+  virtual bool larger_is_better() const { return true; }
+  // Whether the main metric chooses the best checkpoint. Where no evaluated task does, all do (best_score.h).
+  virtual bool selects_best() const { return true; }
+  // Label ids of the sentences index `tags`: labels(), or the tags that were found in two files.
+  virtual std::unique_ptr<Scorer> scorer(const std::vector<std::string>& tags) const = 0;
+
+ private:
+  std::string name_;
+  std::vector<std::string> labels_;
+};
+
+// "conllu or tagged": the formats that hold gold labels of the task.
+std::string formats_of(const Task& task);
+
+// An option that decides what `prepare` reads. A corpus keeps its value, and whoever opens the corpus reads it there.
+struct CorpusOption {
+  const char* key;  // in the corpus's index
+  std::string (*get)(const Sections& options);
+  void (*set)(Sections& options, const std::string& value);
+};
+
+struct TaskRow {
+  std::string name;
+  std::vector<std::string> labels;  // declared, in order
+  std::shared_ptr<const Task> (*make)(const std::string& name, std::vector<std::string> labels,
+                                      const Sections& options);
+  void (*add_options)(config::Schema& schema) = nullptr;
+  std::vector<CorpusOption> corpus_options = {};
+};
+
+// Every task of this version.
+std::span<const TaskRow> task_rows();
+
+// Adds the options of all tasks.
+void add_task_options(config::Schema& schema);
+
+}  // namespace hyperx::data

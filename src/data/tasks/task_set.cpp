@@ -1,0 +1,126 @@
+#include "data/tasks/task_set.h"
+
+#include <spdlog/fmt/fmt.h>
+#include <spdlog/fmt/ranges.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "common/errors.h"
+
+namespace hyperx::data {
+namespace {
+
+const TaskRow* find_row(const std::string& name) {
+  const auto rows = task_rows();
+  const auto found = std::find_if(rows.begin(), rows.end(), [&](const TaskRow& row) { return row.name == name; });
+  return found == rows.end() ? nullptr : &*found;
+}
+
+std::string known_names() { return fmt::format("{}", fmt::join(TaskSet::all().names(), ", ")); }
+
+const TaskRow& row_of(const std::string& name) {
+  const TaskRow* const row = find_row(name);
+  if (row == nullptr)
+    throw UserError(ExitCode::kBadConfig,
+                    fmt::format("unknown task, value '{}': this version knows {}", name, known_names()));
+  return *row;
+}
+
+void require_known(const std::string& name, const std::string& origin) {
+  if (find_row(name) != nullptr) return;
+  throw UserError(ExitCode::kBadData,
+                  fmt::format("{}: holds the task '{}', which this version does not know; it knows {}. Use the version "
+                              "that wrote the file",
+                              origin, name, known_names()));
+}
+
+}  // namespace
+
+std::optional<LabelId> Task::label_of(std::string_view tag) const {
+  const auto found = std::find(labels_.begin(), labels_.end(), tag);
+  if (found == labels_.end()) return std::nullopt;
+  return static_cast<LabelId>(found - labels_.begin());
+}
+
+std::string formats_of(const Task& task) {
+  std::vector<std::string> names;
+  for (const SourceFormat format : kSourceFormats)
+    if (task.reads(format)) names.push_back(name_of(format));
+  return fmt::format("{}", fmt::join(names, " or "));
+}
+
+TaskSet TaskSet::all(const Sections& options) {
+  TaskSet set;
+  for (const TaskRow& row : task_rows()) set.tasks_.push_back(row.make(row.name, row.labels, options));
+  return set;
+}
+
+TaskSet TaskSet::of(const std::vector<std::string>& names, const Sections& options) {
+  TaskSet set;
+  for (const std::string& name : names) set.add(name, row_of(name).labels, options);
+  return set;
+}
+
+TaskSet TaskSet::of_labels(const std::map<std::string, std::vector<std::string>>& labels, const Sections& options,
+                           const std::string& origin) {
+  TaskSet set;
+  for (const auto& [name, of_task] : labels) {
+    require_known(name, origin);
+    set.add(name, of_task, options);
+  }
+  return set;
+}
+
+TaskSet TaskSet::from_json(const nlohmann::json& array, const std::string& origin) {
+  TaskSet set;
+  for (const nlohmann::json& task : array) {
+    const auto name = task.at("name").get<std::string>();
+    require_known(name, origin);
+    set.add(name, task.at("labels").get<std::vector<std::string>>());
+  }
+  return set;
+}
+
+nlohmann::json TaskSet::to_json() const {
+  nlohmann::json array = nlohmann::json::array();
+  for (const auto& task : tasks_)
+    array.push_back({{"name", task->name()}, {"labels", task->labels()}, {"masked", task->masked()}});
+  return array;
+}
+
+void TaskSet::add(const std::string& name, std::vector<std::string> labels, const Sections& options) {
+  tasks_.push_back(row_of(name).make(name, std::move(labels), options));
+}
+
+const Task& TaskSet::at(const std::string& name) const {
+  const Task* const task = find(name);
+  if (task == nullptr)
+    throw UserError(ExitCode::kBadConfig,
+                    fmt::format("unknown task, value '{}': there are {}", name, fmt::join(names(), ", ")));
+  return *task;
+}
+
+std::shared_ptr<const Task> TaskSet::shared(const std::string& name) const {
+  const auto found = std::find_if(tasks_.begin(), tasks_.end(), [&](const auto& task) { return task->name() == name; });
+  return found == tasks_.end() ? nullptr : *found;
+}
+
+const Task* TaskSet::find(const std::string& name) const { return shared(name).get(); }
+
+TaskSet TaskSet::only(const std::vector<std::string>& names) const {
+  TaskSet set;
+  for (const std::string& name : names) {
+    at(name);  // throws where it is missing
+    set.tasks_.push_back(shared(name));
+  }
+  return set;
+}
+
+std::vector<std::string> TaskSet::names() const {
+  std::vector<std::string> names;
+  for (const auto& task : tasks_) names.push_back(task->name());
+  return names;
+}
+
+}  // namespace hyperx::data

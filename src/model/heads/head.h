@@ -1,0 +1,62 @@
+#pragma once
+
+#include <ATen/core/Reduction.h>
+#include <ATen/core/Tensor.h>
+
+#include <memory>
+
+#include "common/config/config.h"
+#include "data/tasks/task.h"
+#include "model/encoder/encoder.h"
+#include "model/encoder/encoder_weights.h"
+#include "model/methods/method.h"
+#include "model/ops/cpu/dropout.h"
+#include "model/parameters/parameters.h"
+
+namespace hyperx::model {
+
+// The encoder's rows of one pair that carry labels.
+struct HeadInput {
+  at::Tensor rows;           // [labels, hidden] in the compute type
+  Method& method;            // gives its part, where it has one
+  int64_t pair = 0;          // place of the rows' pair in Method::select
+  SiteDropout dropout = {};  // of these rows
+};
+
+// The tensor half of a task: what turns hidden states into losses and predictions. One file and one row of rows.inc per
+// kind. The parameters of task t form the group "heads.t".
+class Head {
+ public:
+  virtual ~Head() = default;
+  // Scores of each class, [labels, classes] fp32 (fp64 in tests).
+  virtual at::Tensor logits(const HeadInput& input) const = 0;
+  // Cross-entropy with labels [labels] int64, of which kNoLabel counts for nothing: the sum, or one per row [labels].
+  virtual at::Tensor loss(const HeadInput& input, const at::Tensor& labels, at::Reduction::Reduction reduction) const;
+  // The best class of each row, [labels] int64.
+  virtual at::Tensor predict(const HeadInput& input) const;
+};
+
+// What a head is made from.
+struct HeadContext {
+  const data::Task& task;
+  const EncoderWeights& weights;  // as read
+  const Encoder& encoder;         // outlives the head
+  const Config& config;
+  bool method_makes_heads;             // MethodSpec::makes_heads
+  at::ScalarType master = at::kFloat;  // type of trained values
+  at::Device device = at::kCPU;
+  ParameterSet& parameters;
+
+  // Adds a parameter to the task's group.
+  at::Tensor add(const std::string& name, const at::Tensor& initial) const;
+  // Draws an initial value from N(0, 0.02²).
+  at::Tensor draw(const std::string& name, at::IntArrayRef shape) const;
+  at::TensorOptions options() const { return at::TensorOptions().dtype(master).device(device); }
+};
+
+std::string group_of_head(const std::string& task);
+
+// The head of the kind that the task names.
+std::unique_ptr<Head> make_head(const HeadContext& context);
+
+}  // namespace hyperx::model
