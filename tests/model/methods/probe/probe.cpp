@@ -60,7 +60,9 @@ class Probe : public Method {
     return plain_end(end) + shifts_[static_cast<size_t>(layer)].tanh();
   }
 
-  at::Tensor before_decoder(int64_t pair, const at::Tensor& x) override { return x * (-scale_of(pair)).exp() + decoded_; }
+  at::Tensor before_decoder(int64_t pair, const at::Tensor& x) override {
+    return x * (-scale_of(pair)).exp() + decoded_;
+  }
 
   std::vector<HeadWeights> head_samples(int64_t pair) override {
     const std::string& task = pairs_.at(static_cast<size_t>(pair)).task;

@@ -8,12 +8,12 @@ namespace {
 void add_options(config::Schema& schema) {
   using O = ProbeOptions;
   using config::Resume;
-  schema.options.push_back(config::option(&O::samples, "probe.samples", "samples of the head",
-                                          config::in_range(1, 100), Resume::kFixed, "model."));
-  schema.options.push_back(config::option(&O::penalty, "probe.penalty", "weight of the extra loss",
-                                          config::at_least(0), Resume::kFixed, "model."));
-  schema.options.push_back(config::option(&O::needs, "probe.needs", "run of the probe to build on",
-                                          config::any_text(), Resume::kFixed, "model."));
+  schema.options.push_back(config::option(&O::samples, "probe.samples", "samples of the head", config::in_range(1, 100),
+                                          Resume::kFixed, "model."));
+  schema.options.push_back(config::option(&O::penalty, "probe.penalty", "weight of the extra loss", config::at_least(0),
+                                          Resume::kFixed, "model."));
+  schema.options.push_back(config::option(&O::needs, "probe.needs", "run of the probe to build on", config::any_text(),
+                                          Resume::kFixed, "model."));
 }
 
 MethodCosts costs_of(const CostQuestion& question) {
@@ -33,8 +33,12 @@ std::vector<std::string> needs_of(const Config& config) {
 }  // namespace
 
 MethodSpec probe_spec() {
-  return {.name = "probe", .trains_encoder = false, .add_options = add_options, .costs = costs_of,
-          .makes_heads = true, .needs = needs_of};
+  return {.name = "probe",
+          .trains_encoder = false,
+          .add_options = add_options,
+          .costs = costs_of,
+          .makes_heads = true,
+          .needs = needs_of};
 }
 
 }  // namespace hyperx::model

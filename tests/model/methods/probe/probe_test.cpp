@@ -1,5 +1,5 @@
-// A method is a folder and a row: nothing in src/ knows the probe, which uses every hook of Method, and yet it trains on
-// several ranks, is saved, resumed, scored, and built upon by another run.
+// A method is a folder and a row: nothing in src/ knows the probe, which uses every hook of Method, and yet it trains
+// on several ranks, is saved, resumed, scored, and built upon by another run.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -39,7 +39,8 @@ class ProbeTest : public testing::Test {
   }
   // Bytes of what a checkpoint holds of the model and of the optimizer.
   std::string content(const std::string& run, int64_t step) const {
-    return read_file(checkpoint(run, step) + "/" + kModelFile) + read_file(checkpoint(run, step) + "/" + kOptimizerFile);
+    return read_file(checkpoint(run, step) + "/" + kModelFile) +
+           read_file(checkpoint(run, step) + "/" + kOptimizerFile);
   }
 
   Config config_ = tiny_training_config();
@@ -63,8 +64,8 @@ TEST_F(ProbeTest, LearnsAndEachHookTakesPart) {
   const Trained trained = train_on(1, data(), config_);
   EXPECT_LT(mean_of(trained.losses, 30, 40), 0.9 * mean_of(trained.losses, 0, 10));
   const Values& moved = trained.moments;
-  for (const char* name : {"probe.scale.aa", "probe.scale.bb", "probe.shift.0", "probe.shift.1", "probe.decoded", "probe.head.pos",
-                           "probe.head.ner"})
+  for (const char* name : {"probe.scale.aa", "probe.scale.bb", "probe.shift.0", "probe.shift.1", "probe.decoded",
+                           "probe.head.pos", "probe.head.ner"})
     EXPECT_GT(moved.at(std::string("m/") + name).abs().max().item<double>(), 0) << name << " got no gradient";
   EXPECT_FALSE(moved.contains("m/heads.pos.weight")) << "the method makes the heads";
 
