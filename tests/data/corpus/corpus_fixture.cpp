@@ -70,7 +70,7 @@ std::string random_text(int sentences, uint64_t seed) {
   std::string text;
   for (int s = 0; s < sentences; ++s) {
     const uint64_t words = 1 + stream.below(12);
-    for (uint64_t w = 0; w < words; ++w) text += (w > 0 ? " " : "") + random_word(stream);
+    for (uint64_t w = 0; w < words; ++w) text.append(w > 0 ? " " : "").append(random_word(stream));
     text += "\n";
   }
   return text;
