@@ -1,16 +1,21 @@
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <initializer_list>
 #include <iostream>
-#include <string_view>
+#include <thread>
 
 #include "app/commands.h"
 #include "common/errors.h"
+#include "common/host.h"
 #include "common/version.h"
 #include "model/options.h"
 
 namespace hyperx {
 namespace {
+
+constexpr std::chrono::seconds kTurn{4};  // rank 0 speaks first, then one rank per node, then the others
 
 // Every sub-command, in the order of --help, a row each.
 // clang-format off
@@ -108,11 +113,21 @@ int finish_output(const std::string& title, int code) {
   return fail(title, "cannot write to standard output: " + errno_text(), ExitCode::kIo);
 }
 
-// What the launcher says; the command line is read before MPI starts.
-bool is_first_rank() {
-  for (const char* name : {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "SLURM_PROCID"})
-    if (const char* const rank = std::getenv(name)) return std::string_view(rank) == "0";
-  return true;
+// What the launcher says, as MPI has not started. Empty: no launcher.
+std::string from_launcher(std::initializer_list<const char*> names) {
+  for (const char* name : names)
+    if (const char* const value = std::getenv(name)) return value;
+  return "";
+}
+
+// Most mistakes are those of all ranks, and mpirun ends the others once rank 0 has told it and ended. A rank that still
+// lives when its turn comes has a mistake of its own, such as a node without a file.
+int fail_in_turn(const std::string& title, const UserError& error) {
+  const std::string rank = from_launcher({"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "SLURM_PROCID"});
+  if (rank.empty() || rank == "0") return fail(title, error.what(), error.code());
+  const std::string on_node = from_launcher({"OMPI_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID"});
+  std::this_thread::sleep_for(on_node.empty() || on_node == "0" ? kTurn : 2 * kTurn);
+  return fail(title, "rank " + rank + " on host " + host_name() + ": " + error.what(), error.code());
 }
 
 int guarded_main(const std::vector<std::string>& arguments) {
@@ -120,8 +135,7 @@ int guarded_main(const std::vector<std::string>& arguments) {
   try {
     return finish_output(title, dispatch(arguments, title));
   } catch (const UserError& error) {
-    if (!is_first_rank()) return static_cast<int>(error.code());  // all ranks have the same line: one answer is enough
-    return fail(title, error.what(), error.code());
+    return fail_in_turn(title, error);
   } catch (const SystemError& error) {
     return fail(title, error.what(), error.code());
   } catch (const std::bad_alloc&) {

@@ -33,14 +33,14 @@ Status status_of(std::string path) {
   Status status;
   status.run = path;
   status.stored = train::read_run_state(run);
-  status.state = train::observed_state(status.stored);
+  status.state = train::observed_state(run, status.stored);
   // It may have ended between the two looks: then its last word is in the file by now.
   if (status.state == "lost") {
     status.stored = train::read_run_state(run);
-    status.state = train::observed_state(status.stored);
+    status.state = train::observed_state(run, status.stored);
   }
   status.metrics = train::read_metrics_tail(run.metrics());
-  status.heartbeat_age = train::age_seconds(status.stored.heartbeat);
+  status.heartbeat_age = train::silent_seconds(run, status.stored);
   const auto left = static_cast<double>(status.stored.steps - status.stored.step);
   if (status.state == "running" && status.metrics.steps_per_second > 0)
     status.seconds_left = left / status.metrics.steps_per_second;

@@ -55,13 +55,13 @@ Trainer::Trainer(TrainerParts parts)
   run_state.started = utc_time();
   run_state.best_score = state_.best_score;
   if (state_.step > 0) run_state.checkpoint = checkpoint_name(state_.step);
-  log_ = std::make_unique<RunLog>(parts_.run, writes, state_.step, mixture_.total_steps(), run_state);
+  log_ = std::make_unique<RunLog>(parts_.run, writes, state_.step, mixture_.total_steps(), run_state, parts_.lock);
   steps_ = std::make_unique<StepRecorder>(parts_.communicator, *log_, state_, config_.train.nonfinite_limit,
                                           parts_.model.options().device.is_cpu());
   if (writes)
     writer_ = std::make_unique<CheckpointWriter>(
         CheckpointWriterOptions{parts_.run.checkpoints(), config_.checkpoint.keep_last, config_.checkpoint.keep_best,
-                                at::get_num_threads(), state_bytes(parts_.model)});
+                                at::get_num_threads(), state_bytes(parts_.model), parts_.lock});
   if (state_.step < mixture_.total_steps())
     loader_ = std::make_unique<data::BatchLoader>(
         maker_, mixture_, loader_options(config_.train, parts_.communicator, exchange_, state_.step));
@@ -145,6 +145,7 @@ ExitCode Trainer::finish(int signal) {
   if (writer_) {
     const auto section = parts_.watchdog.enter("checkpoint", state_.step);
     writer_->wait();
+    if (parts_.lock != nullptr) parts_.lock->check();  // a better reason than the checkpoint that it stopped
     if (writer_->failure()) throw SystemError("the last checkpoint could not be saved: " + *writer_->failure());
   }
   parts_.communicator.barrier();

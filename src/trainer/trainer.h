@@ -39,6 +39,7 @@ struct TrainerParts {
   ModelInfo info;
   std::vector<data::Pair> train_pairs;
   std::optional<std::string> resume_from;  // checkpoint folder
+  const RunLock* lock = nullptr;           // rank 0
 };
 
 // The training loop (DESIGN.md section 7). All ranks run it; rank 0 writes.

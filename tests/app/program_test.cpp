@@ -254,4 +254,16 @@ TEST_F(ProgramTest, TensorCommandsTellHowToGetAMissingOrBrokenLibrary) {
   unsetenv("LD_LIBRARY_PATH");
 }
 
+// A node without the library: rank 0, on another node, knows nothing of it.
+TEST_F(ProgramTest, ARankThatCannotStartSaysSo) {
+  const std::string lone_program = program_beside("");
+  setenv("OMPI_COMM_WORLD_RANK", "5", 1);
+  const Outcome outcome = run_program(lone_program, {"train"});
+  unsetenv("OMPI_COMM_WORLD_RANK");
+  unsetenv("LD_LIBRARY_PATH");
+  EXPECT_EQ(outcome.code, 66);
+  EXPECT_THAT(outcome.errors, StartsWith("hyperx train: rank 5 on host "));
+  EXPECT_THAT(outcome.errors, HasSubstr("libhyperx_tensor.so is missing"));
+}
+
 }  // namespace

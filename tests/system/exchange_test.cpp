@@ -42,7 +42,6 @@ TEST_F(ExchangeTest, EveryKindLearnsTheSame) {
     EXPECT_LT(found.root_mean_square, kRootMeanSquare) << name;
     for (const char* key : {"grad_norm", "loss"}) {
       const double gap = largest_relative_difference(steps("factors"), steps(name), key);
-      EXPECT_GE(gap, 0) << name << ": other pairs or tokens were drawn";
       EXPECT_LT(gap, 1e-4) << name << ": " << key;
     }
   }

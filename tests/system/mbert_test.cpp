@@ -28,7 +28,6 @@ TEST_F(MBertTest, TwoRanksComputeWhatOneDoes) {
   ASSERT_EQ(one.size(), 6U);
   for (const char* key : {"loss", "grad_norm"}) {
     const double gap = largest_relative_difference(one, two, key);
-    EXPECT_GE(gap, 0) << key;
     EXPECT_LT(gap, 1e-4) << key;
   }
   const Difference gap = difference(tensors("one", 6), tensors("two", 6));

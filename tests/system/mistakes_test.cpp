@@ -128,6 +128,21 @@ TEST_F(MistakesTest, ARunFolderThatCannotBe) {
   expect_refused(train_line("file"), 73, path("file"));
 }
 
+// The last rank fails, and the first, which then waits for it in vain, would blame itself a little later.
+TEST_F(MistakesTest, TheRankThatFailsFirstIsNamed) {
+  Arguments line = train_line("run", {{"parallel.start_limit_seconds", "5"}});
+  line.insert(line.end(), {":", "-np", "1", HYPERX_PROGRAM});
+  const Arguments other = train_line("run", {{"train.pairs", "pos:xx"}});
+  line.insert(line.end(), other.begin(), other.end());
+  const Outcome outcome = run(1, line);
+  EXPECT_EQ(outcome.code, 78) << outcome.errors;
+  const nlohmann::json end = state("run");
+  EXPECT_EQ(end.at("state"), "failed");
+  EXPECT_EQ(end.at("failure").at("rank"), 1) << end;
+  EXPECT_EQ(end.at("failure").at("section"), "start");
+  EXPECT_THAT(end.at("failure").at("reason").get<std::string>(), HasSubstr("pos:xx"));
+}
+
 TEST_F(MistakesTest, ADivergedTrainingEndsWithPairAndStep) {
   const Options options = {{"train.learning_rate", "1e30"}, {"train.warmup_steps", "0"}, {"train.schedule", "constant"},
                            {"train.clip_norm", "0"},        {"train.steps", "30"},       {"train.nonfinite_limit", "4"},
@@ -148,6 +163,7 @@ TEST_F(MistakesTest, ADivergedTrainingEndsWithPairAndStep) {
   EXPECT_THAT(end.dump(), HasSubstr("pos:en"));
   EXPECT_EQ(end.at("failure").at("step"), done.back().at("step"));
   EXPECT_EQ(end.at("failure").at("section"), "step");
+  EXPECT_EQ(end.at("failure").at("rank"), 0) << "all ranks failed";
   EXPECT_FALSE(std::filesystem::exists(checkpoint("wild", done.back().at("step"))));
 }
 

@@ -19,7 +19,6 @@ TEST_F(RanksTest, LossesAndNormsAreThoseOfOneRank) {
   for (const char* key : {"loss", "grad_norm"}) {
     const double gap = largest_relative_difference(steps("one"), steps("three"), key);
     std::printf("%s differs by %.1e\n", key, gap);
-    EXPECT_GE(gap, 0) << "other pairs or tokens were drawn";
     EXPECT_LT(gap, kTolerance) << key;
   }
   for (const auto& step : steps("one")) EXPECT_EQ(step.at("bytes_sent"), 0);

@@ -1,5 +1,6 @@
 #include "tests/system/workplace.h"
 
+#include <spdlog/fmt/fmt.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -7,6 +8,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <sstream>
 
 #include "common/files.h"
@@ -49,6 +51,17 @@ std::vector<json> events(const std::string& file) {
   }
   return events;
 }
+
+// Throws if none is left: a loop over no events would pass whatever the program does.
+std::vector<json> events_without(const std::string& file, const std::function<bool(const json&)>& dropped) {
+  std::vector<json> all = events(file);
+  std::erase_if(all, dropped);
+  if (all.empty()) throw std::runtime_error(file + " holds nothing to compare");
+  return all;
+}
+
+// NaN is larger than all numbers; std::max would drop it.
+double larger(double a, double b) { return std::isnan(a) || a > b ? a : b; }
 
 }  // namespace
 
@@ -133,15 +146,12 @@ void SystemTest::train(int ranks, const std::string& name, const Options& option
 }
 
 std::vector<json> SystemTest::steps(const std::string& name) const {
-  std::vector<json> all = events(path(name) + "/metrics.jsonl");
-  std::erase_if(all, [](const json& event) { return event.at("event") != "step"; });
-  return all;
+  return events_without(path(name) + "/metrics.jsonl", [](const json& event) { return event.at("event") != "step"; });
 }
 
 std::vector<json> SystemTest::history(const std::string& name) const {
-  std::vector<json> all = events(path(name) + "/metrics.jsonl");
-  std::erase_if(all, [](const json& event) { return event.at("event") == "checkpoint"; });
-  return all;
+  return events_without(path(name) + "/metrics.jsonl",
+                        [](const json& event) { return event.at("event") == "checkpoint"; });
 }
 
 json SystemTest::state(const std::string& name) const { return json::parse(read_file(path(name) + "/state.json")); }
@@ -169,14 +179,14 @@ std::string SystemTest::checkpoint_file(const std::string& name, int64_t step, c
 }
 
 double largest_relative_difference(const std::vector<json>& a, const std::vector<json>& b, const std::string& key) {
-  if (a.size() != b.size() || a.empty()) return -1;
+  if (a.size() != b.size() || a.empty())
+    throw std::runtime_error(fmt::format("{} and {} steps cannot be compared", a.size(), b.size()));
   double largest = 0;
   for (size_t i = 0; i < a.size(); ++i) {
-    if (a[i].at("pair") != b[i].at("pair") || a[i].at("tokens") != b[i].at("tokens")) return -1;
+    if (a[i].at("pair") != b[i].at("pair") || a[i].at("tokens") != b[i].at("tokens"))
+      throw std::runtime_error("other pairs or tokens were drawn: " + a[i].dump() + " and " + b[i].dump());
     const double first = a[i].at(key), second = b[i].at(key);
-    const double gap = std::abs(first - second) / std::max(std::abs(first), 1e-30);
-    if (!(gap <= largest)) largest = gap;  // also where it is not a number
-    if (std::isnan(largest)) break;
+    largest = larger(largest, std::abs(first - second) / std::max(std::abs(first), 1e-30));
   }
   return largest;
 }
@@ -193,9 +203,8 @@ Difference difference(const Tensors& a, const Tensors& b) {
     for (size_t i = 0; i < values.size(); ++i) {
       const double gap = std::abs(static_cast<double>(values[i]) - others[i]);
       squares += gap * gap;
-      if (gap <= result.largest || std::isnan(result.largest)) continue;
-      result.largest = gap;
-      result.where = name;
+      if (gap > result.largest || std::isnan(gap)) result.where = name;
+      result.largest = larger(result.largest, gap);
     }
   }
   result.root_mean_square = std::sqrt(squares / static_cast<double>(count));

@@ -38,9 +38,9 @@ class SystemTest : public testing::Test {
   // Trains to the end; fails the test where the exit code is not 0.
   void train(int ranks, const std::string& name, const Options& options = {}, const Arguments& more = {}) const;
 
-  // Lines of metrics.jsonl with event "step", without their seconds.
+  // Lines of metrics.jsonl with event "step", without their seconds. std::runtime_error: none.
   std::vector<nlohmann::json> steps(const std::string& name) const;
-  // All lines but those of checkpoints, without their seconds.
+  // All lines but those of checkpoints, without their seconds. std::runtime_error: none.
   std::vector<nlohmann::json> history(const std::string& name) const;
   nlohmann::json state(const std::string& name) const;
   std::string log(const std::string& name) const;
@@ -54,7 +54,7 @@ class SystemTest : public testing::Test {
   std::string folder_;
 };
 
-// Largest |a - b| / |a| of a value of all steps; -1: other numbers of steps or other pairs.
+// Largest |a - b| / |a| of a value of all steps. std::runtime_error: none, other numbers of them, or other pairs.
 double largest_relative_difference(const std::vector<nlohmann::json>& a, const std::vector<nlohmann::json>& b,
                                    const std::string& key);
 

@@ -39,7 +39,7 @@ int run_under_mpi(const CommandLine& line, const Command& command) {
   comm::RankProgress progress;
   comm::RunRankOptions options;
   options.title = "hyperx " + line.command;
-  return comm::run_rank(session, progress, options, [&] { return command(session, progress); });
+  return comm::run_rank(session, progress, options, [&] { return command(session, progress, options.on_failure); });
 }
 
 }  // namespace
@@ -50,13 +50,16 @@ extern "C" __attribute__((visibility("default"))) int hyperx_run_tensor_command(
   using namespace hyperx;
   if (std::strcmp(name, "train") == 0) {
     const comm::StopRequest stop;  // before MPI starts: a signal during a slow start asks for a stop, too
-    return run_under_mpi(*line,
-                         [&](auto& session, auto& progress) { return run_train(*line, session, progress, stop); });
+    return run_under_mpi(*line, [&](auto& session, auto& progress, auto& on_failure) {
+      return run_train(*line, session, progress, stop, on_failure);
+    });
   }
   if (std::strcmp(name, "evaluate") == 0)
-    return run_under_mpi(*line, [&](auto& session, auto& progress) { return run_evaluate(*line, session, progress); });
+    return run_under_mpi(*line,
+                         [&](auto& session, auto& progress, auto&) { return run_evaluate(*line, session, progress); });
   if (std::strcmp(name, "bench") == 0)
-    return run_under_mpi(*line, [&](auto& session, auto& progress) { return run_bench(*line, session, progress); });
+    return run_under_mpi(*line,
+                         [&](auto& session, auto& progress, auto&) { return run_bench(*line, session, progress); });
   if (std::strcmp(name, "predict") == 0) return run_predict(*line);
   throw UserError(ExitCode::kUsage, std::string("the command '") + name + "' is not built yet");
 }

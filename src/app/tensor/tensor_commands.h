@@ -1,6 +1,7 @@
 #pragma once
 
 #include "common/config/config.h"
+#include "trainer/comm/failure_report.h"
 #include "trainer/comm/mpi_session.h"
 #include "trainer/comm/rank_progress.h"
 #include "trainer/comm/stop_request.h"
@@ -8,8 +9,9 @@
 // The commands of the tensor library. Each is the whole work of one rank and returns its exit code.
 namespace hyperx {
 
+// `on_failure` is set: run_rank calls it when the command has failed.
 int run_train(const CommandLine& line, comm::MpiSession& session, comm::RankProgress& progress,
-              const comm::StopRequest& stop);
+              const comm::StopRequest& stop, comm::OnFailure& on_failure);
 int run_evaluate(const CommandLine& line, comm::MpiSession& session, comm::RankProgress& progress);
 int run_bench(const CommandLine& line, comm::MpiSession& session, comm::RankProgress& progress);
 int run_predict(const CommandLine& line);  // alone, without MPI

@@ -10,6 +10,7 @@
 #include "model/options.h"
 #include "trainer/comm/make_communicator.h"
 #include "trainer/comm/rank_zero.h"
+#include "trainer/run/run_lock.h"
 #include "trainer/trainer.h"
 
 namespace hyperx {
@@ -73,6 +74,21 @@ std::vector<train::HostRow> host_rows(const comm::MpiSession& session, at::Devic
   return rows;
 }
 
+// Why the run failed, for `hyperx status`; not in the folder of a process that has taken over.
+void record_failure(const RunDir& run, const std::string& token, const comm::FailureReport& report) {
+  if (train::RunLock::other_owner(run.lock(), token)) return;
+  train::RunState state = state_before(run);
+  state.state = "failed";
+  state.step = std::max(state.step, report.step - 1);  // the one that failed is not done
+  state.failure =
+      train::RunFailure{report.rank, report.host, std::max<int64_t>(report.step, 0), report.section, report.reason};
+  try {
+    train::write_run_state(run, state);
+  } catch (const std::exception& error) {  // the failure itself is what the user must hear
+    log::warning("the failure could not be recorded: {}", error.what());
+  }
+}
+
 // What train.precision = auto stands for is decided once in the life of a run, and stored as a word of its own.
 Config resolved_config(const Config& given, const std::optional<std::string>& resume_from, at::Device device,
                        comm::Communicator& communicator) {
@@ -90,15 +106,18 @@ Config resolved_config(const Config& given, const std::optional<std::string>& re
 }
 
 int train_in(const CommandLine& line, comm::MpiSession& session, comm::Communicator& communicator, at::Device device,
-             comm::Watchdog& watchdog, const comm::StopRequest& stop, const RunDir& run, int threads) {
+             comm::Watchdog& watchdog, const comm::StopRequest& stop, const RunDir& run, int threads,
+             const train::RunLock* lock) {
   const std::vector<train::HostRow> hosts = host_rows(session, device, threads);
   const std::optional<std::string> resume_from = find_resume_point(run, communicator);
   const Config config = resolved_config(line.config, resume_from, device, communicator);
   if (communicator.rank() == 0) {
     std::vector<std::string> command_line = {"hyperx", line.command};
     command_line.insert(command_line.end(), line.arguments.begin(), line.arguments.end());
-    train::write_run_description(run, dump_config(model::options(), config), train::describe_environment(command_line),
-                                 hosts);
+    nlohmann::json environment = train::describe_environment(command_line);
+    environment["resolved"] = {
+        {"precision", config.train.precision}, {"device", device.str()}, {"backend", communicator.backend()}};
+    train::write_run_description(run, dump_config(model::options(), config), environment, hosts);
     for (const train::HostRow& row : hosts)
       log::info("rank {:<4} {}  {}  {} threads on cores {}", row.rank, row.host, row.device, row.threads, row.cores);
   }
@@ -118,14 +137,14 @@ int train_in(const CommandLine& line, comm::MpiSession& session, comm::Communica
   if (!resume_from && !config.train.init_from.empty())
     take_initial_weights(config.train.init_from, model, communicator.rank());
   train::Trainer trainer(
-      {config, run, communicator, watchdog, stop, corpus, model, std::move(info), pairs, resume_from});
+      {config, run, communicator, watchdog, stop, corpus, model, std::move(info), pairs, resume_from, lock});
   return static_cast<int>(trainer.run());
 }
 
 }  // namespace
 
 int run_train(const CommandLine& line, comm::MpiSession& session, comm::RankProgress& progress,
-              const comm::StopRequest& stop) {
+              const comm::StopRequest& stop, comm::OnFailure& on_failure) {
   const Config& config = line.config;
   const bool resume = line.word_flag("resume", "auto");
   require(config.run.dir, "run.dir", "name the folder for the run's checkpoints, logs and results");
@@ -148,31 +167,26 @@ int run_train(const CommandLine& line, comm::MpiSession& session, comm::RankProg
     return opened.path;
   })};
 
-  const auto record_failure = [&](const comm::FailureReport& report) {
-    train::RunState state = state_before(run);
-    state.state = "failed";
-    state.step = std::max(state.step, report.step - 1);  // the one that failed is not done
-    state.failure =
-        train::RunFailure{report.rank, report.host, std::max<int64_t>(report.step, 0), report.section, report.reason};
-    try {
-      train::write_run_state(run, state);
-    } catch (const std::exception& error) {  // the failure itself is what the user must hear
-      log::warning("the failure could not be recorded: {}", error.what());
-    }
+  const std::string token = comm::on_rank_zero(*communicator, [&] { return lock->token(); });
+  const auto record = [run, token](const comm::FailureReport& report) { record_failure(run, token, report); };
+  on_failure = [record](const comm::FailureReport& report) {
+    if (report.of_all) record(report);  // all ranks have this error: rank 0 is named, whoever claimed the report below
   };
   comm::WatchdogOptions options;
   options.limits = comm::SectionLimits::of(config.parallel);
-  options.folder = run.path + "/ranks";
-  options.on_failure = record_failure;
+  options.folder = run.ranks();
+  options.on_failure = record;
   comm::Watchdog watchdog(session.info(), progress, options);
   watchdog.watch(communicator.get());
   try {
-    const int code = train_in(line, session, *communicator, device, watchdog, stop, run, threads);
+    const int code =
+        train_in(line, session, *communicator, device, watchdog, stop, run, threads, lock ? &*lock : nullptr);
     watchdog.watch(nullptr);
     return code;
   } catch (const std::exception& error) {
     const comm::RankProgress::Place place = progress.failure();
-    record_failure({session.rank(), session.info().host(), place.section, place.step, error.what(), 0});
+    if (watchdog.claim_report())  // now: what follows makes other ranks fail
+      record({session.rank(), session.info().host(), place.section, place.step, error.what()});
     watchdog.watch(nullptr);
     throw;
   }

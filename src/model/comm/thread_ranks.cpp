@@ -1,6 +1,7 @@
 #include "model/comm/thread_ranks.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <thread>
 
@@ -10,8 +11,9 @@
 namespace hyperx::comm {
 namespace {
 
-RankInfo info_of(int rank, int size) {
-  return {rank, size, rank, size, std::vector<std::string>(static_cast<size_t>(size), "localhost"), "threads"};
+// Of this group alone, as a job's name is of one start.
+std::string new_job_name() {
+  return "threads-" + std::to_string(std::chrono::system_clock::now().time_since_epoch().count());
 }
 
 std::string text_of(const std::exception_ptr& error) {
@@ -113,12 +115,13 @@ class ThreadCommunicator final : public Communicator {
   std::vector<char> scratch_;
 };
 
-ThreadRanks::ThreadRanks(int size) : size_(size), calls_(static_cast<size_t>(size)) {
+ThreadRanks::ThreadRanks(int size) : size_(size), job_(new_job_name()), calls_(static_cast<size_t>(size)) {
   HYPERX_CHECK(size >= 1, "a group has at least one rank");
 }
 
 std::unique_ptr<Communicator> ThreadRanks::communicator(int rank) {
-  return std::make_unique<ThreadCommunicator>(*this, info_of(rank, size_));
+  const std::vector<std::string> hosts(static_cast<size_t>(size_), "localhost");
+  return std::make_unique<ThreadCommunicator>(*this, RankInfo{rank, size_, rank, size_, hosts, job_});
 }
 
 void ThreadRanks::run(const std::function<void(Communicator&)>& body) {

@@ -52,6 +52,7 @@ class ThreadRanks {
   void fail(int rank, const std::string& reason);
 
   const int size_;
+  const std::string job_;
   std::mutex mutex_;  // guards what follows
   std::condition_variable changed_;
   int arrived_ = 0;

@@ -200,7 +200,10 @@ void CheckpointWriter::run() {
     try {
       save(*job_);
       seconds = seconds_since(start);
+      check_lock();
       tidy_up(*job_);
+    } catch (const LostLock& error) {  // training stops at its next step
+      failure = error.what();
     } catch (const std::exception& error) {
       failure = error.what();
       log::warning("checkpoint of step {} not saved, training goes on: {}", job_->content.step, *failure);
@@ -218,14 +221,23 @@ void CheckpointWriter::run() {
   }
 }
 
+void CheckpointWriter::check_lock() const {
+  if (options_.lock != nullptr) options_.lock->check();
+}
+
 void CheckpointWriter::save(const Job& job) {
   const std::string name = checkpoint_name(job.content.step);
   const std::string final_folder = options_.folder + "/" + name, folder = final_folder + ".tmp";
+  check_lock();
   try {
     check_space(options_.folder, bytes_of(job.content) + kSpareBytes);
     fs::remove_all(folder);
     make_folders(folder);
-    commit_checkpoint(folder, final_folder, job.content, write_checkpoint_files(folder, job.content));
+    const auto files = write_checkpoint_files(folder, job.content);
+    check_lock();
+    commit_checkpoint(folder, final_folder, job.content, files);
+  } catch (const LostLock&) {  // the folder may be the other's by now
+    throw;
   } catch (...) {
     std::error_code ignored;
     fs::remove_all(folder, ignored);

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "trainer/checkpoint/checkpoint.h"
+#include "trainer/run/run_lock.h"
 
 namespace hyperx::train {
 
@@ -20,6 +21,7 @@ struct CheckpointWriterOptions {
   // Memory for the copy that the thread gets while training begins, as its first touch takes several times the copy's
   // time; what is larger is got when it is submitted.
   int64_t reserved_bytes = 0;
+  const RunLock* lock = nullptr;  // of the run: nothing is saved any more once another process has it
 };
 
 // What submit() cost the training loop.
@@ -55,6 +57,7 @@ class CheckpointWriter {
   void reserve();
   void run();
   void save(const Job& job);
+  void check_lock() const;
   void tidy_up(const Job& job);  // `latest`, `best`, and the checkpoints no longer kept
 
   const CheckpointWriterOptions options_;

@@ -14,6 +14,7 @@ struct FailureReport {
   int64_t step = -1;  // -1: before the first
   std::string reason;
   int exit_code = 0;
+  bool of_all = false;  // all ranks have the same error; `rank` is 0
 };
 
 // Called on the failing rank, before the job ends; the watchdog calls it in a thread of its own and gives it 10 s.

@@ -61,13 +61,13 @@ void tell(const OnFailure& on_failure, const FailureReport& report) {
 }
 
 // All ranks have a UserError. Returns the lowest rank's code.
-int end_together(const MpiSession& session, const RunRankOptions& options, const FailureReport& report) {
+int end_together(const MpiSession& session, const RunRankOptions& options, FailureReport report) {
   const std::vector<std::string> reasons = session.gather_texts(report.reason);
   const std::vector<std::string> codes = session.gather_texts(std::to_string(report.exit_code));
   const auto first = std::find(reasons.begin(), reasons.end(), report.reason) - reasons.begin();
   if (first == report.rank) {
-    const bool all_equal = std::all_of(reasons.begin(), reasons.end(), [&](const auto& r) { return r == reasons[0]; });
-    print_line(options.title + ": " + (all_equal ? report.reason : describe(report)));
+    report.of_all = std::all_of(reasons.begin(), reasons.end(), [&](const auto& r) { return r == reasons[0]; });
+    print_line(options.title + ": " + (report.of_all ? report.reason : describe(report)));
     tell(options.on_failure, report);
   }
   return std::stoi(codes.front());

@@ -12,7 +12,7 @@ namespace hyperx::comm {
 
 struct RunRankOptions {
   std::string title = "hyperx";          // stands before an error: "hyperx train: ..."
-  OnFailure on_failure;                  // on every rank that fails
+  OnFailure on_failure;                  // called on every rank whose line is printed; `body` may still set it
   std::chrono::seconds agree_limit{10};  // how long a rank with a UserError waits for the others to have one too
 };
 

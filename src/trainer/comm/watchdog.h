@@ -46,6 +46,10 @@ class Watchdog {
   // Time outside of all sections is start's.
   [[nodiscard]] Section enter(const std::string& section, int64_t step);
   void beat() { progress_.beat(); }  // progress within a long section, such as one more batch of an evaluation
+  // True on the first rank that asks, process or thread: only that one records why the job failed, as what follows on
+  // the others is a consequence. The watchdog itself asks before it calls on_failure. Without options.folder: always
+  // true.
+  bool claim_report() const { return files_.claim_report(); }
   // Its collectives are told from now on, and request_abort() is called before the end. nullptr before it is destroyed.
   void watch(Communicator* communicator);
 

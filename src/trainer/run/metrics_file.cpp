@@ -57,13 +57,23 @@ MetricsFile::MetricsFile(const std::string& path, int64_t resume_step) : path_(p
 
 MetricsFile::~MetricsFile() { ::close(fd_); }
 
-void MetricsFile::write(const nlohmann::json& object) {
-  const std::string line = line_of(object);
+void MetricsFile::add(const nlohmann::json& object) {
+  waiting_ += line_of(object);
+  ++lines_waiting_;
+}
+
+void MetricsFile::flush() {
+  if (torn_at_ >= 0 && ::ftruncate(fd_, torn_at_) != 0) throw SystemError(path_ + ": " + errno_text());
+  torn_at_ = -1;
   const off_t before = ::lseek(fd_, 0, SEEK_END);
-  const ssize_t written = ::write(fd_, line.data(), line.size());
-  if (written == static_cast<ssize_t>(line.size())) return;
+  const ssize_t written = ::write(fd_, waiting_.data(), waiting_.size());
+  if (written == static_cast<ssize_t>(waiting_.size())) {
+    waiting_.clear();
+    lines_waiting_ = 0;
+    return;
+  }
   const std::string cause = written < 0 ? errno_text() : "only a part of a line was written (a full disk?)";
-  if (before < 0 || ::ftruncate(fd_, before) != 0) throw SystemError(path_ + ": " + cause + "; its last line is torn");
+  if (written > 0 && ::ftruncate(fd_, before) != 0) torn_at_ = before;
   throw SystemError(path_ + ": " + cause);
 }
 

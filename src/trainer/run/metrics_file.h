@@ -19,15 +19,20 @@ class MetricsFile {
   MetricsFile(const MetricsFile&) = delete;
   MetricsFile& operator=(const MetricsFile&) = delete;
 
-  // One write call. SystemError (74), after which the file ends with a whole line again. Numbers that are not finite
-  // become null.
-  void write(const nlohmann::json& object);
+  // Adds a line, which waits for flush(). Numbers that are not finite become null.
+  void add(const nlohmann::json& object);
+  // Writes all lines that wait, by one call. SystemError (74): they wait on, and the file ends with a whole line.
+  void flush();
+  void write(const nlohmann::json& object) { add(object), flush(); }
+  int64_t lines_waiting() const { return lines_waiting_; }
   int64_t lines_cut() const { return lines_cut_; }
 
  private:
   std::string path_;
   int fd_ = -1;
-  int64_t lines_cut_ = 0;
+  int64_t lines_cut_ = 0, lines_waiting_ = 0;
+  std::string waiting_;
+  int64_t torn_at_ = -1;  // where a torn line begins that could not be cut off
 };
 
 // What `status` shows, read from the end of the file.

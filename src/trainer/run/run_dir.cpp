@@ -4,13 +4,17 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstdio>
 #include <cstring>
+#include <ctime>
 #include <filesystem>
 #include <thread>
 
 #include "common/errors.h"
 #include "common/files.h"
 #include "common/host.h"
+#include "common/log.h"
 #include "common/version.h"
 #include "trainer/checkpoint/checkpoint.h"
 #include "trainer/run/run_state.h"
@@ -39,6 +43,23 @@ nlohmann::json variables() {
       object[text.substr(0, equals)] = text.substr(equals + 1);
   }
   return object;
+}
+
+// A file that cannot be read as such is kept under another name: the history of a run is never overwritten.
+void set_aside(const std::string& path) {
+  std::string aside = path + ".damaged";
+  for (int number = 2; fs::exists(aside); ++number) aside = path + ".damaged-" + std::to_string(number);
+  if (std::rename(path.c_str(), aside.c_str()) != 0)
+    throw SystemError(path + ": is damaged and cannot be renamed to " + aside + ": " + errno_text());
+  log::warning("{}: damaged: kept as {}, and a new one is begun", path, aside);
+}
+
+nlohmann::json earlier_starts(const std::string& path) {
+  if (!fs::exists(path)) return nlohmann::json::array();
+  nlohmann::json starts = nlohmann::json::parse(read_file(path), nullptr, false);
+  if (starts.is_array()) return starts;
+  set_aside(path);
+  return nlohmann::json::array();
 }
 
 }  // namespace
@@ -91,11 +112,7 @@ std::string cores_of_process() {
 void write_run_description(const RunDir& run, const std::string& config_text, const nlohmann::json& environment,
                            const std::vector<HostRow>& hosts) {
   write_file_atomically(run.config(), config_text);
-  nlohmann::json starts = nlohmann::json::array();
-  if (fs::exists(run.environment())) {
-    const nlohmann::json earlier = nlohmann::json::parse(read_file(run.environment()), nullptr, false);
-    if (earlier.is_array()) starts = earlier;
-  }
+  nlohmann::json starts = earlier_starts(run.environment());
   starts.push_back(environment);
   write_file_atomically(run.environment(), starts.dump(1) + "\n");
   std::string table = "rank\tlocal_rank\thost\tpid\tdevice\tthreads\tcores\n";
@@ -121,6 +138,21 @@ nlohmann::json describe_environment(const std::vector<std::string>& arguments) {
           {"folder", fs::current_path(error).string()},
           {"command_line", arguments},
           {"variables", variables()}};
+}
+
+std::string utc_time() {
+  const std::time_t now = std::time(nullptr);
+  struct tm parts {};
+  char text[32];
+  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", ::gmtime_r(&now, &parts));
+  return text;
+}
+
+double age_seconds(const std::string& text) {
+  struct tm parts {};
+  const char* const end = ::strptime(text.c_str(), "%Y-%m-%dT%H:%M:%SZ", &parts);
+  if (end == nullptr || *end != '\0') return -1;
+  return std::max(0.0, std::difftime(std::time(nullptr), ::timegm(&parts)));
 }
 
 }  // namespace hyperx::train

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-// The run folder: the names of its files and folders, but for ranks/, which the ranks' watchdogs keep. What stands in
-// checkpoints/ is named by checkpoint.h, a result's file by its pair.
+// The run folder: paths inside it. ranks/ belongs to the watchdog, checkpoints/ to checkpoint.h; a result's file is
+// named by its pair.
 namespace hyperx::train {
 
 struct RunDir {
@@ -20,6 +20,8 @@ struct RunDir {
   std::string log() const { return path + "/train.log"; }
   std::string lock() const { return path + "/lock"; }
   std::string checkpoints() const { return path + "/checkpoints"; }
+  std::string ranks() const { return path + "/ranks"; }
+  std::string first_rank() const { return ranks() + "/rank-0.alive"; }
   // results/step-0005000/test
   std::string results(int64_t step, const std::string& split) const;
 
@@ -48,35 +50,7 @@ void write_run_description(const RunDir& run, const std::string& config_text, co
 // NCCL_*, ...).
 nlohmann::json describe_environment(const std::vector<std::string>& arguments);
 
-// A process, so that its number being in use again is noticed.
-struct ProcessId {
-  std::string host;
-  int64_t pid = 0;
-  int64_t start_ticks = 0;  // since boot, of /proc/PID/stat
-
-  static ProcessId self();
-  bool on_this_host() const;
-  bool alive() const;  // meaningful on this host only
-  nlohmann::json to_json() const;
-  static ProcessId from_json(const nlohmann::json& object);  // missing fields stay empty
-};
-
 std::string utc_time();                           // "2026-11-22T11:41:43Z"
 double age_seconds(const std::string& utc_time);  // negative where it is not such a time
-
-// Keeps a second process from running in the same folder: a file made by O_EXCL that names host and process (no flock,
-// which some network file systems lack). What a dead process of this host left is taken over with a warning; one of
-// another host cannot be checked, and the message says what to remove. Removed by the destructor.
-class RunLock {
- public:
-  // UserError (73): another process runs here, or the file cannot be made.
-  explicit RunLock(const RunDir& run);
-  ~RunLock();
-  RunLock(const RunLock&) = delete;
-  RunLock& operator=(const RunLock&) = delete;
-
- private:
-  std::string path_;
-};
 
 }  // namespace hyperx::train

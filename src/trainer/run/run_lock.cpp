@@ -1,163 +1,250 @@
+#include "trainer/run/run_lock.h"
+
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
-#include <chrono>
-#include <csignal>
-#include <cstdio>
-#include <ctime>
-#include <filesystem>
-#include <fstream>
-#include <sstream>
-#include <thread>
+#include <condition_variable>
+#include <cstdlib>
+#include <random>
 
-#include "common/errors.h"
-#include "common/files.h"
-#include "common/host.h"
+#include "common/digest.h"
 #include "common/log.h"
-#include "trainer/run/run_dir.h"
 
 namespace hyperx::train {
 
 namespace {
 
-constexpr int64_t kEnded = -1;
+using std::chrono::milliseconds;
 
-// Start time of a process, field 22 of its stat line. 0 when there is none to be seen (another user's process may be
-// hidden); kEnded when it has ended and nobody has waited for it (containers without an init keep such for ever).
-// Fields are counted from behind the command's name, which may hold blanks and brackets.
-int64_t start_ticks_of(int64_t pid) {
-  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
-  std::string line;
-  if (!std::getline(file, line)) return 0;
-  const size_t end_of_name = line.rfind(')');
-  if (end_of_name == std::string::npos) return 0;
-  std::istringstream fields(line.substr(end_of_name + 1));
-  std::string field;
-  for (int i = 3; i <= 22; ++i) {
-    if (!(fields >> field)) return 0;
-    if (i == 3 && (field == "Z" || field == "X")) return kEnded;  // the process's state
-  }
-  return std::strtoll(field.c_str(), nullptr, 10);
+constexpr int kLooksPerTouch = 5;
+constexpr int kSignsOfLife = 3;  // one of each of the two files may be from before, and be seen late
+constexpr int kReadOnly = O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;  // never through a link, never hangs
+
+std::string variable(const char* name) {
+  const char* const value = std::getenv(name);
+  return value == nullptr ? "" : value;
 }
 
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
-
-void write_owner(int fd, const std::string& path) {
-  const std::string text = ProcessId::self().to_json().dump() + "\n";
-  if (::ftruncate(fd, 0) != 0 || ::pwrite(fd, text.data(), text.size(), 0) != static_cast<ssize_t>(text.size()) ||
-      ::fsync(fd) != 0)
-    throw UserError(ExitCode::kCannotCreate, path + ": the run cannot be locked: " + errno_text());
+std::string random_token() {
+  std::random_device random;
+  return fmt::format("{:08x}{:08x}{:08x}{:08x}", random(), random(), random(), random());
 }
 
-ProcessId read_owner(const std::string& path) {
-  // Its maker may be between creating and writing.
-  for (int attempt = 0; attempt < 10 && std::filesystem::exists(path); ++attempt) {
-    std::ifstream file(path);
-    const nlohmann::json object = nlohmann::json::parse(file, nullptr, false);
-    if (object.is_object()) return ProcessId::from_json(object);
-    std::this_thread::sleep_for(std::chrono::milliseconds(100));
-  }
-  return {};
+double seconds(milliseconds time) { return std::chrono::duration<double>(time).count(); }
+
+std::string name_of(const ProcessId& process) {
+  return process.pid > 0 ? process.text() : "a process whose name cannot be read";
 }
 
-// The same host: whether its maker lives can be told. Anything else: only people can.
-void refuse_unless_dead(const ProcessId& owner, const std::string& path) {
-  if (owner.pid == 0 || (owner.on_this_host() && !owner.alive())) return;
-  const std::string who = "process " + std::to_string(owner.pid) + " on " + owner.host;
-  const std::string folder = std::filesystem::path(path).parent_path().string();
-  if (owner.on_this_host())
-    throw UserError(
-        ExitCode::kCannotCreate,
-        folder + ": " + who + " is running in this folder. Wait for it, stop it, or name another --run.dir.");
-  throw UserError(ExitCode::kCannotCreate, folder + ": locked by " + who + ", which cannot be checked from " +
-                                               host_name() + ". If it has ended, remove " + path + " and start again.");
+std::string folder_of(const std::string& lock) { return lock.substr(0, lock.rfind('/')); }
+
+[[noreturn]] void cannot_lock(const std::string& path) {
+  throw UserError(ExitCode::kCannotCreate, path + ": the run cannot be locked: " + errno_text());
 }
 
-// false: there is one already.
-bool make_lock(const std::string& path) {
-  const Descriptor made(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
-  if (made.get() >= 0) write_owner(made.get(), path);
-  if (made.get() < 0 && errno != EEXIST)
-    throw UserError(ExitCode::kCannotCreate, path + ": the run cannot be locked: " + errno_text());
-  return made.get() >= 0;
-}
+int64_t time_of(const struct stat& status) { return status.st_mtim.tv_sec * 1'000'000'000 + status.st_mtim.tv_nsec; }
 
-// Takes the lock of a dead process; false: it was given back meanwhile. Two processes may see the same dead owner. Both
-// are on its host, where flock orders them if the file system has it; the second then finds the first one's name.
-bool take_over_lock(const std::string& path) {
-  refuse_unless_dead(read_owner(path), path);
-  const Descriptor taken(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
-  if (taken.get() < 0 && errno == ENOENT) return false;
-  if (taken.get() < 0) throw UserError(ExitCode::kCannotCreate, path + ": the run cannot be locked: " + errno_text());
-  while (::flock(taken.get(), LOCK_EX) != 0 && errno == EINTR) {
-  }
+// Opened, not only looked up: that makes a network file system ask its server. 0: there is none.
+int64_t last_written(const std::string& path) {
+  const int fd = ::open(path.c_str(), kReadOnly);
+  if (fd < 0) return 0;
   struct stat status {};
-  if (::fstat(taken.get(), &status) != 0) throw SystemError(path + ": " + errno_text());
-  if (status.st_nlink == 0) return false;  // what was opened is the file of one that came and went
-  const ProcessId owner = read_owner(path);
-  refuse_unless_dead(owner, path);
-  log::warning("{}: took over the lock of process {}, which is gone", path, owner.pid);
-  write_owner(taken.get(), path);
-  return true;
+  const int64_t time = ::fstat(fd, &status) == 0 ? time_of(status) : 0;
+  ::close(fd);
+  return time;
 }
 
 }  // namespace
 
-ProcessId ProcessId::self() { return {host_name(), ::getpid(), start_ticks_of(::getpid())}; }
-bool ProcessId::on_this_host() const { return host == host_name(); }
-
-bool ProcessId::alive() const {
-  if (pid <= 0 || (::kill(static_cast<pid_t>(pid), 0) != 0 && errno == ESRCH)) return false;
-  const int64_t ticks = start_ticks_of(pid);
-  return ticks != kEnded && (start_ticks == 0 || ticks == 0 || ticks == start_ticks);
+RunLock::Owner RunLock::Owner::self() {
+  return {ProcessId::self(), variable("SLURM_JOB_ID"), std::atoll(variable("SLURM_RESTART_COUNT").c_str()),
+          random_token()};
 }
 
-nlohmann::json ProcessId::to_json() const { return {{"host", host}, {"pid", pid}, {"start_ticks", start_ticks}}; }
-
-ProcessId ProcessId::from_json(const nlohmann::json& object) {
-  ProcessId id;
-  if (object.contains("host") && object["host"].is_string()) id.host = object["host"];
-  if (object.contains("pid") && object["pid"].is_number_integer()) id.pid = object["pid"];
-  if (object.contains("start_ticks") && object["start_ticks"].is_number_integer())
-    id.start_ticks = object["start_ticks"];
-  return id;
+bool RunLock::Owner::replaces(const Owner& earlier) const {
+  return !job.empty() && job == earlier.job && restarts > earlier.restarts;
 }
 
-std::string utc_time() {
-  const std::time_t now = std::time(nullptr);
-  struct tm parts {};
-  char text[32];
-  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", ::gmtime_r(&now, &parts));
-  return text;
+nlohmann::json RunLock::Owner::to_json() const {
+  nlohmann::json object = process.to_json();
+  object.update({{"job", job}, {"restarts", restarts}, {"token", token}});
+  object["digest"] = xxh128_hex(object.dump());
+  return object;
 }
 
-double age_seconds(const std::string& text) {
-  struct tm parts {};
-  const char* const end = ::strptime(text.c_str(), "%Y-%m-%dT%H:%M:%SZ", &parts);
-  if (end == nullptr || *end != '\0') return -1;
-  return std::max(0.0, std::difftime(std::time(nullptr), ::timegm(&parts)));
-}
-
-RunLock::RunLock(const RunDir& run) : path_(run.lock()) {
-  while (!make_lock(path_) && !take_over_lock(path_)) {
+RunLock::Owner RunLock::Owner::from_json(nlohmann::json object) {
+  try {
+    if (object.contains("digest")) {
+      const std::string digest = object.at("digest");
+      object.erase("digest");
+      if (digest != xxh128_hex(object.dump())) return {};
+    }
+    return {ProcessId::from_json(object), object.value("job", ""), object.value("restarts", int64_t{0}),
+            object.value("token", "")};
+  } catch (const nlohmann::json::exception&) {  // cut off, or not ours
+    return {};
   }
 }
 
-RunLock::~RunLock() { ::unlink(path_.c_str()); }
+// The file as it is found: which one it is, whom it names and when its owner's files were last written (by the server's
+// clock).
+struct RunLock::Sight {
+  Owner owner;
+  ino_t file = 0;
+  int64_t touched = 0, published = 0;  // ns
+
+  bool same_file(const Sight& other) const { return file == other.file && owner.token == other.owner.token; }
+  bool same_times(const Sight& other) const { return touched == other.touched && published == other.published; }
+};
+
+// Nothing: there is no such file (any more).
+std::optional<RunLock::Sight> RunLock::look(const std::string& path) {
+  struct stat status {};
+  if (::lstat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode))
+    throw UserError(ExitCode::kCannotCreate, path + ": is a folder, link or pipe, and not a run's lock; remove it");
+  const int fd = ::open(path.c_str(), kReadOnly);
+  if (fd < 0 && errno == ENOENT) return std::nullopt;
+  char text[4096];
+  const bool seen = fd >= 0 && ::fstat(fd, &status) == 0;
+  const ssize_t length = seen ? ::read(fd, text, sizeof text) : -1;
+  const int cause = errno;
+  if (fd >= 0) ::close(fd);
+  if (length < 0 && cause == ESTALE) return std::nullopt;  // replaced while we looked
+  errno = cause;
+  if (length < 0) cannot_lock(path);
+  return Sight{Owner::from_json(nlohmann::json::parse(text, text + length, nullptr, false)), status.st_ino,
+               time_of(status), last_written(RunDir{folder_of(path)}.first_rank())};
+}
+
+RunLock::RunLock(const RunDir& run, LockTiming timing) : path_(run.lock()), timing_(timing), owner_(Owner::self()) {
+  while (!make()) {
+    const std::optional<Sight> found = look(path_);
+    if (found && has_ended(*found)) clear_away(*found);
+  }
+  thread_ = std::jthread([this](const std::stop_token& stop) { touch_until(stop); });
+}
+
+RunLock::~RunLock() {
+  thread_.request_stop();
+  thread_.join();
+  if (is_ours()) ::unlink(path_.c_str());
+  ::close(fd_);
+}
+
+bool RunLock::is_ours() const {
+  struct stat made {
+  }, found{};
+  return ::fstat(fd_, &made) == 0 && ::lstat(path_.c_str(), &found) == 0 && made.st_ino == found.st_ino &&
+         made.st_dev == found.st_dev;
+}
+
+// False: there is one already.
+bool RunLock::make() {
+  fd_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  if (fd_ < 0 && errno == EEXIST) return false;
+  if (fd_ < 0) cannot_lock(path_);
+  const std::string text = owner_.to_json().dump() + "\n";
+  if (::write(fd_, text.data(), text.size()) == static_cast<ssize_t>(text.size()) && ::fsync(fd_) == 0) return true;
+  const int cause = errno;
+  ::close(fd_);
+  ::unlink(path_.c_str());
+  errno = cause;
+  cannot_lock(path_);
+}
+
+// False: it is another's by now, or gone.
+bool RunLock::has_ended(const Sight& found) const {
+  const ProcessId& process = found.owner.process;
+  if (process.pid > 0 && process.in_sight()) {
+    if (process.alive()) refuse(found.owner);
+    return true;
+  }
+  return owner_.replaces(found.owner) || falls_silent(found);
+}
+
+bool RunLock::falls_silent(const Sight& found) const {
+  log::info("{}: held by {}, which cannot be seen from here. Waiting up to {:.0f} s for a sign of life", path_,
+            name_of(found.owner.process), seconds(timing_.silent));
+  Sight last = found;
+  Clock::time_point since = Clock::now(), told = since;
+  for (int signs = 0;;) {
+    std::this_thread::sleep_for(timing_.touch / kLooksPerTouch);
+    const std::optional<Sight> now = look(path_);
+    if (!now || !now->same_file(last)) return false;
+    if (!now->same_times(last)) {
+      if (++signs == kSignsOfLife) refuse(found.owner);
+      since = Clock::now();
+    }
+    last = *now;
+    const auto silent = std::chrono::duration_cast<milliseconds>(Clock::now() - since);
+    if (silent >= timing_.silent) return true;
+    if (Clock::now() - told < timing_.tell) continue;
+    told = Clock::now();
+    log::info("{}: no sign of life for {:.0f} of {:.0f} s", path_, seconds(silent), seconds(timing_.silent));
+  }
+}
+
+void RunLock::refuse(const Owner& owner) const {
+  throw UserError(ExitCode::kCannotCreate,
+                  folder_of(path_) + ": " + name_of(owner.process) +
+                      " is running in this folder. Wait for it, stop it, or name another --run.dir.");
+}
+
+// Two starts may find the same owner dead: flock orders them, and the second finds that the file is another one. Where
+// a file system has no flock the second may remove the first one's lock; the first then finds the second in check().
+void RunLock::clear_away(const Sight& ended) const {
+  const int fd = ::open(path_.c_str(), O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+  if (fd < 0 && errno == ENOENT) return;
+  if (fd < 0) cannot_lock(path_);
+  while (::flock(fd, LOCK_EX) != 0 && errno == EINTR) {
+  }
+  const std::optional<Sight> now = look(path_);
+  const bool unchanged = now && now->same_file(ended) && now->same_times(ended);
+  const int cause = unchanged && ::unlink(path_.c_str()) != 0 ? errno : 0;
+  ::close(fd);
+  errno = cause;
+  if (cause != 0) cannot_lock(path_);
+  if (unchanged) log::warning("{}: taken over from {}, which has ended", path_, name_of(ended.owner.process));
+}
+
+void RunLock::touch_until(const std::stop_token& stop) const {
+  std::mutex mutex;
+  std::condition_variable_any wake;
+  std::unique_lock lock(mutex);
+  bool told = false;
+  while (!stop.stop_requested()) {
+    if (::futimens(fd_, nullptr) != 0 && !told) {
+      told = true;
+      log::warning("{}: cannot be touched: {}; another start may think that this run has ended", path_, errno_text());
+    }
+    wake.wait_for(lock, stop, timing_.touch, [] { return false; });
+  }
+}
+
+void RunLock::check() const {
+  const std::lock_guard lock(mutex_);
+  const Clock::time_point now = Clock::now();
+  if (looked_ && now - *looked_ < timing_.touch / kLooksPerTouch) return;
+  const auto other = other_owner(path_, owner_.token);
+  if (other)
+    throw LostLock(
+        fmt::format("{}: {} has taken over this run folder, because this process gave no sign of life for "
+                    "too long. It stops and writes nothing more; the other goes on",
+                    folder_of(path_), name_of(*other)));
+  looked_ = now;
+}
+
+std::optional<ProcessId> RunLock::other_owner(const std::string& lock, const std::string& token) {
+  try {
+    const std::optional<Sight> found = look(lock);
+    if (found && !found->owner.token.empty() && found->owner.token != token) return found->owner.process;
+  } catch (const UserError&) {  // not readable now: looked at again before the next write
+  }
+  return std::nullopt;
+}
 
 }  // namespace hyperx::train

@@ -1,6 +1,8 @@
 #include "trainer/run/run_log.h"
 
 #include <algorithm>
+#include <thread>
+#include <utility>
 
 #include "common/log.h"
 #include "common/progress.h"
@@ -9,6 +11,7 @@ namespace hyperx::train {
 namespace {
 
 constexpr double kLineEverySeconds = 5;
+constexpr int kLastTries = 5;  // a second apart, at the end of a run
 
 double seconds_between(Clock::time_point from, Clock::time_point to) {
   return std::chrono::duration<double>(to - from).count();
@@ -22,14 +25,53 @@ nlohmann::json metrics_json(const data::MetricSet& metrics) {
 
 }  // namespace
 
-RunLog::RunLog(const RunDir& run, bool writes, int64_t first_step, int64_t total_steps, RunState state)
-    : run_(run), writes_(writes), first_step_(first_step), total_steps_(total_steps), state_(std::move(state)) {
+RunLog::RunLog(const RunDir& run, bool writes, int64_t first_step, int64_t total_steps, RunState state,
+               const RunLock* lock, double retry_seconds)
+    : run_(run),
+      writes_(writes),
+      first_step_(first_step),
+      total_steps_(total_steps),
+      state_(std::move(state)),
+      lock_(lock),
+      retry_seconds_(retry_seconds) {
   start_ = last_line_ = last_heartbeat_ = Clock::now();
   if (!writes_) return;
   metrics_ = std::make_unique<MetricsFile>(run.metrics(), first_step);
   if (metrics_->lines_cut() > 0)
     log::info("metrics.jsonl: {} lines after step {} are cut off: these steps are done again", metrics_->lines_cut(),
               first_step);
+}
+
+template <class Write>
+bool RunLog::attempt(Trouble& trouble, const Write& write) {
+  if (lock_ != nullptr) lock_->check();
+  try {
+    write();
+  } catch (const SystemError& error) {
+    trouble.reason = error.what();
+    trouble.last = Clock::now();
+    if (++trouble.failures == 1) log::warning("{}; the run goes on and will try again", trouble.reason);
+    return false;
+  }
+  if (trouble.failures > 0) {
+    const Trouble past = std::exchange(trouble, {});
+    log::info("written again after {} failed tries: {}", past.failures, past.reason);
+  }
+  return true;
+}
+
+bool RunLog::flush_metrics() {
+  return attempt(metrics_trouble_, [&] { metrics_->flush(); });
+}
+
+bool RunLog::write_state(bool sync) {
+  return attempt(state_trouble_, [&] { write_run_state(run_, state_, sync); });
+}
+
+void RunLog::add_line(const nlohmann::json& object) {
+  metrics_->add(object);
+  if (metrics_trouble_.failures == 0 || seconds_between(metrics_trouble_.last, Clock::now()) >= retry_seconds_)
+    flush_metrics();
 }
 
 void RunLog::step(const StepRecord& record) {
@@ -46,7 +88,7 @@ void RunLog::step(const StepRecord& record) {
                            {"bytes_sent", record.bytes_sent},
                            {"seconds", record.seconds}};
   if (record.skipped) object["skipped"] = true;
-  metrics_->write(object);
+  add_line(object);
   state_.step = record.step;
   tokens_since_line_ += record.tokens;
   progress_line(record);
@@ -55,14 +97,14 @@ void RunLog::step(const StepRecord& record) {
 
 void RunLog::heartbeat() {
   if (!writes_ || seconds_between(last_heartbeat_, Clock::now()) < kHeartbeatSeconds) return;
-  write_run_state(run_, state_, false);
+  write_state(false);
   last_heartbeat_ = Clock::now();
 }
 
 void RunLog::saved(const std::string& checkpoint) {
   if (!writes_ || checkpoint == state_.checkpoint) return;
   state_.checkpoint = checkpoint;
-  write_run_state(run_, state_, false);
+  write_state(false);
 }
 
 void RunLog::progress_line(const StepRecord& record) {
@@ -93,7 +135,7 @@ void RunLog::evaluation(int64_t step, const std::vector<data::EvaluationResult>&
                              {"sentences", result.sentences},
                              {"words", result.words}};
     if (result.novel) object["novel"] = metrics_json(*result.novel);
-    metrics_->write(object);
+    add_line(object);
     log::info("step {} {} {} {} {:.4f}", step, result.split, result.pair.name(), result.main_metric,
               result.main_value());
   }
@@ -102,18 +144,29 @@ void RunLog::evaluation(int64_t step, const std::vector<data::EvaluationResult>&
 
 void RunLog::checkpoint(int64_t step, double pause_seconds, double waited_seconds, int64_t bytes) {
   if (!writes_) return;
-  metrics_->write({{"event", "checkpoint"},
-                   {"step", step},
-                   {"pause_seconds", pause_seconds},
-                   {"waited_seconds", waited_seconds},
-                   {"bytes", bytes}});
+  add_line({{"event", "checkpoint"},
+            {"step", step},
+            {"pause_seconds", pause_seconds},
+            {"waited_seconds", waited_seconds},
+            {"bytes", bytes}});
   log::info("step {}: checkpoint of {} handed over in {:.3f} s", step, format_bytes(static_cast<double>(bytes)),
             pause_seconds);
 }
 
 void RunLog::set_state(const std::string& state) {
   state_.state = state;
-  if (writes_) write_run_state(run_, state_);
+  if (!writes_) return;
+  const int tries = state == "running" ? 1 : kLastTries;
+  bool state_written = false, metrics_written = false;
+  for (int i = 0; i < tries && !(state_written && metrics_written); ++i) {
+    if (i > 0) std::this_thread::sleep_for(std::chrono::seconds(1));
+    state_written = state_written || write_state(true);
+    metrics_written = flush_metrics();
+  }
+  if (tries == 1) return;
+  if (!state_written) log::error("state.json does not say that the run is {}: {}", state, state_trouble_.reason);
+  if (!metrics_written)
+    log::error("metrics.jsonl lacks {} lines: {}", metrics_->lines_waiting(), metrics_trouble_.reason);
 }
 
 }  // namespace hyperx::train

@@ -7,6 +7,7 @@
 #include "data/tasks/result_file.h"
 #include "trainer/run/metrics_file.h"
 #include "trainer/run/run_dir.h"
+#include "trainer/run/run_lock.h"
 #include "trainer/run/run_state.h"
 
 namespace hyperx::train {
@@ -24,9 +25,16 @@ struct StepRecord {
 
 // What rank 0 writes about a run: metrics.jsonl, progress lines, state.json. On the other ranks every call does
 // nothing.
+//
+// A write that fails (a full disk, a network file system that is away for a while) does not end the run. The first of a
+// series is a warning; lines of metrics wait and are written later, in order. Lines that still wait at the end are
+// lost, and an error counts them.
 class RunLog {
  public:
-  RunLog(const RunDir& run, bool writes, int64_t first_step, int64_t total_steps, RunState state);
+  // With a lock every call throws LostLock where another process has taken over the run. `retry_seconds`: pause after a
+  // failed write of metrics.
+  RunLog(const RunDir& run, bool writes, int64_t first_step, int64_t total_steps, RunState state,
+         const RunLock* lock = nullptr, double retry_seconds = kHeartbeatSeconds);
 
   void step(const StepRecord& record);
   void evaluation(int64_t step, const std::vector<data::EvaluationResult>& results, double seconds);
@@ -35,18 +43,32 @@ class RunLog {
   void saved(const std::string& checkpoint);
   // To be called more often than every kHeartbeatSeconds, where step() is not.
   void heartbeat();
-  // Writes state.json now ("running", "saved", "finished", "failed").
+  // Writes state.json now ("running", "saved", "finished", "failed"), and all metrics that wait.
   void set_state(const std::string& state);
   RunState& state() { return state_; }
 
  private:
+  // Failed writes of one file since the last that succeeded.
+  struct Trouble {
+    int failures = 0;
+    std::string reason;
+    Clock::time_point last;
+  };
+  template <class Write>
+  bool attempt(Trouble& trouble, const Write& write);
+  void add_line(const nlohmann::json& object);
+  bool flush_metrics();
+  bool write_state(bool sync);
   void progress_line(const StepRecord& record);
 
   RunDir run_;
   bool writes_;
   int64_t first_step_, total_steps_;
   RunState state_;
+  const RunLock* lock_;
+  double retry_seconds_;
   std::unique_ptr<MetricsFile> metrics_;
+  Trouble metrics_trouble_, state_trouble_;
   Clock::time_point start_, last_line_, last_heartbeat_;
   int64_t tokens_since_line_ = 0;
 };

@@ -1,6 +1,10 @@
 #include "trainer/run/run_state.h"
 
+#include <sys/stat.h>
+
+#include <algorithm>
 #include <cstdio>
+#include <ctime>
 #include <fstream>
 
 #include "common/errors.h"
@@ -58,11 +62,19 @@ RunState read_run_state(const RunDir& run) {
   return state;
 }
 
-std::string observed_state(const RunState& state) {
+double silent_seconds(const RunDir& run, const RunState& state) {
+  const double written = age_seconds(state.heartbeat);
+  struct stat lock {};
+  if (::stat(run.lock().c_str(), &lock) != 0) return written;
+  const double touched = std::max(0.0, std::difftime(std::time(nullptr), lock.st_mtim.tv_sec));
+  return written < 0 ? touched : std::min(written, touched);
+}
+
+std::string observed_state(const RunDir& run, const RunState& state) {
   if (state.state != "running" && state.state != "queued") return state.state;
-  if (state.process.on_this_host()) return state.process.alive() ? state.state : "lost";
-  const double age = age_seconds(state.heartbeat);
-  return age >= 0 && age < kSilentSeconds ? state.state : "lost";
+  if (state.process.in_sight()) return state.process.alive() ? state.state : "lost";
+  const double silent = silent_seconds(run, state);
+  return silent >= 0 && silent < kSilentSeconds ? state.state : "lost";
 }
 
 }  // namespace hyperx::train

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "trainer/run/process_id.h"
 #include "trainer/run/run_dir.h"
 
 // state.json: how a run stands, for `status`, scripts and people.
@@ -37,11 +38,14 @@ void write_run_state(const RunDir& run, RunState state, bool sync = true);
 // UserError (66) when there is none, (65) when it is damaged.
 RunState read_run_state(const RunDir& run);
 
-// state.state, or "lost": it says queued or running, but its process is gone, or (on another host) has been silent for
-// too long.
-std::string observed_state(const RunState& state);
+// Seconds since the run last showed that it lives: wrote state.json, or touched its lock, which its process does also
+// in a long step. Negative: unknown.
+double silent_seconds(const RunDir& run, const RunState& state);
+// state.state, or "lost": it says queued or running, but its process is gone, or (where that cannot be seen: on another
+// host, in another container) has been silent for too long.
+std::string observed_state(const RunDir& run, const RunState& state);
 
 constexpr double kHeartbeatSeconds = 10;  // how often a running process should call write_run_state
-constexpr double kSilentSeconds = 600;    // a silent process of another host counts as lost
+constexpr double kSilentSeconds = 600;    // a process that cannot be seen and is silent this long counts as lost
 
 }  // namespace hyperx::train

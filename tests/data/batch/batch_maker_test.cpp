@@ -213,6 +213,7 @@ TEST_F(BatchMakerTest, LargestStepsBoundAllSteps) {
   int64_t largest = 0, most = 0;
   for (const StepPlan& plan : plans) largest = std::max(largest, tokens_of(plan));
   for (int64_t step = 0; step < config_.steps; ++step) most = std::max(most, tokens_of(mixture_->plan(step)));
+  EXPECT_GT(most, 0);
   EXPECT_GE(largest, most);
   EXPECT_LE(largest, int64_t{3} * config_.batch_sentences * kMaxSubwords);
   for (const StepPlan& plan : plans) {

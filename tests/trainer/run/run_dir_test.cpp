@@ -1,13 +1,11 @@
 #include "trainer/run/run_dir.h"
 
-#include <fcntl.h>
 #include <gmock/gmock.h>
-#include <sys/wait.h>
 
 #include "common/errors.h"
 #include "common/files.h"
-#include "common/host.h"
 #include "tests/trainer/checkpoint/checkpoint_sample.h"
+#include "tests/trainer/run/ended_process.h"
 #include "trainer/run/metrics_file.h"
 #include "trainer/run/run_state.h"
 
@@ -30,28 +28,6 @@ class RunFolder : public FolderTest {
     }
     return "no UserError";
   }
-  // 0: held it; 1: refused; 2: somebody else held it too.
-  static int hold_lock(const RunDir& run) {
-    try {
-      const RunLock lock(run);
-      const std::string witness = run.path + "/held";
-      const int made = ::open(witness.c_str(), O_CREAT | O_EXCL | O_WRONLY, 0600);
-      if (made < 0) return 2;
-      ::usleep(20000);
-      ::close(made);
-      ::unlink(witness.c_str());
-      return 0;
-    } catch (const UserError&) {
-      return 1;
-    }
-  }
-  // Number of a process that has ended.
-  static ProcessId dead_process() {
-    const pid_t child = ::fork();
-    if (child == 0) ::_exit(0);
-    ::waitpid(child, nullptr, 0);
-    return {host_name(), child, 1};
-  }
 };
 
 TEST_F(RunFolder, RefusesAFolderThatHoldsARun) {
@@ -73,82 +49,6 @@ TEST_F(RunFolder, RefusesAFolderThatHoldsARun) {
   write_file_atomically(path("file"), "");
   EXPECT_THAT(refused([&] { open_run_dir(path("file"), true); }), HasSubstr("is a file"));
   EXPECT_THAT(refused([&] { open_run_dir(path("file/run"), true); }), HasSubstr("cannot be made"));
-}
-
-TEST_F(RunFolder, LockKeepsASecondOneOutAndGoesWithTheFirst) {
-  const RunDir run = open_run_dir(path("run"), false);
-  {
-    const RunLock lock(run);
-    EXPECT_THAT(refused([&] { RunLock second(run); }), HasSubstr("process " + std::to_string(::getpid())));
-    EXPECT_TRUE(fs::exists(run.lock()));
-  }
-  EXPECT_FALSE(fs::exists(run.lock()));
-  const RunLock again(run);
-}
-
-TEST_F(RunFolder, LockOfADeadProcessIsTakenOver) {
-  const RunDir run = open_run_dir(path("run"), false);
-  write_file_atomically(run.lock(), dead_process().to_json().dump());
-  { const RunLock lock(run); }
-  EXPECT_FALSE(fs::exists(run.lock()));
-  write_file_atomically(run.lock(), "");  // its maker died between making and writing it
-  { const RunLock lock(run); }
-  // the number is in use again, by a process that started at another time
-  ProcessId reused = ProcessId::self();
-  reused.start_ticks -= 1;
-  write_file_atomically(run.lock(), reused.to_json().dump());
-  { const RunLock lock(run); }
-  write_file_atomically(run.lock(), ProcessId{"another-host", 1, 1}.to_json().dump());
-  EXPECT_THAT(refused([&] { RunLock lock(run); }), AllOf(HasSubstr("another-host"), HasSubstr("remove " + run.lock())));
-  EXPECT_TRUE(fs::exists(run.lock()));
-}
-
-// Containers without an init never wait for their orphans.
-TEST_F(RunFolder, LockOfAProcessThatNobodyWaitedForIsTakenOver) {
-  const RunDir run = open_run_dir(path("run"), false);
-  int told[2];
-  ASSERT_EQ(::pipe(told), 0);
-  const pid_t child = ::fork();
-  if (child == 0) {
-    const std::string owner = ProcessId::self().to_json().dump();
-    ::_exit(::write(told[1], owner.data(), owner.size()) < 0 ? 1 : 0);
-  }
-  ::close(told[1]);
-  char owner[512];
-  const ssize_t size = ::read(told[0], owner, sizeof owner);
-  ::close(told[0]);
-  ASSERT_GT(size, 0);
-  siginfo_t ended;
-  ASSERT_EQ(::waitid(P_PID, static_cast<id_t>(child), &ended, WEXITED | WNOWAIT), 0);
-  const std::string text(owner, static_cast<size_t>(size));
-  EXPECT_FALSE(ProcessId::from_json(nlohmann::json::parse(text)).alive());
-  write_file_atomically(run.lock(), text);
-  { const RunLock lock(run); }
-  ::waitpid(child, nullptr, 0);
-}
-
-// Without a start time to compare, a process that is seen counts as alive.
-TEST_F(RunFolder, AProcessThatIsSeenIsAlive) { EXPECT_TRUE((ProcessId{host_name(), 1, 0}).alive()); }
-
-TEST_F(RunFolder, OnlyOneOfManyTakesADeadProcessesLock) {
-  const RunDir run = open_run_dir(path("run"), false);
-  for (int round = 0; round < 20; ++round) {
-    write_file_atomically(run.lock(), dead_process().to_json().dump());
-    std::vector<pid_t> children;
-    for (int i = 0; i < 4; ++i) {
-      children.push_back(::fork());
-      if (children.back() != 0) continue;
-      ::_exit(hold_lock(run));
-    }
-    int winners = 0;
-    for (const pid_t child : children) {
-      int status = 0;
-      ::waitpid(child, &status, 0);
-      ASSERT_NE(WEXITSTATUS(status), 2) << "two processes held the lock at once";
-      winners += WEXITSTATUS(status) == 0 ? 1 : 0;
-    }
-    EXPECT_GE(winners, 1);
-  }
 }
 
 TEST_F(RunFolder, StateComesBackAndLostIsTold) {
@@ -174,19 +74,23 @@ TEST_F(RunFolder, StateComesBackAndLostIsTold) {
     EXPECT_FALSE(got.failure.has_value());
     EXPECT_LT(age_seconds(got.heartbeat), 5);
     EXPECT_GE(age_seconds(got.heartbeat), 0);
-    EXPECT_EQ(observed_state(got), "running");
+    EXPECT_EQ(observed_state(run, got), "running");
   }
-  state.process = dead_process();
-  EXPECT_EQ(observed_state(state), "lost");
+  state.process = ended_process();
+  EXPECT_EQ(observed_state(run, state), "lost");
   state.process.host = "another-host";
   state.heartbeat = utc_time();
-  EXPECT_EQ(observed_state(state), "running");
+  EXPECT_EQ(observed_state(run, state), "running");
   state.heartbeat = "2020-01-01T00:00:00Z";
-  EXPECT_EQ(observed_state(state), "lost");
+  EXPECT_EQ(observed_state(run, state), "lost");
+  write_file_atomically(run.lock(), "");  // touched now: its process lives, in a long step
+  EXPECT_EQ(observed_state(run, state), "running");
+  EXPECT_LT(silent_seconds(run, state), 60);
+  fs::remove(run.lock());
   state.state = "finished";
-  EXPECT_EQ(observed_state(state), "finished");
+  EXPECT_EQ(observed_state(run, state), "finished");
   state.state = "queued";
-  EXPECT_EQ(observed_state(state), "lost");
+  EXPECT_EQ(observed_state(run, state), "lost");
 
   state.state = "failed";
   state.failure = RunFailure{3, "node7", 17, "evaluation", "bad \xff byte"};  // not UTF-8: told all the same
@@ -228,6 +132,22 @@ TEST_F(RunFolder, DescriptionHoldsEveryStart) {
   ASSERT_EQ(starts.size(), 2u);
   EXPECT_EQ(starts[1]["variables"]["NCCL_DEBUG"], "WARN");
   EXPECT_EQ(starts[1]["command_line"][1], "train");
+}
+
+TEST_F(RunFolder, AHistoryThatIsDamagedIsKept) {
+  const RunDir run = open_run_dir(path("run"), false);
+  const auto start = [&] { write_run_description(run, "", describe_environment({"hyperx"}), {}); };
+  for (const char* damaged : {"[{\"time\": \"2026-", "{}"}) {
+    write_file_atomically(run.environment(), damaged);
+    testing::internal::CaptureStderr();
+    start();
+    EXPECT_THAT(testing::internal::GetCapturedStderr(), AllOf(HasSubstr("warning"), HasSubstr(run.environment())));
+    EXPECT_EQ(nlohmann::json::parse(read_file(run.environment())).size(), 1U);
+  }
+  EXPECT_EQ(read_file(run.environment() + ".damaged"), "[{\"time\": \"2026-");
+  EXPECT_EQ(read_file(run.environment() + ".damaged-2"), "{}");
+  start();
+  EXPECT_EQ(nlohmann::json::parse(read_file(run.environment())).size(), 2U);
 }
 
 TEST_F(RunFolder, MetricsAreCutBackToTheCheckpoint) {

@@ -13,7 +13,7 @@
 #include "common/files.h"
 #include "common/version.h"
 #include "trainer/comm/make_communicator.h"
-#include "trainer/run/run_dir.h"
+#include "trainer/run/process_id.h"
 
 namespace hyperx {
 namespace {

@@ -112,6 +112,7 @@ TEST_F(FaultTest, AnExceptionNamesRankSectionStepAndReason) {
               HasSubstr("failed in section step at step 7: a bug, please report it with the command line: an index is "
                         "out of range"));
   // The line comes before what mpirun says.
+  EXPECT_THAT(ended.output, HasSubstr("MPI_ABORT"));
   EXPECT_LT(ended.output.find("failed in section"), ended.output.find("MPI_ABORT"));
   EXPECT_THAT(read_file(folder_ + "/failure-2"), AllOf(HasSubstr("2|"), HasSubstr("|step|7|70|")));
 }

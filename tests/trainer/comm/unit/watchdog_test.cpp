@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <filesystem>
 #include <thread>
 
@@ -104,6 +105,24 @@ TEST_F(WatchdogTest, NamesTheRankThatTheOthersWaitFor) {
   EXPECT_EXIT(hang(), testing::ExitedWithCode(74),
               "no progress in section step .*at barrier no. 1, wait for rank 1 on far .section step, step 6");
   std::filesystem::remove_all(made);
+}
+
+// In each of two trainings in one folder, whose ranks are threads of one process.
+TEST_F(WatchdogTest, OneOfRanksThatAreThreadsClaimsTheReport) {
+  WatchdogOptions options = limit_of("step", 1h);
+  options.folder = testing::TempDir() + "hyperx_claims_" + std::to_string(getpid());
+  for (int training = 0; training < 2; ++training) {
+    std::atomic<int> claims = 0;
+    ThreadRanks(4).run([&](Communicator& ranks) {
+      RankProgress progress;
+      const Watchdog watchdog(ranks.info(), progress, options);
+      ranks.barrier();
+      if (watchdog.claim_report()) ++claims;
+      ranks.barrier();
+    });
+    EXPECT_EQ(claims, 1) << training;
+  }
+  std::filesystem::remove_all(options.folder);
 }
 
 // Twice the limit in all, and none of it without a sign of life for long.
