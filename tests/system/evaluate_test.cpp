@@ -135,7 +135,7 @@ TEST_F(EvaluateTest, WhatIsScoredIsSkipped) {
   const std::string file = results_folder() + "/pos.en.json";
   const auto written = fs::last_write_time(file);
   const Outcome again = evaluate(2, {"--eval.pairs", "pos:en,ner:en,pos:mt"});
-  ASSERT_EQ(again.code, 0);
+  ASSERT_EQ(again.code, 0) << again.errors;
   EXPECT_THAT(again.errors, HasSubstr("pos:en test is scored already"));
   EXPECT_THAT(again.errors, HasSubstr("ner:en test is scored already"));
   EXPECT_EQ(again.errors.find("pos:mt test is scored already"), std::string::npos);
@@ -299,7 +299,9 @@ TEST_F(EvaluateTest, StatusShowsTheScoresOfTheLastEvaluation) {
 }
 
 TEST_F(EvaluateTest, TheWholeCommandLineIsKept) {
-  json kept = json::parse(read_file(path("run") + "/environment.json")).at(0).at("command_line");
+  const json start = json::parse(read_file(path("run") + "/environment.json")).at(0);
+  EXPECT_EQ(start.at("resolved"), json({{"precision", "fp32"}, {"device", "cpu"}, {"backend", "local"}}));
+  json kept = start.at("command_line");
   EXPECT_EQ(kept.at(0), "hyperx");
   kept.erase(0);
   const std::map<std::string, std::string> options = {{"train.steps", std::to_string(kSteps)},
