@@ -27,6 +27,11 @@ def run(command):
     return done.stdout
 
 
+def bench_of(hyperx):
+    """The program hyperx-bench that lies beside hyperx."""
+    return pathlib.Path(hyperx).with_name("hyperx-bench")
+
+
 def prepare(hyperx, encoder, rows, corpus):
     """`hyperx prepare` of manifest rows (task, language, split, format, path)."""
     manifest = pathlib.Path(str(corpus) + ".tsv")

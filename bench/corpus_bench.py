@@ -8,7 +8,7 @@ Usage: corpus_bench.py --hyperx build/release/bin/hyperx --data DIR --encoder DI
 --folder  where some GB may lie for a while (default: the system's temporary folder); what is made there is removed
 
 The sentences are the beginning of one real sentence and the end of another, with their tags. The languages share their files of
-a few real sentences, as what is measured is their number. Figures are those of `hyperx bench data`.
+a few real sentences, as what is measured is their number. Figures are those of `hyperx-bench data`.
 """
 import json
 import os
@@ -62,7 +62,7 @@ def measure(options, name, folder, rows):
     print(f"# {name}: prepared in {time.perf_counter() - begin:.0f} s, "
           f"{sum(f.stat().st_size for f in (folder / name).iterdir()) / 1e9:.2f} GB", file=sys.stderr)
     result = folder / (name + ".json")
-    text = common.run([options.hyperx, "bench", "data", "--data.corpus", folder / name, "--repeat", options.repeat, "--json", result])
+    text = common.run([common.bench_of(options.hyperx), "data", "--data.corpus", folder / name, "--repeat", options.repeat, "--json", result])
     print(f"{name}, {os.cpu_count()} processors\n{text}", flush=True)
     return json.loads(result.read_text())
 

@@ -8,7 +8,7 @@ Usage: evaluation_bench.py --hyperx build/release/bin/hyperx --data DIR --encode
 --encoder a folder with BERT's config.json and vocab.txt; both sides take it with random weights
 --python  an interpreter that has torch, tokenizers and numpy
 
-Both tag the first sentences of the English development file with Hyper-X Base: ours as `hyperx bench evaluation` does, scores
+Both tag the first sentences of the English development file with Hyper-X Base: ours as `hyperx-bench evaluation` does, scores
 included; the peer in a loop over batches under inference_mode with fused attention. `padded` takes batches of 32 in the order of the
 file, padded to the longest; `sorted` is the careful way: batches of 64 of like lengths, theta made once. Sub-words are ready made on
 both sides. Of the repeats the best is taken: other programs on the machine can only slow a run down.
@@ -118,7 +118,7 @@ def prepare(options, folder):
 
 def ours(options, folder):
     result = folder / "ours.json"
-    common.run([options.hyperx, "bench", "evaluation", "--data.corpus", folder / "corpus", "--model.encoder", "random:" + options.encoder,
+    common.run([common.bench_of(options.hyperx), "evaluation", "--data.corpus", folder / "corpus", "--model.encoder", "random:" + options.encoder,
                 "--train.pairs", "pos:en", "--train.precision", options.precision, "--eval.limit", options.sentences, "--threads",
                 options.threads, "--repeat", 1, "--json", result])
     rows = {(row["part"], row["what"].split(",")[0]): row for row in json.loads(result.read_text())["measures"]}

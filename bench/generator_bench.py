@@ -7,7 +7,7 @@ Usage: generator_bench.py --hyperx build/release/bin/hyperx [--python PROGRAM] [
 --python  an interpreter that has torch and numpy
 
 The peer, bench/peers/peer_adam.py, stores the gradient of every generated weight, clips it and runs Adam's fused pass over it. Ours is
-`hyperx bench generator`, which never stores that gradient. Of the repeats the best is taken on both sides.
+`hyperx-bench generator`, which never stores that gradient. Of the repeats the best is taken on both sides.
 """
 import json
 import os
@@ -29,7 +29,7 @@ def arguments():
 
 def ours(options, folder):
     result = folder / "ours.json"
-    common.run([options.hyperx, "bench", "generator", "--threads", options.threads, "--repeat", options.steps, "--json", result])
+    common.run([common.bench_of(options.hyperx), "generator", "--threads", options.threads, "--repeat", options.steps, "--json", result])
     rows = [row for row in json.loads(result.read_text())["measures"] if row["what"] == "all three"]
     return {"ms": rows[0]["value"], "limit_ms": rows[0]["limit"]}
 

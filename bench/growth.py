@@ -16,7 +16,7 @@ that passes. Of several ranks it is the time that passed.
 Corpora are generated: sentences of equal length (20 words of one sub-word each, 22 tokens with [CLS] and [SEP], as long as those of
 English EWT are on average), so that every step has as many tokens. Encoders have random weights. Peak memory is ru_maxrss of the
 largest rank, with the checkpoint that every run ends with. The law is fitted to the measured points, `off` is what they depart from it.
-`hyperx estimate` gets its rates from `hyperx bench machine step` of the same encoder and threads at 32 sentences, run here too.
+`hyperx estimate` gets its rates from `hyperx-bench machine step` of the same encoder and threads at 32 sentences, run here too.
 """
 import json
 import os
@@ -155,12 +155,12 @@ def measure(options, each, folder):
 
 
 def machine_file(options, each, folder):
-    """`hyperx bench` of the encoder and threads of a case."""
+    """`hyperx-bench` of the encoder and threads of a case."""
     threads = each["threads"] or options.threads
     path = folder / f"machine-{each['size']}-{threads}.json"
     if not path.exists():
         probe = case("", each["size"], 0, sentences=2048)
-        common.run([options.hyperx, "bench", "machine", "step", "--threads", threads, "--repeat", 2, "--json", path]
+        common.run([common.bench_of(options.hyperx), "machine", "step", "--threads", threads, "--repeat", 2, "--json", path]
                    + settings(options, probe, folder)[:-4])
     return path
 

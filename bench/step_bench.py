@@ -86,7 +86,6 @@ def main():
     if options.precision == "bf16":
         strongest.append("--prepack")
     rows = {"hyperx": lambda folder: ours(options, folder, []),
-            "hyperx, length_bucket=50": lambda folder: ours(options, folder, ["--train.length_bucket", 50]),
             "peer, strongest": lambda folder: peer(options, folder, strongest)}
     if options.plain:
         rows["peer, padded to the longest"] = lambda folder: peer(options, folder, [])

@@ -18,7 +18,6 @@ Command estimate_command();
 Command train_command();
 Command evaluate_command();
 Command predict_command();
-Command bench_command();
 
 Command options_command();
 

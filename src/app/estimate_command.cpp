@@ -14,6 +14,7 @@
 #include "common/text_table.h"
 #include "common/version.h"
 #include "data/corpus/corpus.h"
+#include "data/tokenizer/tokenizer.h"
 #include "trainer/estimate/estimate.h"
 
 namespace hyperx {
@@ -48,7 +49,7 @@ double evaluation_tokens(const data::Corpus& corpus, const EvalConfig& config, c
       continue;
     const double lines = static_cast<double>(split->counts.sentences);
     const double scored = config.limit > 0 ? std::min(lines, static_cast<double>(config.limit)) : lines;
-    tokens += scored * (static_cast<double>(split->counts.subwords) / lines + 2);
+    tokens += scored * (static_cast<double>(split->counts.subwords) / lines + data::kFrameTokens);
   }
   return tokens;
 }
@@ -110,9 +111,8 @@ Setup setup_of(const CommandLine& line) {
         ExitCode::kUsage,
         "--model.encoder FOLDER is missing: the encoder whose config.json tells the sizes (weights are not read)");
   Setup setup;
-  setup.config = config;
   setup.model.encoder = model::read_encoder_spec(model::encoder_folder(config.model.encoder));
-  setup.model.config = config.model;
+  setup.model.config = config;
   setup.steps = static_cast<double>(config.train.steps);
   if (config.data.corpus.empty())
     take_defaults(line, setup);
@@ -137,17 +137,19 @@ std::vector<std::string> assumptions_of(const CommandLine& line, const Setup& se
                                   ? "assumed: sentences as in English EWT; --data.corpus tells"
                                   : "from the counts of " + line.config.data.corpus));
   if (line.has_flag("gpu"))
-    lines.push_back(
-        fmt::format("prediction, never measured: {} at {:.0f} % of its bf16 rate and {:.0f} % of its memory's, "
-                    "{} within a node of {}, {} between nodes, links at {:.0f} %",
-                    setup.device->name, 100 * estimate::kProductShare, 100 * estimate::kBandwidthShare, setup.link.name,
-                    setup.ranks_per_node, setup.network.name, 100 * estimate::kLinkShare));
+    lines.push_back(fmt::format(
+        "times are limits, never measured: a step takes at least what products take at {}'s bf16 rate, bytes at its "
+        "memory's, and messages over {} within a node of {} and {} between nodes",
+        setup.device->name, setup.link.name, setup.ranks_per_node, setup.network.name));
+  else if (setup.device && setup.device->limits)
+    lines.push_back("times are limits: " + setup.device->name +
+                    " has no rates of a step; `hyperx-bench machine step --json FILE` measures them");
   else if (setup.device)
     lines.push_back("rates: " + setup.device->name +
                     ", so that this holds where it was measured; ranks have cores of their own");
   else
     lines.emplace_back(
-        "no times without rates: give --machine FILE, written by `hyperx bench machine step --json FILE`, or "
+        "no times without rates: give --machine FILE, written by `hyperx-bench machine step --json FILE`, or "
         "--gpu NAME");
   if (setup.device && line.config.data.corpus.empty() && line.config.eval.every > 0)
     lines.emplace_back("evaluation is not in the run's time: its size is known with --data.corpus alone");
@@ -235,7 +237,7 @@ nlohmann::json json_of(const Setup& setup, const std::vector<std::string>& assum
   return {{"assumptions", assumptions},
           {"trained_values", trained_values(setup.model, costs)},
           {"blocks", blocks},
-          {"prediction", gpu},
+          {"times_are_limits", setup.device.has_value() && setup.device->limits},
           {"rows", list}};
 }
 
@@ -276,9 +278,9 @@ Command estimate_command() {
       "own\n"
       "             passes; exchange: messages between ranks\n"
       "  run        all of train.steps with evaluation and checkpoints\n"
-      "Times need rates. --machine FILE: those that `hyperx bench machine step --json FILE` measured, best with the "
+      "Times need rates. --machine FILE: those that `hyperx-bench machine step --json FILE` measured, best with the "
       "same\n"
-      "encoder and threads. --gpu NAME: data sheets times stated shares, a prediction and not a measurement.\n"
+      "encoder and threads. --gpu NAME: those of its data sheet, so that times are limits: no step takes less.\n"
       "With --data.corpus, sentence lengths and pairs are those of the corpus; without, sentences of 22 tokens are "
       "assumed.\n"
       "GPUs: " +
@@ -287,7 +289,7 @@ Command estimate_command() {
       "Example:\n"
       "  hyperx estimate --config configs/models/base.conf --model.encoder mbert --gpu h100 --network ib-ndr400x4";
   spec.key_prefixes = {"data.", "model.", "train.", "parallel.", "eval.", "checkpoint.", "threads"};
-  spec.flags = {{"machine", "FILE", "rates measured by `hyperx bench machine step --json FILE`"},
+  spec.flags = {{"machine", "FILE", "rates measured by `hyperx-bench machine step --json FILE`"},
                 {"gpu", "NAME", "rates of a GPU's data sheet"},
                 {"link", "NAME", "between the ranks of a node (the GPU's usual one; shared-memory)"},
                 {"network", "NAME", "between nodes, for each node (ib-hdr200 with --gpu, else eth-10)"},

@@ -24,7 +24,8 @@ int run_prepare(const CommandLine& line) {
   options.tokenizer = model::encoder_folder(line.config.model.encoder);
   if (options.corpus.empty()) throw UserError(ExitCode::kUsage, "--data.corpus FOLDER is missing: where to write");
   if (options.tokenizer.empty()) {
-    throw UserError(ExitCode::kUsage, "--model.encoder FOLDER is missing: the encoder whose vocab.txt cuts words up");
+    throw UserError(ExitCode::kUsage,
+                    "--model.encoder FOLDER is missing: the encoder whose vocabulary tokenizes the text");
   }
   options.max_subwords = line.config.data.max_subwords;
   options.task_options = line.config.sections;

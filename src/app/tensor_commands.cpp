@@ -111,31 +111,4 @@ Command predict_command() {
   return {spec, run_tensor_command};
 }
 
-Command bench_command() {
-  CommandSpec spec;
-  spec.name = "bench";
-  spec.usage = "hyperx bench [PART]... [--json FILE] [--KEY VALUE]...";
-  spec.summary = "measures this machine at each part of the work, beside its limits";
-  spec.help =
-      "PART, all where none is named:\n"
-      "  machine    products and memory bandwidth: the limits of all other parts\n"
-      "  start      from the process's start to the end of the first step, by stage; needs what `step` needs\n"
-      "  generator  passes over the hypernetwork: generate, its gradient, Adam\n"
-      "  kernels    norms, activations and dropout between the products, by the device's kernels\n"
-      "  step       training steps by part; needs data.corpus, model.encoder and train.pairs\n"
-      "  checkpoint the pause of a save and the rate of its writing, in run.dir or the current folder\n"
-      "  data       a mixture of 21,000 pairs; of data.corpus, where given: opening it, its first batch, making "
-      "batches\n"
-      "  evaluation scoring pairs of eval.split, forward alone; needs what step needs; eval.limit holds\n"
-      "Other programs only slow a run down, so the best of --repeat times counts; ratios within one run are what to\n"
-      "compare.\n\n"
-      "Example:\n"
-      "  hyperx bench machine generator --threads 2";
-  spec.key_prefixes = {"run.", "data.", "model.", "train.", "parallel.", "eval.", "device", "kernels", "threads"};
-  spec.flags = {{"json", "FILE", "the same figures for programs"},
-                {"repeat", "N", "times a figure is measured (5)"},
-                {"operations", "", "also LibTorch's operations of the step, one by one"}};
-  return {spec, run_tensor_command};
-}
-
 }  // namespace hyperx

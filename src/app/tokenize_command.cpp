@@ -14,8 +14,8 @@
 #include "common/errors.h"
 #include "common/log.h"
 #include "data/source/sentence_reader.h"
+#include "data/tokenizer/tokenizer.h"
 #include "data/tokenizer/utf8.h"
-#include "data/tokenizer/word_piece.h"
 #include "model/encoder/encoder_spec.h"
 
 namespace hyperx {
@@ -33,7 +33,7 @@ struct BadLine {
 // What one thread does: whole lines in, a line of ids each out.
 class Piece {
  public:
-  Piece(const data::WordPiece& tokenizer, bool json) : tokenizer_(tokenizer), json_(json) {}
+  Piece(const data::Tokenizer& tokenizer, bool json) : tokenizer_(tokenizer), json_(json) {}
 
   void run(std::string_view round, size_t begin, size_t end) {
     output_.clear();
@@ -58,7 +58,7 @@ class Piece {
  private:
   void add_ids(std::string_view text) {
     ids_.clear();
-    tokenizer_.tokenize_line(text, ids_);
+    tokenizer_.line(text, ids_);
     output_ += '[';
     for (const int32_t id : ids_) {
       const fmt::format_int digits(id);
@@ -86,7 +86,7 @@ class Piece {
     output_ += ']';
   }
 
-  const data::WordPiece& tokenizer_;
+  const data::Tokenizer& tokenizer_;
   const bool json_;
   std::vector<int32_t> ids_;
   std::string output_;
@@ -133,10 +133,10 @@ class Input {
   int fd_ = STDIN_FILENO;
 };
 
-class Tokenizer {
+class IdPrinter {
  public:
-  Tokenizer(const data::WordPiece& word_piece, bool json, int threads) {
-    for (int i = 0; i < threads; ++i) pieces_.emplace_back(word_piece, json);
+  IdPrinter(const data::Tokenizer& tokenizer, bool json, int threads) {
+    for (int i = 0; i < threads; ++i) pieces_.emplace_back(tokenizer, json);
   }
 
   void run(const Input& input) {
@@ -190,13 +190,14 @@ class Tokenizer {
 int run_tokenize(const CommandLine& line) {
   const std::string folder = model::encoder_folder(line.config.model.encoder);
   if (folder.empty())
-    throw UserError(ExitCode::kUsage, "--model.encoder FOLDER is missing: the encoder whose vocab.txt cuts words up");
-  const auto word_piece = data::WordPiece::load(folder);
+    throw UserError(ExitCode::kUsage,
+                    "--model.encoder FOLDER is missing: the encoder whose vocabulary tokenizes the text");
+  const auto tokenizer = data::Tokenizer::load(folder);
   const unsigned available = std::max(1U, std::thread::hardware_concurrency());
   const int threads = line.config.threads > 0 ? line.config.threads : static_cast<int>(available);
-  Tokenizer tokenizer(word_piece, line.has_flag("json"), threads);
-  if (line.objects.empty()) tokenizer.run(Input(""));
-  for (const std::string& path : line.objects) tokenizer.run(Input(path));
+  IdPrinter printer(*tokenizer, line.has_flag("json"), threads);
+  if (line.objects.empty()) printer.run(Input(""));
+  for (const std::string& path : line.objects) printer.run(Input(path));
   return 0;
 }
 
@@ -208,9 +209,9 @@ Command tokenize_command() {
   spec.usage = "hyperx tokenize --model.encoder FOLDER [--json] [FILE]...";
   spec.summary = "prints the sub-word ids of lines, a JSON list a line";
   spec.help =
-      "Reads the files, or standard input. The ids are those of the encoder's vocab.txt and tokenizer_config.json, "
-      "without\n"
-      "[CLS] and [SEP], untruncated. With --json every line is a JSON string, or a list of words that gives a list of "
+      "Reads the files, or standard input. The ids are those of the encoder's vocabulary, untruncated and without the\n"
+      "tokens that begin and end a sentence. With --json every line is a JSON string, or a list of words that gives a "
+      "list of\n"
       "lists.\n\n"
       "Example:\n"
       "  echo 'Hello, world!' | hyperx tokenize --model.encoder examples/encoder";

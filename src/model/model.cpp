@@ -1,6 +1,7 @@
 #include "model/model.h"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include <algorithm>
 
@@ -50,7 +51,7 @@ FlatBatch Model::flatten(const data::Batch& batch, const DropoutStream& dropout)
   if (on_gpu && dropout.active) keys = dropout.key_table(encoder_->spec().layers);
   flat.keys = std::ssize(keys);
   const int64_t size = 3 * flat.tokens + flat.sentences + 1 + 2 * flat.labels + std::ssize(counts) + std::ssize(keys);
-  flat.values = torch::empty({size}, at::TensorOptions().dtype(torch::kLong).pinned_memory(on_gpu));
+  flat.values = at::empty({size}, at::TensorOptions().dtype(at::kLong).pinned_memory(on_gpu));
   int64_t* out = flat.values.data_ptr<int64_t>();
   const auto append = [&](const auto& numbers) { out = std::copy(numbers.begin(), numbers.end(), out); };
   append(batch.input_ids);
@@ -81,7 +82,7 @@ PackedBatch Model::views_of(const FlatBatch& flat, const at::Tensor& values, con
   const at::Tensor starts = next(flat.sentences + 1);
   packed.input.sentence_starts.host = host_starts;
   packed.input.sentence_starts.longest = flat.longest;
-  if (!values.is_cpu()) packed.input.sentence_starts.on_device = starts.to(torch::kInt);
+  if (!values.is_cpu()) packed.input.sentence_starts.on_device = starts.to(at::kInt);
   packed.input.output_rows = next(flat.labels);
   packed.labels = next(flat.labels);
   packed.label_counts = next(std::ssize(flat.parts));
@@ -95,8 +96,8 @@ PackedBatch Model::views_of(const FlatBatch& flat, const at::Tensor& values, con
 
 PackedBatch Model::pack(const data::Batch& batch, const DropoutStream& dropout) const {
   const FlatBatch flat = flatten(batch, dropout);
-  return views_of(flat, flat.values.to(options_.device, torch::kLong, true),
-                  torch::tensor(at::ArrayRef<int32_t>(batch.sentence_starts), torch::kInt));
+  return views_of(flat, flat.values.to(options_.device, at::kLong, true),
+                  at::tensor(at::ArrayRef<int32_t>(batch.sentence_starts), at::kInt));
 }
 
 void Model::begin_step(const std::vector<data::Pair>& pairs, bool training, int64_t step) {
@@ -141,7 +142,7 @@ at::Tensor Model::loss(const PackedBatch& batch, const DropoutStream& given, std
     const int64_t count = part.label_end - part.label_begin;
     if (count == 0) {
       if (part_losses != nullptr)
-        part_losses->push_back(torch::zeros({}, outputs.options().dtype(at::kDouble).requires_grad(false)));
+        part_losses->push_back(at::zeros({}, outputs.options().dtype(at::kDouble).requires_grad(false)));
       continue;
     }
     const at::Tensor labels = batch.labels.narrow(0, part.label_begin, count);

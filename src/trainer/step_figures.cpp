@@ -1,17 +1,17 @@
 #include "trainer/step_figures.h"
 
+#include <ATen/ATen.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
-#include <torch/torch.h>
 
 namespace hyperx::train {
 
 StepFigures::StepFigures(const Result& result, comm::Communicator& communicator) : communicator_(&communicator) {
-  const at::Tensor all = torch::cat({result.losses, result.update.gradient_norm.reshape({1})});
+  const at::Tensor all = at::cat({result.losses, result.update.gradient_norm.reshape({1})});
   if (all.is_cpu()) {
     host_ = all;
     return;
   }
-  host_ = torch::empty(all.sizes(), at::TensorOptions().dtype(at::kDouble).pinned_memory(true));
+  host_ = at::empty(all.sizes(), at::TensorOptions().dtype(at::kDouble).pinned_memory(true));
   host_.copy_(all, true);
   const c10::impl::VirtualGuardImpl guard(all.device().type());
   copied_.emplace(all.device().type());

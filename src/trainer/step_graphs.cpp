@@ -1,6 +1,6 @@
 #include "trainer/step_graphs.h"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <map>
 #include <optional>
@@ -68,8 +68,8 @@ std::unique_ptr<StepGraphs::State::Captured> StepGraphs::State::capture(const mo
                                                                         const at::Tensor& losses) {
   auto captured = std::make_unique<Captured>();
   captured->values =
-      torch::empty(flat.values.sizes(), at::TensorOptions().dtype(torch::kLong).device(model.options().device));
-  captured->losses = torch::zeros_like(losses);
+      at::empty(flat.values.sizes(), at::TensorOptions().dtype(at::kLong).device(model.options().device));
+  captured->losses = at::zeros_like(losses);
   c10::cuda::device_synchronize();
   // While a graph is captured, what other steps have left in the cache is given to nobody: a batch of more than half
   // the memory would find none.
@@ -96,13 +96,13 @@ void StepGraphs::State::run(const data::Batch& segment, const model::DropoutStre
   const data::Batch full = data::filled(segment, capacity);
   model::FlatBatch flat = model.flatten(full, dropout);
   flat.longest = capacity.longest;
-  const at::Tensor starts = torch::tensor(at::ArrayRef<int32_t>(full.sentence_starts), torch::kInt);
+  const at::Tensor starts = at::tensor(at::ArrayRef<int32_t>(full.sentence_starts), at::kInt);
   const Key key{task, place, std::ssize(model.step_pairs()), capacity};
   auto found = graphs.find(key);
   const bool first = found == graphs.end();
   if (first) {
     if (graphs.size() < kMostGraphs) graphs.emplace(key, nullptr);
-    const at::Tensor values = flat.values.to(model.options().device, torch::kLong, true);
+    const at::Tensor values = flat.values.to(model.options().device, at::kLong, true);
     train::add_gradients(model, model.views_of(flat, values, starts), dropout, losses);
     return;
   }

@@ -1,6 +1,7 @@
 #include "trainer/trainer.h"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 
 #include <utility>
 
@@ -18,14 +19,6 @@ namespace {
 // What a save copies: the trained values and their two moments.
 int64_t state_bytes(const model::Model& model) {
   return 3 * model.parameters().element_count() * (model.options().compute == at::kDouble ? 8 : 4);
-}
-
-// How the blocks' gradients travel, without the plain sums if there is anything else.
-std::string exchange_names(const model::ParameterSet& parameters) {
-  std::string names;
-  for (const auto& block : parameters.blocks())
-    if (block->exchange() != std::string("sum")) names += (names.empty() ? "" : ", ") + std::string(block->exchange());
-  return names.empty() ? "sum" : names;
 }
 
 }  // namespace

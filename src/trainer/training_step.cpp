@@ -1,8 +1,9 @@
 #include "trainer/training_step.h"
 
+#include <ATen/ATen.h>
 #include <ATen/record_function.h>
 #include <spdlog/fmt/fmt.h>
-#include <torch/torch.h>
+#include <torch/cuda.h>
 
 #include <algorithm>
 
@@ -55,7 +56,7 @@ at::Tensor TrainingStep::forward_backward(const data::StepBatch& batch, const st
     RECORD_USER_SCOPE("hyperx::generator");
     model_.begin_step(pairs, true, batch.step);
   }
-  at::Tensor losses = torch::zeros({std::ssize(batch.draws)}, losses_options());
+  at::Tensor losses = at::zeros({std::ssize(batch.draws)}, losses_options());
   const model::DropoutStream dropout{config_.train.seed, batch.step, true};
   if (model_.options().device.is_cuda())  // flash attention's own dropout: anew each step, so that a resumed run goes
                                           // on alike
@@ -75,7 +76,7 @@ at::Tensor TrainingStep::forward_backward(const data::StepBatch& batch, const st
 void TrainingStep::try_out(const data::StepBatch& batch, const std::vector<data::Pair>& pairs) {
   require_memory(batch, [&] { model_.method().reserve(pairs); });
   require_memory(batch, [&] {
-    StepFigures figures({forward_backward(batch, pairs), {torch::zeros({}, losses_options())}}, communicator_);
+    StepFigures figures({forward_backward(batch, pairs), {at::zeros({}, losses_options())}}, communicator_);
     figures.losses();  // waits
   });
 }

@@ -22,7 +22,7 @@ data::BatchLoader::Options loader_options(const TrainConfig& config, const comm:
                                           const GradientExchange& exchange, int64_t first_step);
 
 // The computing of a step, from its batch to this rank's gradients (SPEC.md section 2). All it works with outlives it.
-// The profile of `hyperx bench` knows the stages by the names under which they are recorded here and in the exchange.
+// The profile of `hyperx-bench` knows the stages by the names under which they are recorded here and in the exchange.
 class TrainingStep {
  public:
   TrainingStep(const Config& config, comm::Communicator& communicator, model::Model& model);

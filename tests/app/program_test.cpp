@@ -9,6 +9,8 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "tests/support/folder.h"
+
 namespace {
 
 using testing::HasSubstr;
@@ -34,12 +36,6 @@ std::string content_of(const fs::path& path) {
 
 class ProgramTest : public testing::Test {
  protected:
-  void SetUp() override {
-    folder_ = fs::temp_directory_path() / ("hyperx_program_test_" + std::to_string(getpid()));
-    fs::create_directories(folder_);
-  }
-  void TearDown() override { fs::remove_all(folder_); }
-
   // Runs `program` with its standard output in the file `output`, or in the descriptor `output_descriptor`.
   Outcome run_program(const std::string& program, const Arguments& arguments, const std::string& output = "",
                       int output_descriptor = -1) const {
@@ -81,7 +77,8 @@ class ProgramTest : public testing::Test {
     return folder_ / "bin/hyperx";
   }
 
-  fs::path folder_;
+  hyperx::test::TemporaryFolder scratch_;
+  fs::path folder_ = scratch_.path();
 };
 
 Arguments command_names(const std::string& help) {

@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "common/errors.h"
+#include "tests/support/folder.h"
 
 namespace hyperx {
 namespace {
@@ -19,8 +20,8 @@ TEST(Digest, OfKnownBytes) {
 TEST(Digest, OfAFileIsThatOfItsBytes) {
   std::string bytes(3'000'001, 'x');  // more than one piece
   for (size_t i = 0; i < bytes.size(); i += 7) bytes[i] = static_cast<char>(i);
-  const std::string path = testing::TempDir() + "/digest_test.bin";
-  std::ofstream(path, std::ios::binary) << bytes;
+  const test::TemporaryFolder folder;
+  const std::string path = folder.write("digest.bin", bytes);
   EXPECT_EQ(xxh128_of_file(path), xxh128_hex(bytes));
   EXPECT_EQ(sha256_of_file(path), sha256_hex(bytes));
   bytes[2'500'000] ^= 1;

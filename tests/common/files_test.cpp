@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "common/errors.h"
+#include "tests/support/folder.h"
 
 namespace hyperx {
 namespace {
@@ -17,24 +18,19 @@ namespace fs = std::filesystem;
 // `may_exchange`: as on a file system that can exchange two names, and on one that cannot.
 class ReplaceFolder : public testing::TestWithParam<bool> {
  protected:
-  void SetUp() override {
-    folder_ = fs::path(testing::TempDir()) / ("replace_folder_test." + std::to_string(::getpid()));
-    fs::create_directories(folder_);
-  }
-  void TearDown() override { fs::remove_all(folder_); }
-  std::string path(const std::string& name) const { return folder_ / name; }
+  std::string path(const std::string& name) const { return folder_.path(name); }
   void make(const std::string& name, const std::string& content) const {
     fs::create_directories(path(name));
     write_file_atomically(path(name) + "/file", content);
   }
   std::vector<std::string> names() const {
     std::vector<std::string> names;
-    for (const auto& entry : fs::directory_iterator(folder_)) names.push_back(entry.path().filename().string());
+    for (const auto& entry : fs::directory_iterator(folder_.path())) names.push_back(entry.path().filename().string());
     std::sort(names.begin(), names.end());
     return names;
   }
 
-  fs::path folder_;
+  test::TemporaryFolder folder_;
 };
 
 TEST_P(ReplaceFolder, TheNewOneStandsAlone) {

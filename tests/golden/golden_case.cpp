@@ -1,6 +1,7 @@
 #include "tests/golden/golden_case.h"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include <algorithm>
 #include <cmath>
@@ -8,6 +9,7 @@
 
 #include "common/errors.h"
 #include "common/files.h"
+#include "model/encoder/family.h"
 #include "tests/golden/case_names.h"
 #include "tests/support/hyperx_of.h"
 
@@ -39,6 +41,7 @@ void GoldenCase::read_config() {
   for (const char* method : {"adapters", "psf"})
     if (json_.contains(method)) throw SkippedCase(std::string("the method '") + method + "' is not built yet");
   const json& config = json_.at("config");
+  spec_.family = model::find_encoder_family("bert");
   spec_.hidden = config.at("hidden_size");
   spec_.layers = config.at("num_hidden_layers");
   spec_.heads = config.at("num_attention_heads");
@@ -171,7 +174,7 @@ GoldenCase::PackedInput GoldenCase::pack(const std::string& prefix) const {
     segment.label_count = count;
     batch->segments = {segment};
   }
-  return {model_->pack(labelled), model_->pack(all), torch::tensor(at::ArrayRef<int64_t>(rows), torch::kLong)};
+  return {model_->pack(labelled), model_->pack(all), at::tensor(at::ArrayRef<int64_t>(rows), at::kLong)};
 }
 
 at::Tensor GoldenCase::reference(const std::string& part, const std::string& name, bool& wide) const {
@@ -248,7 +251,7 @@ void GoldenCase::check_summary(const std::string& prefix, const at::Tensor& last
     bool wide = false;
     const at::Tensor expected = reference("outputs", prefix + name, wide);
     if (!expected.defined()) continue;
-    at::Tensor padded = torch::zeros({expected.numel() / values.size(1), values.size(1)}, at::kDouble);
+    at::Tensor padded = at::zeros({expected.numel() / values.size(1), values.size(1)}, at::kDouble);
     padded.index_copy_(0, rows, values);
     compare("outputs", prefix + name, padded, kOutputs.wide, kOutputs.narrow);
   }

@@ -1,5 +1,5 @@
 // Cases of several optimiser steps.
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include "model/comm/local_communicator.h"
 #include "tests/golden/case_names.h"
@@ -34,8 +34,8 @@ void GoldenCase::check_steps() {
   }
   const std::vector<std::string> trainable = strings(json_.at("trainable"));
   const at::TensorOptions doubles = at::TensorOptions().dtype(at::kDouble);
-  at::Tensor losses = torch::zeros({steps}, doubles), norms = losses.clone(), rates = losses.clone();
-  at::Tensor sums = torch::zeros({static_cast<int64_t>(trainable.size()), steps}, doubles), movement = sums.clone();
+  at::Tensor losses = at::zeros({steps}, doubles), norms = losses.clone(), rates = losses.clone();
+  at::Tensor sums = at::zeros({static_cast<int64_t>(trainable.size()), steps}, doubles), movement = sums.clone();
   std::map<std::string, std::vector<at::Tensor>> after_step;
 
   const std::vector<std::string> pairs = strings(json_.at("pairs_in_order"));
@@ -66,7 +66,7 @@ void GoldenCase::check_steps() {
   compare("sums", "parameter_sum", sums, kParameters.wide, kGradients.narrow, type_ == at::kDouble);
   compare("sums", "absolute_movement", movement, kParameters.wide, kGradients.narrow * 10, type_ == at::kDouble);
   for (const auto& [name, values] : after_step)
-    compare("after_step", name, torch::stack(values), kParameters.wide, kParameters.narrow, true);
+    compare("after_step", name, at::stack(values), kParameters.wide, kParameters.narrow, true);
   for (const std::string& name : arrays_->names())
     if (name.rfind("final/", 0) == 0)
       compare("final", name.substr(6), ours.at(our_name(name.substr(6))), kParameters.wide, kParameters.narrow, true);

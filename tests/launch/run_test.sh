@@ -18,6 +18,7 @@ expect 66 "hosts.txt: no such file" "$repository/launch/run" --hostfile "$scratc
 printf '# two machines\nnode1 slots=1\nnode2 slots=1\n' >"$scratch/hosts.txt"
 expect 0 "-np 2 --hostfile $scratch/hosts.txt --map-by slot:PE=$cores" \
   "$repository/launch/run" -n 2 --hostfile "$scratch/hosts.txt" --dry-run train
+expect 0 "bin/hyperx-bench --threads 9 step" "$repository/launch/run" -n 2 -t 9 --dry-run bench step
 HYPERX_BUILD=$scratch/none expect 66 "is not built" "$repository/launch/run" -n 1 train
 
 # What it starts really runs on so many ranks: a stand-in for the program says which it is.

@@ -38,13 +38,13 @@ void redirect(int stream, const std::string& path) {
 
 }  // namespace
 
-Job::Job(int ranks, const Arguments& arguments, const std::string& folder)
+Job::Job(int ranks, const Arguments& arguments, const std::string& folder, const std::string& program)
     : output_path_(folder + "/output"), error_path_(folder + "/errors") {
   // Ranks that lose their mpirun become children of the test, which can then wait for their end.
   prctl(PR_SET_CHILD_SUBREAPER, 1);
   Arguments command;
   if (ranks > 0) command = {HYPERX_MPIEXEC, "-np", std::to_string(ranks)};
-  command.push_back(HYPERX_PROGRAM);
+  command.push_back(program);
   command.insert(command.end(), arguments.begin(), arguments.end());
   std::vector<char*> words;
   for (std::string& word : command) words.push_back(word.data());

@@ -22,7 +22,7 @@ struct Outcome {
 class Job {
  public:
   // `ranks` 0: without mpirun. Standard output and error go to files of `folder`.
-  Job(int ranks, const Arguments& arguments, const std::string& folder);
+  Job(int ranks, const Arguments& arguments, const std::string& folder, const std::string& program = HYPERX_PROGRAM);
   ~Job();
   Job(const Job&) = delete;
   Job& operator=(const Job&) = delete;

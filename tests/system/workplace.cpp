@@ -65,7 +65,7 @@ double larger(double a, double b) { return std::isnan(a) || a > b ? a : b; }
 
 }  // namespace
 
-std::string SystemTest::suite_folder_;
+std::unique_ptr<test::TemporaryFolder> SystemTest::suite_;
 
 void SystemTest::write_encoder(const std::string& folder, int vocabulary, int layers) {
   make_folders(folder);
@@ -93,21 +93,21 @@ void SystemTest::SetUpTestSuite() {
                                     {"OMPI_MCA_btl_vader_single_copy_mechanism", "none"},
                                     {"OMP_NUM_THREADS", "1"}})
     setenv(name, value, 1);
-  suite_folder_ = testing::TempDir() + "hyperx_system_" + std::to_string(getpid());
+  suite_ = std::make_unique<test::TemporaryFolder>();
   write_encoder(encoder(), kVocabulary);
-  write_file_atomically(suite_folder_ + "/manifest.tsv", manifest_text());
+  const std::string manifest = suite_->write("manifest.tsv", manifest_text());
   require_success(Job(0,
-                      {"prepare", suite_folder_ + "/manifest.tsv", "--data.root", kSource + "/examples/sample",
-                       "--data.corpus", corpus(), "--model.encoder", encoder()},
-                      suite_folder_)
+                      {"prepare", manifest, "--data.root", kSource + "/examples/sample", "--data.corpus", corpus(),
+                       "--model.encoder", encoder()},
+                      suite_->path())
                       .wait(),
                   "prepare");
 }
 
-void SystemTest::TearDownTestSuite() { fs::remove_all(suite_folder_); }
+void SystemTest::TearDownTestSuite() { suite_.reset(); }
 
 void SystemTest::SetUp() {
-  folder_ = suite_folder_ + "/" + testing::UnitTest::GetInstance()->current_test_info()->name();
+  folder_ = suite_->path() + "/" + testing::UnitTest::GetInstance()->current_test_info()->name();
   make_folders(folder_);
 }
 

@@ -4,10 +4,12 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
+#include "tests/support/folder.h"
 #include "tests/system/job.h"
 
 namespace hyperx::testing_system {
@@ -24,8 +26,8 @@ class SystemTest : public testing::Test {
   void TearDown() override;
 
   // Of the suite: an encoder of 2 layers of 32 with the first part of mBERT's vocabulary, and the corpus.
-  static std::string encoder() { return suite_folder_ + "/encoder"; }
-  static std::string corpus() { return suite_folder_ + "/corpus"; }
+  static std::string encoder() { return suite_->path("encoder"); }
+  static std::string corpus() { return suite_->path("corpus"); }
   // Writes an encoder folder with the first `vocabulary` sub-words.
   static void write_encoder(const std::string& folder, int vocabulary, int layers = 2);
   static std::string sample(const std::string& file);  // of examples/sample/data
@@ -50,7 +52,7 @@ class SystemTest : public testing::Test {
   std::string checkpoint_file(const std::string& name, int64_t step, const std::string& file) const;
 
  private:
-  static std::string suite_folder_;
+  static std::unique_ptr<test::TemporaryFolder> suite_;  // its encoder and corpus, made once
   std::string folder_;
 };
 

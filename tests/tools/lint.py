@@ -36,10 +36,10 @@ CODE = {".h", ".cpp", ".cu", ".cuh"}
 # help texts and comments are no code: there a name is part of a longer string. `"hyperx"` is also the program's name, a
 # namespace and a value of `kernels`, so it is a method's name only next to the word `method`. config.h has the default.
 NAMED = [
-    (re.compile(r'"(?:pos|ner|mlm)"'), re.compile(r"^src/(?!data/tasks/|model/heads/)|/lint_probe/"),
+    (re.compile(r'"(?:pos|ner|mlm)"'), re.compile(r"^(?:src|bench)/(?!data/tasks/|model/heads/|.*\.py)|/lint_probe/"),
      "a task's name in code: ask the Task (src/data/tasks/task.h)"),
     (re.compile(r'"(?:mbert|madx|psf)"|\b(?:HyperX|MBert|MadX|Psf)\b|\bmethod\b.*"hyperx"|"hyperx".*\bmethod\b'),
-     re.compile(r"^src/(?!model/methods/|common/config/config\.h)|/lint_probe/"),
+     re.compile(r"^(?:src|bench)/(?!model/methods/|common/config/config\.h|peers/)|/lint_probe/"),
      "a method's name in code: ask the Method (src/model/methods/method.h)"),
 ]
 TEXT_SKIPPED = ("examples/sample/data/", "examples/encoder/vocab.txt", "tests/golden/")

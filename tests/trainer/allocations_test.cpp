@@ -1,12 +1,12 @@
 // How often a step asks for memory: it does not depend on the machine, and every request of a large block costs time.
+#include <ATen/ATen.h>
 #include <gtest/gtest.h>
-#include <torch/torch.h>
 
+#include "bench/op_profile.h"
 #include "model/comm/local_communicator.h"
 #include "model/encoder/encoder_weights.h"
 #include "tests/support/hyperx_of.h"
 #include "tests/trainer/run_step.h"
-#include "trainer/op_profile.h"
 #include "trainer/training_step.h"
 
 namespace hyperx::train {
@@ -45,7 +45,7 @@ Counts step_of(int64_t layers, int64_t tokens) {
   model::EncoderWeights encoder;
   encoder.spec = {kHidden, layers, 2, kInner, 40, 128, 2, 0, 1e-12};
   for (const auto& [name, shape] : model::encoder_tensor_shapes(encoder.spec))
-    encoder.tensors[name] = torch::randn(shape) * 0.02;
+    encoder.tensors[name] = at::randn(shape) * 0.02;
   Config config;
   model::hyperx_options(config).adapter_dim = 16;
   model::Model model(encoder, {config, data::TaskSet::of({"pos"}), {"en"}, at::kFloat, at::kCPU});
@@ -56,7 +56,7 @@ Counts step_of(int64_t layers, int64_t tokens) {
   const data::StepBatch batch = batch_of(tokens);
   const std::vector<data::Pair> pairs{{"pos", "en"}};
   for (int i = 0; i < 2; ++i) run_step(step, exchange, optimizer, batch, pairs, 1e-4);
-  const OpProfile profile;
+  const bench::OpProfile profile;
   run_step(step, exchange, optimizer, batch, pairs, 1e-4);
   return {profile.allocations(), profile.allocated_bytes()};
 }

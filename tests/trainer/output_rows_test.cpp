@@ -1,6 +1,7 @@
 // The last layer goes on with the rows alone that the loss reads: against all rows, from which those are taken.
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 #include <gtest/gtest.h>
-#include <torch/torch.h>
 
 #include "tests/support/hyperx_of.h"
 #include "tests/trainer/tiny_model.h"
@@ -17,14 +18,14 @@ struct Outcome {
 class OutputRowsTest : public testing::TestWithParam<const char*> {
  protected:
   OutputRowsTest() {
-    torch::manual_seed(5);
+    at::manual_seed(5);
     Config config = tiny_config();
     model::hyperx_options(config).adapter_position = GetParam();
     model_ = std::make_unique<model::Model>(
         tiny_encoder(),
         model::ModelOptions{config, data::TaskSet::of({"ner", "pos"}), {"en", "tr"}, at::kDouble, at::kCPU});
     const at::NoGradGuard no_gradient;  // away from the start, where the adapters are near the identity
-    for (const auto& view : model_->parameters().named_values()) view.value.add_(torch::randn_like(view.value) * 0.3);
+    for (const auto& view : model_->parameters().named_values()) view.value.add_(at::randn_like(view.value) * 0.3);
   }
 
   Outcome run(const data::Batch& batch, bool all_rows) {
@@ -49,7 +50,7 @@ class OutputRowsTest : public testing::TestWithParam<const char*> {
     // 1e-3.
     const auto near = [](const at::Tensor& found, const at::Tensor& expected) {
       EXPECT_EQ(found.sizes(), expected.sizes());
-      return torch::allclose(found, expected, 1e-13, 1e-14);
+      return at::allclose(found, expected, 1e-13, 1e-14);
     };
     EXPECT_NEAR(some.loss, all.loss, 1e-14);
     EXPECT_TRUE(near(some.theta_gradient, all.theta_gradient));

@@ -1,8 +1,8 @@
 // What a CUDA graph computes, without the graph: a batch filled up to a capacity gives its own losses and gradients.
 #include "trainer/step_graphs.h"
 
+#include <ATen/ATen.h>
 #include <gtest/gtest.h>
-#include <torch/torch.h>
 
 #include "data/batch/capacity.h"
 #include "tests/support/hyperx_of.h"
@@ -28,7 +28,7 @@ TEST(StepGraphs, AFilledBatchGivesItsOwnLossesAndGradients) {
   const model::DropoutStream dropout{9, 1, true};
   const auto run = [&](const std::vector<data::Batch>& batches) {
     model.begin_step({{"pos", "en"}, {"ner", "tr"}}, true);
-    at::Tensor losses = torch::zeros({2}, torch::kDouble);
+    at::Tensor losses = at::zeros({2}, at::kDouble);
     for (const data::Batch& part : batches) add_gradients(model, model.pack(part, dropout), dropout, losses);
     std::vector<at::Tensor> found{losses, model::hyperx_of(model)->theta_gradient().clone()};
     for (const auto& parameter : model.parameters().all()) found.push_back(parameter->gradient.clone());
@@ -56,7 +56,7 @@ TEST(StepGraphs, AFilledBatchWithoutLabelsHasALossOfZero) {
   batch.segments[0].label_end = 0;
   batch.segments[0].label_count = 0;
   model.begin_step({{"mlm", "en"}}, true);
-  at::Tensor losses = torch::zeros({1}, torch::kDouble);
+  at::Tensor losses = at::zeros({1}, at::kDouble);
   const model::DropoutStream dropout{9, 1, true};
   add_gradients(model, model.pack(data::filled(batch, data::capacity_of(batch, true)), dropout), dropout, losses);
   EXPECT_EQ(losses[0].item<double>(), 0);

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include "model/encoder/encoder_weights.h"
 #include "model/model.h"
@@ -14,7 +14,7 @@ inline model::EncoderWeights tiny_encoder(int64_t vocabulary = 40) {
   encoder.spec = {16, 2, 2, 32, vocabulary, 24, 2, 0, 1e-12};
   for (const auto& [name, shape] : model::encoder_tensor_shapes(encoder.spec))
     encoder.tensors[name] =
-        name.find("LayerNorm.weight") != std::string::npos ? torch::ones(shape) : torch::randn(shape) * 0.3;
+        name.find("LayerNorm.weight") != std::string::npos ? at::ones(shape) : at::randn(shape) * 0.3;
   return encoder;
 }
 

@@ -53,7 +53,7 @@ data::Corpus prepare_corpus(const data::test::TemporaryFolder& folder) {
 
 model::EncoderWeights seeded_encoder() {
   at::set_num_threads(1);  // of every thread that is a rank
-  torch::manual_seed(5);
+  at::manual_seed(5);
   return tiny_encoder(kVocabulary);
 }
 
@@ -216,7 +216,7 @@ Trained train_on(int ranks, const TinyData& data, const Config& config) {
   });
   for (const Values& values : held)
     for (const auto& [name, value] : held[0])
-      EXPECT_TRUE(torch::equal(value, values.at(name))) << name << " differs between ranks";
+      EXPECT_TRUE(at::equal(value, values.at(name))) << name << " differs between ranks";
   return trained;
 }
 

@@ -1,6 +1,7 @@
 // The training loop, on ranks that are threads: what it saves, skips, stops for, and goes on from.
 #include "trainer/trainer.h"
 
+#include <ATen/core/grad_mode.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

@@ -1,8 +1,8 @@
 // The trial of the largest batch, where memory runs out at one tensor after another.
+#include <ATen/ATen.h>
 #include <c10/core/CPUAllocator.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <torch/torch.h>
 
 #include <atomic>
 #include <limits>
@@ -95,7 +95,7 @@ data::StepBatch batch_of_two() {
 
 struct Job {
   Job()
-      : model((torch::manual_seed(5), tiny_encoder()),
+      : model((at::manual_seed(5), tiny_encoder()),
               {tiny_config(), data::TaskSet::of({"ner", "pos"}), {"en", "tr"}, at::kFloat, at::kCPU}),
         optimizer(model.parameters(), {}),
         exchange(communicator, model.parameters()),
@@ -136,10 +136,9 @@ TEST(TryOut, ABatchBeyondTheMemoryIsSaidAndLeavesNothingBehind) {
     EXPECT_THAT(message, testing::HasSubstr("train.micro_batch_tokens below 7"));
   }
   const at::Tensor expected = untried.whole_step();
-  EXPECT_TRUE(torch::equal(tried.whole_step(), expected));
+  EXPECT_TRUE(at::equal(tried.whole_step(), expected));
   for (size_t i = 0; i < untried.model.parameters().all().size(); ++i)
-    EXPECT_TRUE(torch::equal(tried.model.parameters().all()[i]->value, untried.model.parameters().all()[i]->value))
-        << i;
+    EXPECT_TRUE(at::equal(tried.model.parameters().all()[i]->value, untried.model.parameters().all()[i]->value)) << i;
 }
 
 // Where theta is put together from all ranks' shares, a rank without memory for it says so before the others wait.

@@ -6,13 +6,14 @@
 #include <functional>
 
 #include "app/tensor/model_setup.h"
+#include "app/tensor/rank_setup.h"
 #include "app/tensor/tensor_commands.h"
 #include "common/clock.h"
 #include "common/errors.h"
 #include "common/files.h"
 #include "common/log.h"
 #include "data/tasks/result_table.h"
-#include "data/tokenizer/word_piece.h"
+#include "data/tokenizer/tokenizer.h"
 #include "model/encoder/encoder_spec.h"
 #include "trainer/checkpoint/model_checkpoint.h"
 #include "trainer/comm/make_communicator.h"
@@ -58,7 +59,7 @@ void check_vocabulary(const data::Corpus& corpus, const Config& config, const tr
     throw UserError(ExitCode::kBadConfig,
                     config.data.corpus + ": was prepared with another vocabulary than the model was trained with");
   const std::string folder = model::encoder_folder(config.model.encoder);
-  if (data::WordPiece::load(folder).digest() != info.tokenizer_digest)
+  if (data::Tokenizer::load(folder)->digest() != info.tokenizer_digest)
     throw UserError(ExitCode::kBadData, folder +
                                             ": its vocabulary is not the one the model was trained with. Name the "
                                             "right folder with --model.encoder");

@@ -4,7 +4,7 @@
 
 #include "common/errors.h"
 #include "common/log.h"
-#include "data/tokenizer/word_piece.h"
+#include "data/tokenizer/tokenizer.h"
 #include "model/ops/own_kernels.h"
 #include "trainer/comm/rank_zero.h"
 #include "trainer/optimizer/gradient_exchange.h"
@@ -46,14 +46,14 @@ FutureDigest digest_of_node(const model::EncoderWeights& encoder, const comm::Mp
 
 void check_tokenizer(const data::Corpus& corpus, const Config& config, const model::EncoderSpec& spec) {
   const std::string folder = model::encoder_folder(config.model.encoder);
-  const data::WordPiece tokenizer = data::WordPiece::load(folder);
-  if (tokenizer.digest() != corpus.index().tokenizer_digest)
+  const auto tokenizer = data::Tokenizer::load(folder);
+  if (tokenizer->digest() != corpus.index().tokenizer_digest)
     throw UserError(ExitCode::kBadConfig, config.data.corpus + ": was prepared with another vocabulary than " + folder +
                                               " has; prepare it again with --model.encoder " + config.model.encoder);
-  if (corpus.index().vocabulary_size > spec.vocabulary)
-    throw UserError(ExitCode::kBadData, folder + ": vocab.txt has " + std::to_string(corpus.index().vocabulary_size) +
-                                            " sub-words, config.json says vocab_size " +
-                                            std::to_string(spec.vocabulary));
+  if (tokenizer->size() > spec.vocabulary)
+    throw UserError(ExitCode::kBadData, tokenizer->file() + ": has " + std::to_string(tokenizer->size()) +
+                                            " sub-words, but config.json next to it says vocab_size " +
+                                            std::to_string(spec.vocabulary) + ": take both files from one encoder");
   check_positions(config.data.max_subwords, spec);
 }
 

@@ -15,7 +15,7 @@
 #include "common/log.h"
 #include "common/progress.h"
 #include "data/tasks/prediction_file.h"
-#include "data/tokenizer/word_piece.h"
+#include "data/tokenizer/tokenizer.h"
 #include "model/comm/local_communicator.h"
 #include "model/encoder/encoder_spec.h"
 #include "trainer/checkpoint/model_checkpoint.h"
@@ -39,13 +39,13 @@ class Tagger {
  public:
   Tagger(train::LoadedModel loaded, const data::Pair& pair, int max_subwords, int batch_tokens)
       : loaded_(std::move(loaded)),
-        tokenizer_(data::WordPiece::load(model::encoder_folder(loaded_.info.encoder_source))),
+        tokenizer_(data::Tokenizer::load(model::encoder_folder(loaded_.info.encoder_source))),
         max_subwords_(max_subwords),
         batch_tokens_(batch_tokens) {
     task_ = loaded_.info.tasks.find(pair.task);
     if (task_ == nullptr || task_->masked())
       throw UserError(ExitCode::kBadConfig, "--task " + pair.task + ": the model has no tagging head of that name");
-    if (tokenizer_.digest() != loaded_.info.tokenizer_digest)
+    if (tokenizer_->digest() != loaded_.info.tokenizer_digest)
       throw UserError(ExitCode::kBadData,
                       loaded_.info.encoder_source + ": its vocabulary is not the one the model was trained with");
     loaded_.model->begin_step({pair}, false);
@@ -76,12 +76,12 @@ class Tagger {
   void append(PackedChunk& chunk, size_t index, const std::vector<std::string>& sentence) {
     data::Batch& batch = chunk.batch;
     const int64_t first = batch.tokens();
-    batch.input_ids.push_back(tokenizer_.cls_id());
+    batch.input_ids.push_back(tokenizer_->special().begin);
     std::vector<int32_t> ids;
     for (size_t w = 0; w < sentence.size(); ++w) {
       ++words;
       ids.clear();
-      tokenizer_.tokenize_word(sentence[w], ids);
+      tokenizer_->word(sentence[w], ids);
       const int64_t used = batch.tokens() - first;  // [CLS] and sub-words so far
       if (ids.empty()) {
         ++unlabelled;
@@ -95,7 +95,7 @@ class Tagger {
       for (const int32_t id : ids)
         if (batch.tokens() - first + 1 < max_subwords_) batch.input_ids.push_back(id);
     }
-    batch.input_ids.push_back(tokenizer_.sep_id());
+    batch.input_ids.push_back(tokenizer_->special().end);
     for (int64_t position = 0; position < batch.tokens() - first; ++position) batch.positions.push_back(position);
     batch.sentence_starts.push_back(static_cast<int32_t>(batch.tokens()));
     batch.sentence_slots.push_back(static_cast<int64_t>(index));
@@ -117,7 +117,7 @@ class Tagger {
   }
 
   train::LoadedModel loaded_;
-  data::WordPiece tokenizer_;
+  std::unique_ptr<const data::Tokenizer> tokenizer_;
   int max_subwords_, batch_tokens_;
   const data::Task* task_ = nullptr;  // of the model
 };

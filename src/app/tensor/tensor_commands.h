@@ -13,11 +13,6 @@ namespace hyperx {
 int run_train(const CommandLine& line, comm::MpiSession& session, comm::RankProgress& progress,
               const comm::StopRequest& stop, comm::OnFailure& on_failure);
 int run_evaluate(const CommandLine& line, comm::MpiSession& session, comm::RankProgress& progress);
-int run_bench(const CommandLine& line, comm::MpiSession& session, comm::RankProgress& progress);
 int run_predict(const CommandLine& line);  // alone, without MPI
-
-// CPUs that this rank may use: `threads`, or what the affinity mask allows, shared by the ranks of the host when they
-// are not bound apart. Sets LibTorch's number of threads.
-int set_threads(const Config& config, const comm::MpiSession& session);
 
 }  // namespace hyperx

@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "app/tensor/model_setup.h"
+#include "app/tensor/rank_setup.h"
 #include "app/tensor/tensor_commands.h"
 #include "common/errors.h"
 #include "common/log.h"
@@ -133,6 +134,8 @@ int train_in(const CommandLine& line, comm::MpiSession& session, comm::Communica
   train::ModelInfo info = describe_model(config, corpus, pairs, encoder);
   train::set_determinism(config.train, device);
   model::Model model(encoder, model_options(info, device, communicator));
+  if (communicator.rank() == 0)
+    train::add_to_start(run, {{"resolved", {{"exchange", train::exchange_names(model.parameters())}}}});
   if (resume_from) info.encoder_digest = digest_of_node(encoder, session);
   if (!resume_from && !config.train.init_from.empty())
     take_initial_weights(config.train.init_from, model, communicator.rank());

@@ -134,12 +134,14 @@ struct FlagSpec {
 
 // What a command accepts.
 struct CommandSpec {
-  std::string name;                       // "train"
+  std::string name;                       // "train"; empty: the whole program is one command
   std::string usage;                      // "hyperx predict RUN|CHECKPOINT --task T --language L [FILE]..."
   std::string summary;                    // one line
   std::string help;                       // further paragraphs, with an example
   std::vector<std::string> key_prefixes;  // "train.", "model.", "threads": the keys of the table that it takes
   std::vector<FlagSpec> flags;
+  std::string program = "hyperx";
+  std::string title() const { return name.empty() ? program : program + " " + name; }
 };
 
 // Command line > config files (later wins) > defaults. Keys that are unknown, repeated, not the command's, or have a

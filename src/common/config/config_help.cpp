@@ -104,7 +104,7 @@ std::string dump_config(const config::Schema& schema, const Config& config) {
 }
 
 std::string command_help(const config::Schema& schema, const CommandSpec& spec) {
-  std::string text = "hyperx " + spec.name + ": " + spec.summary + "\n\nUsage: " + spec.usage + "\n";
+  std::string text = spec.title() + ": " + spec.summary + "\n\nUsage: " + spec.usage + "\n";
   if (!spec.help.empty()) text += "\n" + spec.help + "\n";
   text += "\nOptions:\n";
   for (const FlagSpec& flag : spec.flags) {

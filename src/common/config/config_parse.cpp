@@ -98,8 +98,7 @@ void throw_unknown_key(const Schema& schema, const std::string& key, const std::
   if (!nearest.empty()) {
     message += "; did you mean " + dashes + nearest + "?";
   } else {
-    message +=
-        spec == nullptr ? "; `hyperx options` lists them all" : "; `hyperx " + spec->name + " --help` lists them";
+    message += spec == nullptr ? "; `hyperx options` lists them all" : "; `" + spec->title() + " --help` lists them";
   }
   throw UserError(code, message);
 }
@@ -223,8 +222,8 @@ class LineParser {
 
   void refuse_foreign_key(const Option& option) const {
     if (takes(spec_, option)) return;
-    throw UserError(ExitCode::kUsage, "--" + option.key + " is no key of `hyperx " + spec_.name + "`; `hyperx " +
-                                          spec_.name + " --help` lists what it takes");
+    throw UserError(ExitCode::kUsage, "--" + option.key + " is no key of `" + spec_.title() + "`; `" + spec_.title() +
+                                          " --help` lists what it takes");
   }
 
   void read_config_file(const std::string& file) {

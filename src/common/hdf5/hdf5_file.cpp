@@ -11,6 +11,7 @@
 #include "common/errors.h"
 #include "common/files.h"
 #include "common/hdf5/hdf5_impl.h"
+#include "common/text_table.h"
 
 namespace hyperx::h5 {
 
@@ -69,12 +70,6 @@ void track_order(const Handle& plist, const Place& place) {
   check(H5Pset_link_creation_order(plist.get(), H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED),
         "H5Pset_link_creation_order", place);
   forbid_times(plist, place);
-}
-
-std::string shape_text(const std::vector<int64_t>& shape) {
-  std::string text = "[";
-  for (size_t i = 0; i < shape.size(); ++i) text += (i > 0 ? ", " : "") + std::to_string(shape[i]);
-  return text + "]";
 }
 
 }  // namespace

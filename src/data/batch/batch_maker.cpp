@@ -6,12 +6,11 @@
 
 #include "common/errors.h"
 #include "common/random.h"
+#include "data/tokenizer/tokenizer.h"
 
 namespace hyperx::data {
 
 namespace {
-
-constexpr int64_t kSpecialTokens = 2;  // [CLS] and [SEP]
 
 struct Load {
   int64_t tokens = 0;
@@ -25,13 +24,16 @@ BatchMaker::BatchMaker(const Corpus& corpus, std::vector<Pair> pairs, std::strin
     : corpus_(corpus),
       pairs_(std::move(pairs)),
       split_name_(std::move(split)),
-      room_(max_subwords - kSpecialTokens),
+      room_(max_subwords - kFrameTokens),
       seed_(seed),
-      masks_(corpus.index().mask_id, corpus.index().vocabulary_size) {
+      masks_(corpus.index().mask_id, corpus.index().vocabulary_size),
+      splits_(pairs_.size()) {
   if (room_ < 1) {
-    throw UserError(ExitCode::kBadConfig,
-                    "data.max_subwords = " + std::to_string(max_subwords) +
-                        " leaves no room for words beside [CLS] and [SEP]; it must be at least 3");
+    throw UserError(
+        ExitCode::kBadConfig,
+        "data.max_subwords = " + std::to_string(max_subwords) +
+            " leaves no room for words between the tokens that begin and end a sentence; it must be at least " +
+            std::to_string(kFrameTokens + 1));
   }
   for (const Pair& pair : pairs_) {
     if (!corpus.has(pair, split_name_)) corpus.split(pair, split_name_);  // throws, saying what there is
@@ -41,14 +43,22 @@ BatchMaker::BatchMaker(const Corpus& corpus, std::vector<Pair> pairs, std::strin
   }
 }
 
-const Split& BatchMaker::split(int pair) const { return corpus_.split(pairs_[static_cast<size_t>(pair)], split_name_); }
+const Split& BatchMaker::split(int pair) const {
+  std::atomic<const Split*>& known = splits_[static_cast<size_t>(pair)];
+  const Split* split = known.load(std::memory_order_acquire);
+  if (split == nullptr) {
+    split = &corpus_.split(pairs_[static_cast<size_t>(pair)], split_name_);
+    known.store(split, std::memory_order_release);
+  }
+  return *split;
+}
 
 int64_t BatchMaker::kept_subwords(const Split& split, int64_t sentence) const {
   return std::min(split.length(sentence), room_);
 }
 
 int64_t BatchMaker::token_count(int pair, int64_t sentence) const {
-  return kept_subwords(split(pair), sentence) + kSpecialTokens;
+  return kept_subwords(split(pair), sentence) + kFrameTokens;
 }
 
 int64_t BatchMaker::label_count(const Split& split, int64_t sentence, uint64_t mask_key, bool masked) const {
@@ -93,7 +103,7 @@ std::vector<DrawSummary> BatchMaker::summarize(const StepPlan& plan) const {
     for (size_t place = 0; place < draw.sentences.size(); ++place) {
       const int64_t sentence = draw.sentences[place];
       const uint64_t key = MlmMasks::sentence_key(draw.mask_key, static_cast<int64_t>(place));
-      summary.tokens += kept_subwords(from, sentence) + kSpecialTokens;
+      summary.tokens += kept_subwords(from, sentence) + kFrameTokens;
       summary.label_count += label_count(from, sentence, key, masked(draw.pair));
     }
     summaries.push_back(summary);
@@ -162,7 +172,7 @@ void BatchMaker::append(Batch& batch, int pair, int64_t sentence, int64_t slot, 
     batch.input_ids.push_back(id);
   }
   batch.input_ids.push_back(index.sep_id);
-  for (int64_t i = 0; i < kept + kSpecialTokens; ++i) batch.positions.push_back(i);
+  for (int64_t i = 0; i < kept + kFrameTokens; ++i) batch.positions.push_back(i);
   batch.sentence_starts.push_back(static_cast<int32_t>(batch.input_ids.size()));
   batch.sentence_slots.push_back(slot);
   batch.sentence_ids.push_back(sentence);
@@ -206,7 +216,7 @@ std::vector<std::vector<int64_t>> BatchMaker::evaluation_stretches(int pair, int
   std::vector<std::vector<int64_t>> stretches;
   int64_t tokens = 0;
   for (int64_t sentence = 0; sentence < count; ++sentence) {
-    const int64_t more = kept_subwords(from, sentence) + kSpecialTokens;
+    const int64_t more = kept_subwords(from, sentence) + kFrameTokens;
     if (stretches.empty() || tokens + more > batch_tokens) {
       stretches.emplace_back();
       tokens = 0;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -76,6 +77,7 @@ class BatchMaker {
   int64_t room_;  // sub-words of a sentence beside [CLS] and [SEP]
   uint64_t seed_;
   MlmMasks masks_;
+  mutable std::vector<std::atomic<const Split*>> splits_;  // [pairs] nullptr: not opened yet; opening takes a lock
   std::vector<bool> masked_;
   std::vector<int64_t> label_kinds_;  // [pairs] size of the task's label set
 };

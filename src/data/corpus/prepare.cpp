@@ -13,6 +13,7 @@
 #include "common/errors.h"
 #include "common/files.h"
 #include "common/log.h"
+#include "common/progress.h"
 #include "data/corpus/corpus_writer.h"
 #include "data/corpus/prepare_split.h"
 #include "data/corpus/prepare_summary.h"
@@ -25,7 +26,6 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr int64_t kGroupBytes = int64_t{256} << 20;  // source files whose sentences are in memory together
-constexpr auto kProgressPause = std::chrono::seconds(5);
 
 // One pair and split on its way from the manifest into the corpus.
 struct Job {
@@ -63,33 +63,11 @@ void parallel_for(size_t count, int threads, const std::function<void(size_t)>& 
   }
 }
 
-// A line every few seconds: how many splits are done.
-class Progress {
- public:
-  explicit Progress(size_t total) : total_(total) {}
-  void done(int64_t subwords) {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    ++splits_;
-    subwords_ += subwords;
-    const auto now = Clock::now();
-    if (now - shown_ < kProgressPause) return;
-    shown_ = now;
-    log::info("prepare {}/{} splits | {:.1f} M sub-words | {:.0f} s", splits_, total_,
-              static_cast<double>(subwords_) / 1e6, seconds_since(start_));
-  }
-
- private:
-  std::mutex mutex_;
-  size_t total_, splits_ = 0;
-  int64_t subwords_ = 0;
-  Clock::time_point start_ = Clock::now(), shown_ = start_;
-};
-
 class Preparation {
  public:
   Preparation(const PrepareOptions& options)
       : options_(options),
-        tokenizer_(WordPiece::load(options.tokenizer)),
+        tokenizer_(Tokenizer::load(options.tokenizer)),
         tasks_(TaskSet::all(options.task_options)),
         manifest_(read_manifest(options.manifest, tasks_, options.root)) {
     threads_ =
@@ -99,7 +77,9 @@ class Preparation {
   }
 
   CorpusIndex run(const std::string& folder) {
-    Progress progress(jobs_.size());
+    int64_t bytes = 0;
+    for (const Job& job : jobs_) bytes += job.bytes;
+    Progress progress("prepare", bytes, "bytes of text");
     for (std::vector<Job*>& group : groups_) {
       read_group(group, progress);
       compare_group(group);
@@ -111,11 +91,11 @@ class Preparation {
 
  private:
   void describe() {
-    index_.tokenizer_digest = tokenizer_.digest();
-    index_.vocabulary_size = tokenizer_.vocabulary_size();
-    index_.cls_id = tokenizer_.cls_id();
-    index_.sep_id = tokenizer_.sep_id();
-    index_.mask_id = tokenizer_.mask_id();
+    index_.tokenizer_digest = tokenizer_->digest();
+    index_.vocabulary_size = tokenizer_->size();
+    index_.cls_id = tokenizer_->special().begin;
+    index_.sep_id = tokenizer_->special().end;
+    index_.mask_id = tokenizer_->special().mask;
     for (const TaskRow& row : task_rows())
       for (const CorpusOption& option : row.corpus_options)
         index_.task_options[option.key] = option.get(options_.task_options);
@@ -174,12 +154,12 @@ class Preparation {
     parallel_for(largest_first.size(), threads_, [&](size_t i) {
       Job& job = *largest_first[i];
       const Task& task = tasks_.at(index_.pairs[job.pair].pair.task);
-      job.arrays = read_split(job.entries, task, tokenizer_, manifest_.root);
+      job.arrays = read_split(job.entries, task, *tokenizer_, manifest_.root);
       if (job.arrays.limited) {
         log::info("{}: the first {} sentences are taken; limit= in the manifest takes more or fewer",
                   index_.pairs[job.pair].pair.name(), kTextSentenceLimit);
       }
-      progress.done(static_cast<int64_t>(job.arrays.token_ids.size()));
+      progress.advance(job.bytes);
     });
   }
 
@@ -235,7 +215,7 @@ class Preparation {
       for (const Job* job : pairs[i].second) {
         SplitEntry split;
         split.name = job->split;
-        split.counts = count_split(job->arrays, tokenizer_.unk_id(), options_.max_subwords);
+        split.counts = count_split(job->arrays, tokenizer_->special().unknown, options_.max_subwords);
         split.dropped = job->dropped;
         split.limited = job->arrays.limited;
         split.sources = job->arrays.sources;
@@ -251,7 +231,7 @@ class Preparation {
   }
 
   const PrepareOptions& options_;
-  WordPiece tokenizer_;
+  std::unique_ptr<const Tokenizer> tokenizer_;
   TaskSet tasks_;
   Manifest manifest_;
   int threads_ = 1;

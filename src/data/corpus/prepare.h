@@ -11,7 +11,7 @@ struct PrepareOptions {
   std::string manifest;
   std::string root;                // data.root; empty: the manifest's
   std::string corpus;              // folder to write
-  std::string tokenizer;           // folder with vocab.txt
+  std::string tokenizer;           // folder of an encoder
   int max_subwords = 256;          // for the counts of what will be truncated
   Sections task_options;           // pos.multiword and the like
   std::string overlap = "report";  // report | drop | refuse

@@ -25,15 +25,15 @@ SentenceKey key_of(const Sentence& sentence) {
   return sentence_key(words);
 }
 
-void append_sentence(const Sentence& sentence, const WordPiece& tokenizer, SplitArrays& split) {
+void append_sentence(const Sentence& sentence, const Tokenizer& tokenizer, SplitArrays& split) {
   const size_t begin = split.token_ids.size();
   if (split.masked) {
-    for (const std::string_view line : sentence.words) tokenizer.tokenize_line(line, split.token_ids);
+    for (const std::string_view line : sentence.words) tokenizer.line(line, split.token_ids);
   } else {
     HYPERX_CHECK(sentence.labels.size() == sentence.words.size(), "a reader left out labels");
     for (const std::string_view word : sentence.words) {
       const size_t first = split.token_ids.size();
-      tokenizer.tokenize_word(word, split.token_ids);
+      tokenizer.word(word, split.token_ids);
       split.word_positions.push_back(split.token_ids.size() == first ? -1 : static_cast<int32_t>(first - begin));
     }
     split.labels.insert(split.labels.end(), sentence.labels.begin(), sentence.labels.end());
@@ -70,7 +70,7 @@ std::vector<int64_t> kept_starts(const std::vector<int64_t>& starts, const std::
 
 }  // namespace
 
-SplitArrays read_split(const std::vector<const ManifestEntry*>& entries, const Task& task, const WordPiece& tokenizer,
+SplitArrays read_split(const std::vector<const ManifestEntry*>& entries, const Task& task, const Tokenizer& tokenizer,
                        const std::string& root) {
   SplitArrays split;
   split.masked = task.masked();
@@ -114,7 +114,7 @@ int64_t drop_sentences(SplitArrays& split, const std::vector<uint8_t>& drop) {
 }
 
 SplitCounts count_split(const SplitArrays& split, int32_t unk_id, int max_subwords) {
-  const int64_t room = max_subwords - 2;  // [CLS] and [SEP] take two
+  const int64_t room = max_subwords - kFrameTokens;
   SplitCounts counts;
   counts.sentences = split.sentences();
   counts.words = static_cast<int64_t>(split.word_positions.size());

@@ -8,7 +8,7 @@
 #include "data/corpus/overlap.h"
 #include "data/source/manifest.h"
 #include "data/tasks/task.h"
-#include "data/tokenizer/word_piece.h"
+#include "data/tokenizer/tokenizer.h"
 
 namespace hyperx::data {
 
@@ -32,7 +32,7 @@ struct SplitArrays {
 
 // Reads and tokenises the files of one pair and split. `root` shortens the paths that the index keeps.
 // UserErrors of the readers pass through.
-SplitArrays read_split(const std::vector<const ManifestEntry*>& entries, const Task& task, const WordPiece& tokenizer,
+SplitArrays read_split(const std::vector<const ManifestEntry*>& entries, const Task& task, const Tokenizer& tokenizer,
                        const std::string& root);
 
 // Takes out the sentences with drop[i] != 0; returns how many.

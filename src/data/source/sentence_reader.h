@@ -13,7 +13,7 @@ namespace hyperx::data {
 class Task;
 
 // One sentence of a source file. The views live until the reader's next call of next(), or its end. A text line is one
-// word that holds the whole line: give it to WordPiece::tokenize_line.
+// word that holds the whole line: give it to Tokenizer::line.
 struct Sentence {
   std::vector<std::string_view> words;  // [words] forms, as they are to be tokenised
   std::vector<std::string_view> tags;   // [words] after the label map; empty: no tags asked for

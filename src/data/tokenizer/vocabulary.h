@@ -17,6 +17,7 @@ class Vocabulary {
   Vocabulary(Vocabulary&&) noexcept = default;  // no copies: ids_ looks into tokens_
   Vocabulary& operator=(Vocabulary&&) noexcept = default;
 
+  const std::string& name() const { return name_; }
   int32_t size() const { return static_cast<int32_t>(tokens_.size()); }
   const std::string& token(int32_t id) const { return tokens_[static_cast<size_t>(id)]; }
   int32_t find(std::string_view token) const;       // -1: absent

@@ -82,7 +82,7 @@ std::string digest_of(const Vocabulary& vocabulary, const WordPieceOptions& opti
 }  // namespace
 
 struct WordPiece::State {
-  struct Special {
+  struct Written {
     std::string text;
     int32_t id;
   };
@@ -93,17 +93,20 @@ struct WordPiece::State {
         trie(make_trie(vocabulary)),
         classes(make_class_table(options.split_chinese_characters)),
         digest(digest_of(vocabulary, options)) {
-    for (const std::string& text :
-         {options.unk_token, options.cls_token, options.sep_token, options.pad_token, options.mask_token})
-      specials.push_back({text, vocabulary.require(text)});
+    const auto add = [&](const std::string& text) {
+      written.push_back({text, vocabulary.require(text)});
+      return written.back().id;
+    };
+    special.unknown = add(options.unk_token);
+    special.begin = add(options.cls_token);
+    special.end = add(options.sep_token);
+    special.pad = add(options.pad_token);
+    special.mask = add(options.mask_token);
     for (char32_t c = 0; c < 128; ++c) ascii_classes[c] = classes[c];
     if (options.lower_case || options.strip_accents) map.emplace(options.strip_accents, options.lower_case);
   }
 
-  int32_t special_id(size_t which) const { return specials[which].id; }
-  int32_t unk() const { return special_id(0); }
-
-  const Special* find_special(std::string_view text, size_t from, size_t& place) const;
+  const Written* find_special(std::string_view text, size_t from, size_t& place) const;
   void tokenize(std::string_view text, std::vector<int32_t>& ids) const;
   void tokenize_mapped(std::string_view text, std::vector<int32_t>& ids) const;
   size_t tokenize_plain_word(std::string_view text, std::vector<int32_t>& ids) const;
@@ -117,22 +120,23 @@ struct WordPiece::State {
   CodePointTable<CharacterClass> classes;
   std::array<CharacterClass, 128> ascii_classes{};
   std::optional<CharacterMap> map;  // absent: words are stretches of the text itself
-  std::vector<Special> specials;    // unk, cls, sep, pad, mask
+  SpecialIds special;
+  std::vector<Written> written;  // the special tokens, as a text may hold them
   std::string digest;
 };
 
 // The first special token at or after `from`, the longest of those that begin there.
-const WordPiece::State::Special* WordPiece::State::find_special(std::string_view text, size_t from,
+const WordPiece::State::Written* WordPiece::State::find_special(std::string_view text, size_t from,
                                                                 size_t& place) const {
-  const Special* found = nullptr;
+  const Written* found = nullptr;
   place = std::string_view::npos;
   std::array<bool, 256> searched{};
-  for (const Special& special : specials) {
-    const char first = special.text.front();
+  for (const Written& token : written) {
+    const char first = token.text.front();
     if (std::exchange(searched[static_cast<unsigned char>(first)], true)) continue;
     for (size_t at = text.find(first, from); at < place; at = text.find(first, at + 1)) {
-      const Special* here = nullptr;
-      for (const Special& other : specials)
+      const Written* here = nullptr;
+      for (const Written& other : written)
         if (text.substr(at).starts_with(other.text) && (here == nullptr || other.text.size() > here->text.size()))
           here = &other;
       if (here == nullptr) continue;
@@ -150,7 +154,7 @@ void WordPiece::State::emit(std::string_view word, std::vector<int32_t>& ids) co
     const SubWordTrie::Match match = trie.longest(word, continues);
     if (match.id < 0) {
       ids.resize(before);
-      ids.push_back(unk());
+      ids.push_back(special.unknown);
       return;
     }
     ids.push_back(match.id);
@@ -161,7 +165,7 @@ void WordPiece::State::emit(std::string_view word, std::vector<int32_t>& ids) co
 void WordPiece::State::flush(WordBuffer& word, std::vector<int32_t>& ids) const {
   if (word.empty()) return;
   if (word.too_long())
-    ids.push_back(unk());
+    ids.push_back(special.unknown);
   else
     emit(word.view(), ids);
   word.clear();
@@ -182,7 +186,7 @@ size_t WordPiece::State::tokenize_plain_word(std::string_view text, std::vector<
   }
   if (kind != CharacterClass::kRemoved) {
     if (code_points > WordBuffer::kLongestWord)
-      ids.push_back(unk());
+      ids.push_back(special.unknown);
     else
       emit(text.substr(0, end), ids);
     return end;
@@ -260,8 +264,8 @@ void WordPiece::State::tokenize_mapped(std::string_view text, std::vector<int32_
   flush(word, ids);
 }
 
-WordPiece WordPiece::load(const std::string& folder) {
-  const std::string path = folder + "/vocab.txt";
+WordPiece WordPiece::from_folder(const std::string& folder) {
+  const std::string path = folder + "/" + kFile;
   const std::string text = read_file(path);
   const TokenizerConfig config(folder + "/tokenizer_config.json");
   WordPieceOptions options;
@@ -277,6 +281,11 @@ WordPiece WordPiece::load(const std::string& folder) {
   return from_text(text, options, path);
 }
 
+std::unique_ptr<const Tokenizer> WordPiece::find(const std::string& folder) {
+  if (!std::filesystem::exists(folder + "/" + kFile)) return nullptr;
+  return std::make_unique<WordPiece>(from_folder(folder));
+}
+
 WordPiece WordPiece::from_text(std::string_view vocabulary, const WordPieceOptions& options, const std::string& name) {
   return WordPiece(std::make_unique<State>(Vocabulary(vocabulary, name), options));
 }
@@ -286,31 +295,24 @@ WordPiece::WordPiece(WordPiece&&) noexcept = default;
 WordPiece& WordPiece::operator=(WordPiece&&) noexcept = default;
 WordPiece::~WordPiece() = default;
 
-void WordPiece::tokenize_line(std::string_view line, std::vector<int32_t>& ids) const {
+void WordPiece::line(std::string_view line, std::vector<int32_t>& ids) const {
   size_t at = 0, place = 0;
-  while (const State::Special* special = state_->find_special(line, at, place)) {
+  while (const State::Written* found = state_->find_special(line, at, place)) {
     state_->tokenize(line.substr(at, place - at), ids);
-    ids.push_back(special->id);
-    at = place + special->text.size();
+    ids.push_back(found->id);
+    at = place + found->text.size();
   }
   state_->tokenize(line.substr(at), ids);
 }
 
-int32_t WordPiece::vocabulary_size() const { return state_->vocabulary.size(); }
+const SpecialIds& WordPiece::special() const { return state_->special; }
+int32_t WordPiece::size() const { return state_->vocabulary.size(); }
 const std::string& WordPiece::token(int32_t id) const {
-  HYPERX_CHECK(id >= 0 && id < vocabulary_size(), fmt::format("id {}", id));
+  HYPERX_CHECK(id >= 0 && id < size(), fmt::format("id {}", id));
   return state_->vocabulary.token(id);
 }
-int32_t WordPiece::unk_id() const { return state_->special_id(0); }
-int32_t WordPiece::cls_id() const { return state_->special_id(1); }
-int32_t WordPiece::sep_id() const { return state_->special_id(2); }
-int32_t WordPiece::pad_id() const { return state_->special_id(3); }
-int32_t WordPiece::mask_id() const { return state_->special_id(4); }
-bool WordPiece::is_special(int32_t id) const {
-  return std::any_of(state_->specials.begin(), state_->specials.end(),
-                     [&](const auto& special) { return special.id == id; });
-}
-const WordPieceOptions& WordPiece::options() const { return state_->options; }
 const std::string& WordPiece::digest() const { return state_->digest; }
+const std::string& WordPiece::file() const { return state_->vocabulary.name(); }
+const WordPieceOptions& WordPiece::options() const { return state_->options; }
 
 }  // namespace hyperx::data

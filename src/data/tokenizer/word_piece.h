@@ -1,10 +1,11 @@
 #pragma once
 
-#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "data/tokenizer/tokenizer.h"
 
 namespace hyperx::data {
 
@@ -20,35 +21,33 @@ struct WordPieceOptions {
 // BERT's tokeniser: clean-up, ideographs, accents, lower case, split at white space and punctuation, then greedy
 // longest match with ## continuations; the same ids as Hugging Face's `tokenizers`. Immutable, so one may be shared by
 // threads.
-class WordPiece {
+class WordPiece final : public Tokenizer {
  public:
-  // `folder` holds vocab.txt (one sub-word a line, its id is the line number from 0) and perhaps tokenizer_config.json.
-  // UserError: 66 missing; 65 empty or repeated line, invalid UTF-8, a special token that is not there (file and line
-  // named).
-  static WordPiece load(const std::string& folder);
+  static constexpr const char* kFile = "vocab.txt";  // one sub-word per line; its id is the line number from 0
+
+  // A folder with vocab.txt and perhaps tokenizer_config.json. UserError: 66 missing; 65 empty or repeated line,
+  // invalid UTF-8, a special token that is not there (file and line named).
+  static WordPiece from_folder(const std::string& folder);
   static WordPiece from_text(std::string_view vocabulary, const WordPieceOptions& options, const std::string& name);
+  // The same as from_folder; nullptr where there is no vocab.txt.
+  static std::unique_ptr<const Tokenizer> find(const std::string& folder);
 
   WordPiece(WordPiece&&) noexcept;
   WordPiece& operator=(WordPiece&&) noexcept;
-  ~WordPiece();
+  ~WordPiece() override;
 
-  // Appends the ids of a text, without [CLS] and [SEP], untruncated; may append nothing. Special tokens written out in
-  // the text become their ids, even inside a word. Any bytes are allowed; what is not UTF-8 is dropped as U+FFFD is.
-  void tokenize_line(std::string_view line, std::vector<int32_t>& ids) const;
-  // One word of a list. BERT treats it as a text of its own: it may hold spaces and punctuation.
-  void tokenize_word(std::string_view word, std::vector<int32_t>& ids) const { tokenize_line(word, ids); }
+  // BERT treats a word of a list as a text of its own: it may hold spaces and punctuation.
+  void word(std::string_view word, std::vector<int32_t>& ids) const override { line(word, ids); }
+  // Special tokens written out in the text become their ids, even inside a word. What is not UTF-8 is dropped as U+FFFD
+  // is.
+  void line(std::string_view line, std::vector<int32_t>& ids) const override;
 
-  int32_t vocabulary_size() const;
-  const std::string& token(int32_t id) const;  // 0 <= id < vocabulary_size()
-  int32_t unk_id() const;
-  int32_t cls_id() const;
-  int32_t sep_id() const;
-  int32_t pad_id() const;
-  int32_t mask_id() const;
-  bool is_special(int32_t id) const;  // one of these five
+  const SpecialIds& special() const override;
+  int32_t size() const override;
+  const std::string& token(int32_t id) const override;
+  const std::string& digest() const override;
+  const std::string& file() const override;
   const WordPieceOptions& options() const;
-  // SHA-256 of vocabulary and options: two tokenisers with the same digest give the same ids.
-  const std::string& digest() const;
 
  private:
   struct State;

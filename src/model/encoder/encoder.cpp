@@ -1,6 +1,6 @@
 #include "model/encoder/encoder.h"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include "common/errors.h"
 #include "model/ops/cpu/activation.h"
@@ -20,8 +20,8 @@ SiteDropout dropout_at(int64_t site, const EncoderInput& input, double probabili
 
 at::Tensor layer_norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, double epsilon) {
   const std::vector<int64_t> shape{weight.numel()};
-  if (x.is_cpu() || x.scalar_type() == weight.scalar_type()) return torch::layer_norm(x, shape, weight, bias, epsilon);
-  return torch::layer_norm(x.to(weight.scalar_type()), shape, weight, bias, epsilon).to(x.scalar_type());
+  if (x.is_cpu() || x.scalar_type() == weight.scalar_type()) return at::layer_norm(x, shape, weight, bias, epsilon);
+  return at::layer_norm(x.to(weight.scalar_type()), shape, weight, bias, epsilon).to(x.scalar_type());
 }
 
 Encoder::Encoder(const EncoderWeights& weights, ParameterSet& parameters, bool train_all, at::ScalarType compute,
@@ -45,7 +45,8 @@ Encoder::Encoder(const EncoderWeights& weights, ParameterSet& parameters, bool t
 
   word_embeddings_ = frozen_or_trained("embeddings.word_embeddings.weight", master);
   position_embeddings_ = frozen_or_trained("embeddings.position_embeddings.weight", master);
-  type_embeddings_ = frozen_or_trained("embeddings.token_type_embeddings.weight", master);
+  if (spec_.type_vocabulary > 0)
+    type_embeddings_ = frozen_or_trained("embeddings.token_type_embeddings.weight", master);
   embedding_norm_ = norm_at("embeddings.LayerNorm");
   for (int64_t index = 0; index < spec_.layers; ++index) {
     const std::string at = "encoder.layer." + std::to_string(index) + ".";
@@ -60,7 +61,7 @@ Encoder::Encoder(const EncoderWeights& weights, ParameterSet& parameters, bool t
         rows.push_back(frozen_or_trained(part + ".weight", compute));
         biases.push_back(frozen_or_trained(part + ".bias", compute));
       }
-      layer.query_key_value = Linear(torch::cat(rows), torch::cat(biases), compute);
+      layer.query_key_value = Linear(at::cat(rows), at::cat(biases), compute);
     }
     layer.attention_output = linear_at(at + "attention.output.dense");
     layer.attention_norm = norm_at(at + "attention.output.LayerNorm");
@@ -75,12 +76,13 @@ at::Tensor Encoder::embed(const EncoderInput& input) const {
   const at::Tensor positions = spec_.position_offset == 0 ? input.positions : input.positions + spec_.position_offset;
   at::Tensor sum;
   if constexpr (kHasOwnKernels)
-    if (own_kernels_take(word_embeddings_) && !word_embeddings_.requires_grad())
+    if (own_kernels_take(word_embeddings_) && !word_embeddings_.requires_grad() && type_embeddings_.defined())
       sum = cuda_embedding_sum(word_embeddings_, position_embeddings_, type_embeddings_, input.input_ids,
                                input.positions, spec_.position_offset, word_embeddings_.scalar_type());
-  if (!sum.defined())
-    sum = torch::embedding(word_embeddings_, input.input_ids) + torch::embedding(position_embeddings_, positions) +
-          type_embeddings_[0];
+  if (!sum.defined()) {
+    sum = at::embedding(word_embeddings_, input.input_ids) + at::embedding(position_embeddings_, positions);
+    if (type_embeddings_.defined()) sum = sum + type_embeddings_[0];
+  }
   return layer_norm(sum, embedding_norm_.weight, embedding_norm_.bias, spec_.layer_norm_eps).to(compute_);
 }
 
@@ -102,7 +104,7 @@ at::Tensor Encoder::layer_forward(int64_t index, bool outputs_alone, const at::T
   } else {
     std::vector<at::Tensor> parts;
     for (const Linear& part : layer.separate) parts.push_back(part(x));
-    qkv = torch::cat(parts, 1);
+    qkv = at::cat(parts, 1);
   }
   const at::Tensor context =
       packed_attention(qkv, input.sentence_starts, spec_.heads,

@@ -30,7 +30,8 @@ struct DropoutRates {
   double attention = 0.1;
 };
 
-// BERT over packed sentences. Everything is frozen but the LayerNorms, or, with `train_all`, nothing is.
+// An encoder of BERT's architecture over packed sentences. Everything is frozen but the LayerNorms, or, with
+// `train_all`, nothing is.
 class Encoder {
  public:
   // Adds its trained tensors to `parameters` as "encoder." + name. `compute` is the type of products and activations.
@@ -61,7 +62,8 @@ class Encoder {
 
   EncoderSpec spec_;
   at::ScalarType compute_;
-  at::Tensor word_embeddings_, position_embeddings_, type_embeddings_;
+  at::Tensor word_embeddings_, position_embeddings_;
+  at::Tensor type_embeddings_;  // not defined where the encoder has no token types
   NormParameters embedding_norm_;
   std::vector<Layer> layers_;
 };

@@ -1,23 +1,18 @@
 #include "model/encoder/encoder_spec.h"
 
-#include <nlohmann/json.hpp>
-
-#include "common/errors.h"
-#include "common/files.h"
+#include "model/encoder/family.h"
 
 namespace hyperx::model {
 namespace {
 
-using nlohmann::json;
-
 constexpr std::string_view kRandom = "random:";
 
-int64_t size_at(const json& config, const std::string& key, const std::string& path) {
-  const auto it = config.find(key);
-  if (it == config.end()) throw UserError(ExitCode::kBadData, path + ": the key '" + key + "' is missing");
-  if (!it->is_number_integer() || it->get<int64_t>() <= 0)
-    throw UserError(ExitCode::kBadData, path + ": '" + key + "' is " + it->dump() + ", not a size above 0");
-  return it->get<int64_t>();
+const EncoderFamily& family_of(const EncoderConfig& config, const std::vector<EncoderFamily>& families) {
+  const std::string type = config.text("model_type", families.front().model_type);
+  if (const EncoderFamily* const family = find_encoder_family(type, families)) return *family;
+  std::string known;
+  for (const EncoderFamily& family : families) known += (known.empty() ? "'" : ", '") + family.model_type + "'";
+  config.fail("model_type '" + type + "' is not supported, only " + known);
 }
 
 }  // namespace
@@ -28,38 +23,72 @@ std::string encoder_folder(const std::string& encoder) {
   return has_random_weights(encoder) ? encoder.substr(kRandom.size()) : encoder;
 }
 
-EncoderSpec read_encoder_spec(const std::string& folder) {
-  const std::string path = folder + "/config.json";
-  json config;
-  try {
-    config = json::parse(read_file(path));
-  } catch (const json::parse_error& error) {
-    throw UserError(ExitCode::kBadData, path + ": is not JSON: " + error.what());
-  }
-  if (!config.is_object()) throw UserError(ExitCode::kBadData, path + ": is not a JSON object");
+EncoderSpec read_encoder_spec(const std::string& folder, const std::vector<EncoderFamily>& families) {
+  const EncoderConfig config(folder);
   EncoderSpec spec;
-  spec.hidden = size_at(config, "hidden_size", path);
-  spec.layers = size_at(config, "num_hidden_layers", path);
-  spec.heads = size_at(config, "num_attention_heads", path);
-  spec.intermediate = size_at(config, "intermediate_size", path);
-  spec.vocabulary = size_at(config, "vocab_size", path);
-  spec.max_positions = size_at(config, "max_position_embeddings", path);
-  spec.type_vocabulary = size_at(config, "type_vocab_size", path);
-  spec.layer_norm_eps = config.value("layer_norm_eps", spec.layer_norm_eps);
+  spec.family = &family_of(config, families);
+  spec.hidden = config.size("hidden_size");
+  spec.layers = config.size("num_hidden_layers");
+  spec.heads = config.size("num_attention_heads");
+  spec.intermediate = config.size("intermediate_size");
+  spec.vocabulary = config.size("vocab_size");
+  spec.max_positions = config.size("max_position_embeddings");
+  spec.layer_norm_eps = config.number("layer_norm_eps", spec.layer_norm_eps);
   if (spec.hidden % spec.heads != 0)
-    throw UserError(ExitCode::kBadData, path + ": hidden_size " + std::to_string(spec.hidden) +
-                                            " is not a multiple of num_attention_heads " + std::to_string(spec.heads));
-  const std::string activation = config.value("hidden_act", "gelu");
-  if (activation != "gelu")
-    throw UserError(ExitCode::kBadData, path + ": hidden_act '" + activation + "' is not supported, only 'gelu'");
-  const std::string kind = config.value("model_type", "bert");
-  if (kind != "bert")
-    throw UserError(ExitCode::kBadData, path + ": model_type '" + kind + "' is not supported, only 'bert'");
-  const std::string positions = config.value("position_embedding_type", "absolute");
-  if (positions != "absolute")
-    throw UserError(ExitCode::kBadData,
-                    path + ": position_embedding_type '" + positions + "' is not supported, only 'absolute'");
+    config.fail("hidden_size " + std::to_string(spec.hidden) + " is not a multiple of num_attention_heads " +
+                std::to_string(spec.heads));
+  config.require("hidden_act", "gelu");
+  spec.family->read(config, spec);
   return spec;
+}
+
+TensorShapes encoder_tensor_shapes(const EncoderSpec& spec) {
+  const int64_t h = spec.hidden, f = spec.intermediate;
+  TensorShapes shapes = {{"embeddings.word_embeddings.weight", {spec.vocabulary, h}},
+                         {"embeddings.position_embeddings.weight", {spec.max_positions, h}}};
+  if (spec.type_vocabulary > 0)
+    shapes.push_back({"embeddings.token_type_embeddings.weight", {spec.type_vocabulary, h}});
+  shapes.push_back({"embeddings.LayerNorm.weight", {h}});
+  shapes.push_back({"embeddings.LayerNorm.bias", {h}});
+  for (int64_t layer = 0; layer < spec.layers; ++layer) {
+    const std::string at = "encoder.layer." + std::to_string(layer) + ".";
+    for (const char* part : {"query", "key", "value"}) {
+      shapes.push_back({at + "attention.self." + part + ".weight", {h, h}});
+      shapes.push_back({at + "attention.self." + part + ".bias", {h}});
+    }
+    shapes.push_back({at + "attention.output.dense.weight", {h, h}});
+    shapes.push_back({at + "attention.output.dense.bias", {h}});
+    shapes.push_back({at + "attention.output.LayerNorm.weight", {h}});
+    shapes.push_back({at + "attention.output.LayerNorm.bias", {h}});
+    shapes.push_back({at + "intermediate.dense.weight", {f, h}});
+    shapes.push_back({at + "intermediate.dense.bias", {f}});
+    shapes.push_back({at + "output.dense.weight", {h, f}});
+    shapes.push_back({at + "output.dense.bias", {h}});
+    shapes.push_back({at + "output.LayerNorm.weight", {h}});
+    shapes.push_back({at + "output.LayerNorm.bias", {h}});
+  }
+  return shapes;
+}
+
+TensorShapes mlm_head_shapes(const EncoderSpec& spec) {
+  return {{"transform.dense.weight", {spec.hidden, spec.hidden}},
+          {"transform.dense.bias", {spec.hidden}},
+          {"transform.LayerNorm.weight", {spec.hidden}},
+          {"transform.LayerNorm.bias", {spec.hidden}},
+          {"bias", {spec.vocabulary}}};
+}
+
+EncoderSizes encoder_sizes(const EncoderSpec& spec) {
+  EncoderSizes sizes;
+  for (const auto& [name, shape] : encoder_tensor_shapes(spec)) {
+    const bool is_vector = shape.size() == 1, is_norm = name.find("LayerNorm.") != std::string::npos;
+    int64_t& values = is_norm                           ? sizes.norms
+                      : is_vector                       ? sizes.biases
+                      : name.starts_with("embeddings.") ? sizes.tables
+                                                        : sizes.products;
+    values += is_vector ? shape[0] : shape[0] * shape[1];
+  }
+  return sizes;
 }
 
 }  // namespace hyperx::model

@@ -1,12 +1,16 @@
 #include "model/encoder/encoder_weights.h"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
+#include <torch/serialize.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "common/digest.h"
 #include "common/errors.h"
 #include "common/files.h"
+#include "common/text_table.h"
+#include "model/encoder/family.h"
 #include "model/encoder/safetensors.h"
 #include "model/parameters/parameters.h"
 
@@ -16,43 +20,11 @@ namespace {
 constexpr double kInitialDeviation = 0.02;
 constexpr size_t kNamesShown = 8;
 
-bool ends_with(const std::string& text, const std::string& end) {
-  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
-}
-
-// Old TensorFlow conversions call a LayerNorm's weight gamma and its bias beta.
-std::string modern_name(std::string name) {
-  if (name.rfind("bert.", 0) == 0) name.erase(0, 5);
-  if (ends_with(name, ".LayerNorm.gamma")) name.replace(name.size() - 5, 5, "weight");
-  if (ends_with(name, ".LayerNorm.beta")) name.replace(name.size() - 4, 4, "bias");
-  return name;
-}
-
-bool outside_the_encoder(const std::string& name) {
-  return name == "embeddings.position_ids" || name.rfind("pooler.", 0) == 0 ||
-         name.rfind("cls.seq_relationship.", 0) == 0 || name == "cls.predictions.decoder.weight" ||
-         name == "cls.predictions.decoder.bias";
-}
-
 std::string listed(const std::vector<std::string>& names) {
   std::string text;
   for (size_t i = 0; i < names.size() && i < kNamesShown; ++i) text += (i == 0 ? "" : ", ") + names[i];
   if (names.size() > kNamesShown) text += " and " + std::to_string(names.size() - kNamesShown) + " more";
   return text;
-}
-
-std::string shape_text(at::IntArrayRef shape) {
-  std::string text = "[";
-  for (size_t i = 0; i < shape.size(); ++i) text += (i == 0 ? "" : ", ") + std::to_string(shape[i]);
-  return text + "]";
-}
-
-std::vector<std::pair<std::string, std::vector<int64_t>>> mlm_head_shapes(const EncoderSpec& spec) {
-  return {{"transform.dense.weight", {spec.hidden, spec.hidden}},
-          {"transform.dense.bias", {spec.hidden}},
-          {"transform.LayerNorm.weight", {spec.hidden}},
-          {"transform.LayerNorm.bias", {spec.hidden}},
-          {"bias", {spec.vocabulary}}};
 }
 
 std::map<std::string, at::Tensor> read_pickle(const std::string& path) {
@@ -68,13 +40,74 @@ std::map<std::string, at::Tensor> read_pickle(const std::string& path) {
   return tensors;
 }
 
-EncoderWeights draw_encoder(const std::string& folder, uint64_t seed) {
+// The tensors of a weights file under its family's names, from which ours are taken one by one.
+class WeightsFile {
+ public:
+  using Tensors = std::map<std::string, at::Tensor>;
+
+  WeightsFile(const EncoderFamily& family, const Tensors& found) : family_(family) {
+    for (const auto& [name, tensor] : found)
+      left_[name.starts_with(family.prefix) ? name.substr(family.prefix.size()) : name] = tensor;
+  }
+
+  bool has_any(const TensorShapes& ours, EncoderFamily::Names names) const {
+    return std::any_of(ours.begin(), ours.end(),
+                       [&](const auto& each) { return find(names(each.first)) != left_.end(); });
+  }
+
+  void take(const TensorShapes& ours, EncoderFamily::Names names, Tensors& into) {
+    for (const auto& [name, shape] : ours) {
+      const std::vector<std::string> theirs = names(name);
+      const auto it = find(theirs);
+      if (it == left_.end()) {
+        missing_.push_back(theirs.front());
+        continue;
+      }
+      if (it->second.sizes() == at::IntArrayRef(shape))
+        into[name] = it->second;
+      else
+        misshapen_.push_back(it->first + " is " + shape_text(it->second.sizes().vec()) + ", config.json says " +
+                             shape_text(shape));
+      left_.erase(it);
+    }
+  }
+
+  void check_all_taken(const std::string& path) const {
+    std::vector<std::string> extra;
+    for (const auto& [name, tensor] : left_)
+      if (!is_other_part(name)) extra.push_back(name);
+    std::string fault;
+    if (!missing_.empty()) fault += " missing: " + listed(missing_) + ";";
+    if (!misshapen_.empty()) fault += " misshapen: " + listed(misshapen_) + ";";
+    if (!extra.empty()) fault += " not of model_type " + family_.model_type + ": " + listed(extra) + ";";
+    if (!fault.empty())
+      throw UserError(ExitCode::kBadData, path + ": does not hold the encoder that config.json beside it describes:" +
+                                              fault + " check that both files belong together");
+  }
+
+ private:
+  Tensors::const_iterator find(const std::vector<std::string>& names) const {
+    for (const std::string& name : names)
+      if (const auto it = left_.find(name); it != left_.end()) return it;
+    return left_.end();
+  }
+  bool is_other_part(const std::string& name) const {
+    return std::any_of(family_.other_parts.begin(), family_.other_parts.end(),
+                       [&](const std::string& begin) { return name.starts_with(begin); });
+  }
+
+  const EncoderFamily& family_;
+  Tensors left_;  // by name without the family's prefix
+  std::vector<std::string> missing_, misshapen_;
+};
+
+EncoderWeights draw_encoder(const std::string& folder, uint64_t seed, const std::vector<EncoderFamily>& families) {
   EncoderWeights weights;
-  weights.spec = read_encoder_spec(folder);
+  weights.spec = read_encoder_spec(folder, families);
   const auto draw = [&](const std::string& name, const std::vector<int64_t>& shape) {
-    if (ends_with(name, "LayerNorm.weight")) return torch::ones(shape);
-    if (ends_with(name, "bias")) return torch::zeros(shape);
-    return normal_tensor(shape, kInitialDeviation, seed, "encoder." + name, torch::kFloat32);
+    if (name.ends_with("LayerNorm.weight")) return at::ones(shape);
+    if (name.ends_with("bias")) return at::zeros(shape);
+    return normal_tensor(shape, kInitialDeviation, seed, "encoder." + name, at::kFloat);
   };
   for (const auto& [name, shape] : encoder_tensor_shapes(weights.spec)) weights.tensors[name] = draw(name, shape);
   weights.digest =
@@ -84,83 +117,30 @@ EncoderWeights draw_encoder(const std::string& folder, uint64_t seed) {
 
 }  // namespace
 
-std::vector<std::pair<std::string, std::vector<int64_t>>> encoder_tensor_shapes(const EncoderSpec& spec) {
-  const int64_t h = spec.hidden, f = spec.intermediate;
-  std::vector<std::pair<std::string, std::vector<int64_t>>> shapes = {
-      {"embeddings.word_embeddings.weight", {spec.vocabulary, h}},
-      {"embeddings.position_embeddings.weight", {spec.max_positions, h}},
-      {"embeddings.token_type_embeddings.weight", {spec.type_vocabulary, h}},
-      {"embeddings.LayerNorm.weight", {h}},
-      {"embeddings.LayerNorm.bias", {h}}};
-  for (int64_t layer = 0; layer < spec.layers; ++layer) {
-    const std::string at = "encoder.layer." + std::to_string(layer) + ".";
-    for (const char* part : {"query", "key", "value"}) {
-      shapes.push_back({at + "attention.self." + part + ".weight", {h, h}});
-      shapes.push_back({at + "attention.self." + part + ".bias", {h}});
-    }
-    shapes.push_back({at + "attention.output.dense.weight", {h, h}});
-    shapes.push_back({at + "attention.output.dense.bias", {h}});
-    shapes.push_back({at + "attention.output.LayerNorm.weight", {h}});
-    shapes.push_back({at + "attention.output.LayerNorm.bias", {h}});
-    shapes.push_back({at + "intermediate.dense.weight", {f, h}});
-    shapes.push_back({at + "intermediate.dense.bias", {f}});
-    shapes.push_back({at + "output.dense.weight", {h, f}});
-    shapes.push_back({at + "output.dense.bias", {h}});
-    shapes.push_back({at + "output.LayerNorm.weight", {h}});
-    shapes.push_back({at + "output.LayerNorm.bias", {h}});
-  }
-  return shapes;
-}
-
 EncoderWeights sort_encoder_tensors(const EncoderSpec& spec, const std::map<std::string, at::Tensor>& found,
                                     const std::string& path) {
-  std::map<std::string, at::Tensor> modern;
-  for (const auto& [name, tensor] : found) modern[modern_name(name)] = tensor;
-
+  HYPERX_CHECK(spec.family != nullptr, "the family says what the tensors are called");
+  WeightsFile file(*spec.family, found);
   EncoderWeights weights;
   weights.spec = spec;
-  std::vector<std::string> missing, misshapen, extra;
-  const auto take = [&](const std::string& name, const std::vector<int64_t>& shape,
-                        std::map<std::string, at::Tensor>& into, const std::string& key) {
-    const auto it = modern.find(name);
-    if (it == modern.end()) {
-      missing.push_back(name);
-      return;
-    }
-    if (it->second.sizes() != at::IntArrayRef(shape)) {
-      misshapen.push_back(name + " is " + shape_text(it->second.sizes()) + ", config.json says " + shape_text(shape));
-    } else {
-      into[key] = it->second;
-    }
-    modern.erase(it);
-  };
-  for (const auto& [name, shape] : encoder_tensor_shapes(spec)) take(name, shape, weights.tensors, name);
-  if (modern.count("cls.predictions.bias") != 0 || modern.count("cls.predictions.transform.dense.weight") != 0)
-    for (const auto& [name, shape] : mlm_head_shapes(spec))
-      take("cls.predictions." + name, shape, weights.mlm_head, name);
-  for (const auto& [name, tensor] : modern)
-    if (!outside_the_encoder(name)) extra.push_back(name);
-
-  std::string fault;
-  if (!missing.empty()) fault += " missing: " + listed(missing) + ";";
-  if (!misshapen.empty()) fault += " misshapen: " + listed(misshapen) + ";";
-  if (!extra.empty()) fault += " not of a BERT encoder: " + listed(extra) + ";";
-  if (!fault.empty())
-    throw UserError(ExitCode::kBadData, path + ": does not hold the encoder that config.json beside it describes:" +
-                                            fault + " check that both files belong together");
+  file.take(encoder_tensor_shapes(spec), spec.family->encoder_names, weights.tensors);
+  const TensorShapes head = mlm_head_shapes(spec);
+  if (file.has_any(head, spec.family->mlm_head_names)) file.take(head, spec.family->mlm_head_names, weights.mlm_head);
+  file.check_all_taken(path);
   return weights;
 }
 
-EncoderWeights load_encoder(const std::string& source, uint64_t seed, std::launch digest) {
+EncoderWeights load_encoder(const std::string& source, uint64_t seed, std::launch digest,
+                            const std::vector<EncoderFamily>& families) {
   if (source.empty())
     throw UserError(ExitCode::kBadConfig,
-                    "model.encoder is not set: name a folder with config.json, vocab.txt and "
+                    "model.encoder is not set: name a folder with config.json, a vocabulary and "
                     "model.safetensors, or random:FOLDER for drawn weights");
   EncoderWeights weights;
   if (has_random_weights(source)) {
-    weights = draw_encoder(encoder_folder(source), seed);
+    weights = draw_encoder(encoder_folder(source), seed, families);
   } else {
-    const EncoderSpec spec = read_encoder_spec(source);
+    const EncoderSpec spec = read_encoder_spec(source, families);
     const std::string safetensors = source + "/model.safetensors", pickle = source + "/pytorch_model.bin";
     std::map<std::string, at::Tensor> found;
     const bool is_pickle = !std::filesystem::exists(safetensors) && std::filesystem::exists(pickle);

@@ -1,6 +1,6 @@
 #include "model/encoder/safetensors.h"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <algorithm>
 #include <cstring>
@@ -120,14 +120,14 @@ at::Tensor Safetensors::tensor(const std::string& name) const {
   const Entry& found = entry(name);
   char* const data = const_cast<char*>(buffer_ + found.begin);
   const at::TensorOptions options = at::TensorOptions().dtype(found.type);
-  if (found.begin == found.end) return torch::empty(found.shape, options);
+  if (found.begin == found.end) return at::empty(found.shape, options);
   const bool aligned = reinterpret_cast<uintptr_t>(data) % c10::elementSize(found.type) == 0;
   if (!aligned) {
-    at::Tensor copy = torch::empty(found.shape, options);
+    at::Tensor copy = at::empty(found.shape, options);
     std::memcpy(copy.data_ptr(), data, found.end - found.begin);
     return copy;
   }
-  return torch::from_blob(
+  return at::from_blob(
       data, found.shape, [keep_alive = file_](void*) {}, options);
 }
 

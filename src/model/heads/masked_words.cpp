@@ -1,6 +1,6 @@
 #include "model/heads/masked_words.h"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 namespace hyperx::model {
 
@@ -11,12 +11,12 @@ MaskedWordsHead::MaskedWordsHead(const HeadContext& context) : encoder_(context.
     const auto found = context.weights.mlm_head.find(name);
     return context.add(name, found == context.weights.mlm_head.end() ? fallback() : found->second);
   };
-  const auto zeros = [&](int64_t size) { return [&context, size] { return torch::zeros({size}, context.options()); }; };
+  const auto zeros = [&](int64_t size) { return [&context, size] { return at::zeros({size}, context.options()); }; };
   transform_weight_ = from_file("transform.dense.weight", [&] {
     return context.draw("transform.dense.weight", {spec.hidden, spec.hidden});
   });
   transform_bias_ = from_file("transform.dense.bias", zeros(spec.hidden));
-  norm_.weight = from_file("transform.LayerNorm.weight", [&] { return torch::ones({spec.hidden}, context.options()); });
+  norm_.weight = from_file("transform.LayerNorm.weight", [&] { return at::ones({spec.hidden}, context.options()); });
   norm_.bias = from_file("transform.LayerNorm.bias", zeros(spec.hidden));
   norm_.epsilon = spec.layer_norm_eps;
   bias_ = from_file("bias", zeros(spec.vocabulary));
@@ -36,10 +36,10 @@ at::Tensor MaskedWordsHead::decoder() const {
 at::Tensor MaskedWordsHead::logits(const HeadInput& input) const {
   const at::ScalarType wide = bias_.scalar_type();
   const at::Tensor transformed = input.method.before_decoder(
-      input.pair, layer_norm(torch::gelu(torch::linear(input.rows.to(wide), transform_weight_, transform_bias_)),
+      input.pair, layer_norm(at::gelu(at::linear(input.rows.to(wide), transform_weight_, transform_bias_)),
                              norm_.weight, norm_.bias, norm_.epsilon));
   const at::Tensor weight = decoder();
-  return torch::linear(transformed.to(weight.scalar_type()), weight).to(wide) + bias_;
+  return at::linear(transformed.to(weight.scalar_type()), weight).to(wide) + bias_;
 }
 
 std::unique_ptr<Head> make_masked_words(const HeadContext& context) {

@@ -1,6 +1,6 @@
 #include "model/heads/token_classification.h"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 namespace hyperx::model {
 
@@ -8,7 +8,7 @@ TokenClassification::TokenClassification(const HeadContext& context) {
   if (context.method_makes_heads) return;
   const auto classes = static_cast<int64_t>(context.task.labels().size());
   weight_ = context.add("weight", context.draw("weight", {classes, context.weights.spec.hidden}));
-  bias_ = context.add("bias", torch::zeros({classes}, context.options()));
+  bias_ = context.add("bias", at::zeros({classes}, context.options()));
 }
 
 at::Tensor TokenClassification::logits(const HeadInput& input) const {
@@ -17,7 +17,7 @@ at::Tensor TokenClassification::logits(const HeadInput& input) const {
   const at::Tensor rows = keyed_dropout(input.rows.to(made.at(0).weight.scalar_type()), {}, input.dropout);
   at::Tensor sum;
   for (const HeadWeights& sample : made) {
-    const at::Tensor logits = torch::linear(rows, sample.weight, sample.bias);
+    const at::Tensor logits = at::linear(rows, sample.weight, sample.bias);
     sum = sum.defined() ? sum + logits : logits;
   }
   return made.size() == 1 ? sum : sum / std::ssize(made);

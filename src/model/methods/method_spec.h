@@ -50,6 +50,8 @@ struct MethodCosts {
   std::string smaller_state;  // the keys that make the state smaller
 };
 
+constexpr double kAdamPasses = 6;  // over as many values: reads and writes of values and both moments
+
 struct CostQuestion {
   const Config& config;
   const EncoderSpec& encoder;
@@ -58,7 +60,6 @@ struct CostQuestion {
   int ranks = 1;
   double pairs = 1;  // of a step
   bool gpu = false, bf16 = false;
-  double update_passes = 6;  // over values and moments in Adam
 };
 
 struct MethodSpec {

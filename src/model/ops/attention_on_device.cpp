@@ -1,6 +1,6 @@
 #include "model/ops/attention_on_device.h"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <algorithm>
 #include <cmath>
@@ -27,11 +27,11 @@ at::Tensor attention_by_operations(const at::Tensor& qkv, const at::Tensor& sent
     const at::Tensor parts =
         qkv.narrow(0, begin, length).view({length, 3, heads, dim}).permute({1, 2, 0, 3});  // [3, heads, length, dim]
     at::Tensor weights =
-        torch::softmax(torch::matmul(parts[0], parts[1].transpose(1, 2)) / std::sqrt(static_cast<double>(dim)), 2);
+        at::softmax(at::matmul(parts[0], parts[1].transpose(1, 2)) / std::sqrt(static_cast<double>(dim)), 2);
     if (mask.defined()) weights = weights * mask.narrow(1, begin, length).narrow(2, 0, length);
-    sentences.push_back(torch::matmul(weights, parts[2]).transpose(0, 1).reshape({length, hidden}));
+    sentences.push_back(at::matmul(weights, parts[2]).transpose(0, 1).reshape({length, hidden}));
   }
-  return torch::cat(sentences);
+  return at::cat(sentences);
 }
 
 at::Tensor attention_on_device(const at::Tensor& qkv, const SentenceStarts& starts, int64_t heads,

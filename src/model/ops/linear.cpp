@@ -1,7 +1,8 @@
 #include "model/ops/linear.h"
 
+#include <ATen/ATen.h>
 #include <ATen/core/dispatch/Dispatcher.h>
-#include <torch/torch.h>
+#include <torch/csrc/autograd/custom_function.h>
 
 namespace hyperx::model {
 namespace {
@@ -55,12 +56,12 @@ Linear::Linear(at::Tensor weight, at::Tensor bias, at::ScalarType compute)
 
 at::Tensor Linear::product(const at::Tensor& x) const {
   return is_packed() ? PackedLinear::apply(x, packed_, packed_transposed_, OptionalTensor())
-                     : torch::linear(x, weight_.to(compute_));
+                     : at::linear(x, weight_.to(compute_));
 }
 
 at::Tensor Linear::operator()(const at::Tensor& x) const {
   return is_packed() ? PackedLinear::apply(x, packed_, packed_transposed_, OptionalTensor(bias_))
-                     : torch::linear(x, weight_.to(compute_), bias_.to(compute_));
+                     : at::linear(x, weight_.to(compute_), bias_.to(compute_));
 }
 
 }  // namespace hyperx::model

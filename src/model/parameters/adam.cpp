@@ -1,7 +1,7 @@
 #include "model/parameters/adam.h"
 
+#include <ATen/ATen.h>
 #include <ATen/Parallel.h>
-#include <torch/torch.h>
 
 #include "common/errors.h"
 #include "model/parameters/adam_row.h"

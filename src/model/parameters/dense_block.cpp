@@ -1,6 +1,6 @@
 #include "model/parameters/dense_block.h"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <algorithm>
 
@@ -23,8 +23,8 @@ DenseBlock::DenseBlock(std::string name, std::vector<Parameter*> parameters, boo
     offsets_.push_back(offset);
     offset += parameter->value.numel();
   }
-  values_ = torch::cat(flat);
-  gradient_ = torch::zeros_like(values_);
+  values_ = at::cat(flat);
+  gradient_ = at::zeros_like(values_);
   for (size_t i = 0; i < parameters_.size(); ++i) {
     Parameter& parameter = *parameters_[i];
     parameter.value.set_data(part_of(values_, i));  // whoever holds the leaf keeps it
@@ -70,19 +70,18 @@ std::vector<Message> DenseBlock::messages(int round, const StepRanks&) {
 
 void DenseBlock::begin_training(const UpdateOptions& options) {
   const at::TensorOptions longs = at::TensorOptions().dtype(at::kLong).device(values_.device());
-  m_ = torch::zeros_like(values_);
-  v_ = torch::zeros_like(values_);
-  counts_ = torch::zeros({std::ssize(parameters_)}, longs);
-  active_ = torch::zeros({std::ssize(parameters_)}, longs.dtype(at::kBool));
+  m_ = at::zeros_like(values_);
+  v_ = at::zeros_like(values_);
+  counts_ = at::zeros({std::ssize(parameters_)}, longs);
+  active_ = at::zeros({std::ssize(parameters_)}, longs.dtype(at::kBool));
   if (!options.queued.value_or(!values_.is_cpu())) return;
   std::vector<int64_t> sizes;
   for (const Parameter* const parameter : parameters_) sizes.push_back(parameter->value.numel());
-  owners_ = torch::repeat_interleave(torch::tensor(at::ArrayRef<int64_t>(sizes), torch::kLong))
-                .to(values_.device(), at::kInt);
+  owners_ = at::repeat_interleave(at::tensor(at::ArrayRef<int64_t>(sizes), at::kLong)).to(values_.device(), at::kInt);
   if (options.adam.weight_decay == 0) return;
   std::vector<uint8_t> decays;
   for (const Parameter* const parameter : parameters_) decays.push_back(parameter->decays ? 1 : 0);
-  decays_ = torch::tensor(at::ArrayRef<uint8_t>(decays), torch::kByte).to(values_.device(), at::kBool);
+  decays_ = at::tensor(at::ArrayRef<uint8_t>(decays), at::kByte).to(values_.device(), at::kBool);
   decays_ = decays_.index_select(0, owners_);
 }
 
@@ -107,7 +106,7 @@ void DenseBlock::queue_update(const AdamStep& step) {
   std::vector<uint8_t> used;
   for (const Parameter* const parameter : parameters_) used.push_back(parameter->used ? 1 : 0);
   const at::Tensor used_on_device =
-      torch::tensor(at::ArrayRef<uint8_t>(used), torch::kByte).to(values_.device(), at::kBool, true);
+      at::tensor(at::ArrayRef<uint8_t>(used), at::kByte).to(values_.device(), at::kBool, true);
   const StepFactors factors = next_step(counts_, used_on_device, step.control, step.rate, step.adam);
   if constexpr (kHasOwnKernels) {
     if (own_kernels_take(values_) && step.adam.weight_decay == 0) {
@@ -132,8 +131,7 @@ void DenseBlock::queue_update(const AdamStep& step) {
   adam_on_device(values_, gradient_, m_, v_, by_element, step.control, step.rate, adam);
   if (step.adam.weight_decay == 0) return;
   const at::Tensor shrinks = by_element.active.logical_and(decays_);
-  values_.mul_(
-      torch::where(shrinks, torch::full({}, 1.0 - step.rate * step.adam.weight_decay, values_.options()), 1.0));
+  values_.mul_(at::where(shrinks, at::full({}, 1.0 - step.rate * step.adam.weight_decay, values_.options()), 1.0));
 }
 
 std::vector<std::pair<std::string, int64_t>> DenseBlock::update_counts() const {

@@ -1,8 +1,9 @@
 #include "model/parameters/parameters.h"
 
+#include <ATen/ATen.h>
 #include <ATen/Dispatch.h>
 #include <ATen/Parallel.h>
-#include <torch/torch.h>
+#include <ATen/core/grad_mode.h>
 
 #include "common/errors.h"
 #include "common/random.h"
@@ -81,7 +82,7 @@ NamedTensors ParameterSet::named_values() const {
 void draw_normal(at::Tensor out, int64_t first, double deviation, uint64_t seed, const std::string& name) {
   const at::NoGradGuard no_gradient;
   if (!out.is_cpu()) {
-    at::Tensor host = torch::empty(out.sizes(), out.options().device(at::kCPU));
+    at::Tensor host = at::empty(out.sizes(), out.options().device(at::kCPU));
     draw_normal(host, first, deviation, seed, name);
     out.copy_(host);
     return;
@@ -98,7 +99,7 @@ void draw_normal(at::Tensor out, int64_t first, double deviation, uint64_t seed,
 
 at::Tensor normal_tensor(at::IntArrayRef shape, double deviation, uint64_t seed, const std::string& name,
                          const at::TensorOptions& options) {
-  at::Tensor values = torch::empty(shape, options);
+  at::Tensor values = at::empty(shape, options);
   draw_normal(values, 0, deviation, seed, name);
   return values;
 }

@@ -1,6 +1,7 @@
 #include "trainer/checkpoint/model_checkpoint.h"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -147,7 +148,7 @@ void load_tensors(const model::NamedTensors& views, const std::function<void(con
     const bool in_place = view.value.is_cpu() && view.value.is_contiguous();
     hosts.push_back(
         in_place ? view.value.detach()
-                 : torch::empty_like(view.value, at::TensorOptions().device(at::kCPU), at::MemoryFormat::Contiguous));
+                 : at::empty_like(view.value, at::TensorOptions().device(at::kCPU), at::MemoryFormat::Contiguous));
     targets.push_back(
         {view.name, h5_type(view.value.scalar_type()), view.value.sizes().vec(), hosts.back().data_ptr()});
     if (!in_place) hosts.back().copy_(view.value);  // a partial load leaves what it does not find
@@ -255,7 +256,7 @@ std::vector<model::TrainedRun> load_needed_runs(const Config& config, const Futu
     model::TrainedRun run{checkpoint.folder(), info.config, info.tasks, info.languages, {}};
     model::NamedTensors tensors;
     for (const h5::DatasetInfo& tensor : checkpoint.model_tensors())
-      tensors.push_back({tensor.name, torch::empty(tensor.shape, scalar_type(tensor.type))});
+      tensors.push_back({tensor.name, at::empty(tensor.shape, scalar_type(tensor.type))});
     load_tensors(tensors, [&](const auto& targets) { checkpoint.load_model(targets); });
     for (auto& [name, value] : tensors) run.values[name] = std::move(value);
     runs.push_back(std::move(run));

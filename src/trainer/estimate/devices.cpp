@@ -38,15 +38,6 @@ constexpr LinkRow kLinks[] = {
     {"ib-edr100", 12.5, 5}, {"ib-hdr200", 25, 5}, {"ib-ndr400", 50, 5}, {"ib-xdr800", 100, 5}, {"shared-memory", 2, 5},
 };
 
-constexpr double kGpuLayerSeconds = 0.35e-3;  // some 70 kernels and calls a layer, forward and backward, 5 us each
-// Adam of W by LibTorch's operations, a block of its rows at a time.
-constexpr double kGpuUpdatePasses = 23;
-
-// Where a machine's file has no step rows: shares of its products and bandwidth, as on the machine of
-// docs/performance.md.
-constexpr double kCpuProductShare = 0.75, kCpuAttentionShare = 0.12, kCpuElementShare = 0.4, kCpuGeneratorShare = 0.9;
-constexpr double kCpuLayerSeconds = 2e-3;
-
 template <class Row, size_t count>
 std::vector<std::string> names_of(const Row (&rows)[count]) {
   std::vector<std::string> names;
@@ -65,6 +56,12 @@ const Row& find_row(const Row (&rows)[count], const std::string& name, const std
                               nearest.empty() ? "" : "; did you mean '" + nearest + "'?", fmt::join(names, ", ")));
 }
 
+void take_limits(Device& device, double product_rate, double bandwidth) {
+  device.limits = true;
+  device.product_rate = device.attention_rate = product_rate;
+  device.element_bandwidth = device.generator_bandwidth = bandwidth;
+}
+
 }  // namespace
 
 std::vector<std::string> gpu_names() { return names_of(kGpus); }
@@ -77,12 +74,7 @@ Device gpu_preset(const std::string& name) {
   device.name = name;
   device.gpu = true;
   device.memory_bytes = 1e9 * row.giga_bytes;
-  device.product_rate = kProductShare * 1e12 * row.tera_operations;
-  device.attention_rate = kAttentionShare * 1e12 * row.tera_operations;
-  device.element_bandwidth = device.generator_bandwidth = kBandwidthShare * 1e9 * row.giga_bytes_a_second;
-  device.generator_rate = device.product_rate;
-  device.layer_seconds = kGpuLayerSeconds;
-  device.update_passes = kGpuUpdatePasses;
+  take_limits(device, 1e12 * row.tera_operations, 1e9 * row.giga_bytes_a_second);
   return device;
 }
 
@@ -98,7 +90,7 @@ Link link_preset(const std::string& name) {
       count = 1;
   }
   const LinkRow& row = find_row(kLinks, kind, "link");
-  return {name, kLinkShare * 1e9 * row.giga_bytes_a_second * count, 1e-6 * row.micro_seconds};
+  return {name, 1e9 * row.giga_bytes_a_second * count, 1e-6 * row.micro_seconds};
 }
 
 Device measured_device(const std::string& path, const std::string& precision) {
@@ -120,23 +112,24 @@ Device measured_device(const std::string& path, const std::string& precision) {
   if (!fp32 || !bf16 || !triad)
     throw UserError(ExitCode::kBadData,
                     path +
-                        ": lacks the rates of the machine; write it with `hyperx bench machine step "
+                        ": lacks the rates of the machine; write it with `hyperx-bench machine step "
                         "--json " +
                         path + "`");
   const double product = 1e9 * (precision == "bf16" ? *bf16 : *fp32), bandwidth = 1e9 * *triad;
   Device device;
   device.name = path;
   device.memory_bytes = static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGE_SIZE));
-  const auto rate = [&](const char* what, double fallback) {
-    const std::optional<double> measured = value_of("rates", std::string(what) + ", " + precision);
-    return measured && *measured > 0 ? 1e9 * *measured : fallback;
+  take_limits(device, product, bandwidth);
+  const auto take = [&](const char* what, double unit, double& value) {
+    const double measured = value_of("rates", std::string(what) + ", " + precision).value_or(0);
+    if (measured > 0) value = unit * measured;
+    return measured > 0;
   };
-  device.product_rate = rate("products", kCpuProductShare * product);
-  device.attention_rate = rate("attention", kCpuAttentionShare * 1e9 * *fp32);
-  device.element_bandwidth = rate("elementwise", kCpuElementShare * bandwidth);
-  device.generator_rate = kGeneratorProductShare * device.product_rate;
-  device.generator_bandwidth = rate("generator", kCpuGeneratorShare * bandwidth);
-  device.layer_seconds = 1e-3 * value_of("rates", "rest, " + precision).value_or(1e3 * kCpuLayerSeconds);
+  device.limits = !take("products", 1e9, device.product_rate);
+  take("attention", 1e9, device.attention_rate);
+  take("elementwise", 1e9, device.element_bandwidth);
+  take("generator", 1e9, device.generator_bandwidth);
+  take("rest", 1e-3, device.layer_seconds);
   return device;
 }
 

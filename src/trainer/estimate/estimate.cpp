@@ -9,8 +9,6 @@
 namespace hyperx::estimate {
 namespace {
 
-constexpr double kForwardShare = 0.45;  // of a training step's products and activations
-
 double hops(int count) { return count > 1 ? std::ceil(std::log2(static_cast<double>(count))) : 0; }
 
 // Within each node first, then between nodes, one after the other.
@@ -34,7 +32,7 @@ void add_times(const Setup& setup, const StepSizes& share, const model::MethodCo
   row.attention_seconds = work.attention_operations / device.attention_rate;
   row.element_seconds = work.element_bytes / device.element_bandwidth;
   row.generator_seconds =
-      work.generator_bytes / device.generator_bandwidth + work.generator_operations / device.generator_rate;
+      work.generator_bytes / device.generator_bandwidth + work.generator_operations / device.product_rate;
   row.rest_seconds = device.layer_seconds * work.layer_passes;
   if (row.ranks > 1)
     for (const model::MessageCost& message : messages_of(setup.model, setup.step, costs))
@@ -42,18 +40,19 @@ void add_times(const Setup& setup, const StepSizes& share, const model::MethodCo
 
   const double token_seconds =
       (row.product_seconds + row.attention_seconds + row.element_seconds) / std::max(1.0, share.tokens);
-  const double evaluations =
-      setup.config.eval.every > 0 ? std::floor(setup.steps / static_cast<double>(setup.config.eval.every)) : 0;
-  const double saves = 1 + (setup.config.checkpoint.every > 0
-                                ? std::floor(setup.steps / static_cast<double>(setup.config.checkpoint.every))
+  const double evaluations = setup.model.config.eval.every > 0
+                                 ? std::floor(setup.steps / static_cast<double>(setup.model.config.eval.every))
+                                 : 0;
+  const double saves = 1 + (setup.model.config.checkpoint.every > 0
+                                ? std::floor(setup.steps / static_cast<double>(setup.model.config.checkpoint.every))
                                 : 0);
   row.run_seconds = setup.steps * row.step_seconds() +
-                    evaluations * kForwardShare * token_seconds * setup.evaluation_tokens / row.ranks +
+                    evaluations * work.forward_share * token_seconds * setup.evaluation_tokens / row.ranks +
                     saves * row.memory.checkpoint / device.generator_bandwidth;
 }
 
 // The key that makes the largest part of the memory smaller.
-std::string way_out(const Setup& setup, const model::MethodCosts& costs, const Memory& memory) {
+std::string key_that_helps(const Setup& setup, const model::MethodCosts& costs, const Memory& memory) {
   const double largest =
       std::max({memory.activations, memory.method + memory.checkpoint, memory.encoder, memory.generated});
   if (largest == memory.activations) return "set train.micro_batch_tokens, or a lower train.batch_sentences";
@@ -71,7 +70,7 @@ void add_notes(const Setup& setup, const model::MethodCosts& costs, Row& row) {
   if (setup.memory_limit > 0 && needed > setup.memory_limit)
     row.notes.push_back(fmt::format("{} ranks: {} a {} are needed, {} are there: it will not fit; {}", row.ranks,
                                     format_bytes(needed), gpu ? "GPU" : "node", format_bytes(setup.memory_limit),
-                                    way_out(setup, costs, row.memory)));
+                                    key_that_helps(setup, costs, row.memory)));
   const double units = costs.whole_pairs ? setup.step.pairs : setup.step.sentences;
   if (row.ranks > units)
     row.notes.push_back(
@@ -83,15 +82,14 @@ void add_notes(const Setup& setup, const model::MethodCosts& costs, Row& row) {
 }  // namespace
 
 model::MethodCosts method_costs(const Setup& setup, int ranks) {
-  model::CostQuestion question{setup.config, setup.model.encoder};
+  model::CostQuestion question{setup.model.config, setup.model.encoder};
   question.tasks = setup.model.tasks;
   question.languages = setup.model.languages;
   question.ranks = ranks;
   question.pairs = setup.step.pairs;
   question.gpu = setup.device && setup.device->gpu;
   question.bf16 = setup.precision == "bf16";
-  if (setup.device) question.update_passes = setup.device->update_passes;
-  return model::find_method_spec(setup.config.model.method).costs(question);
+  return model::find_method_spec(setup.model.config.model.method).costs(question);
 }
 
 Row estimate_row(const Setup& setup, int ranks) {
@@ -100,14 +98,14 @@ Row estimate_row(const Setup& setup, int ranks) {
   share.pairs = setup.step.pairs;  // every rank makes theta of all pairs, and updates by the gradients of all
   const bool gpu = setup.device && setup.device->gpu, bf16 = setup.precision == "bf16";
   const double value_bytes = bf16 ? 2 : 4;
-  const MemoryOptions memory{gpu, bf16, model::has_random_weights(setup.config.model.encoder)};
+  const MemoryOptions memory{gpu, bf16, model::has_random_weights(setup.model.config.model.encoder)};
 
   Row row;
   row.ranks = ranks;
   row.nodes = (ranks + setup.ranks_per_node - 1) / setup.ranks_per_node;
   row.exchange = ranks == 1 ? "-" : costs.exchange;
   row.tokens = share.tokens;
-  row.memory = memory_of(setup.model, costs, share, setup.config.train.micro_batch_tokens, memory);
+  row.memory = memory_of(setup.model, costs, share, setup.model.config.train.micro_batch_tokens, memory);
   row.bytes_sent = bytes_sent(messages_of(setup.model, setup.step, costs), ranks);
   if (setup.device) add_times(setup, share, costs, value_bytes, row);
   add_notes(setup, costs, row);

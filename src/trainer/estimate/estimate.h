@@ -19,7 +19,6 @@
 namespace hyperx::estimate {
 
 struct Setup {
-  Config config;
   ModelSizes model;
   StepSizes step;
   double steps = 0;                // of the run

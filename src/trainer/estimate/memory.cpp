@@ -23,17 +23,19 @@ Memory memory_of(const ModelSizes& model, const model::MethodCosts& costs, const
   Memory memory;
   memory.program = options.gpu ? kGpuProgramBytes : kProgramBytes;
 
-  const double tables = 4.0 * static_cast<double>(model.table_values());
-  const double all_fp32 = 4.0 * static_cast<double>(model.encoder_values());
-  const double linear = layers * static_cast<double>(model.linear_values());
+  const model::EncoderSizes sizes = encoder_sizes(model.encoder);
+  const double tables = 4.0 * static_cast<double>(sizes.tables);
+  const double all_values = static_cast<double>(sizes.without_norms());
+  const double all_fp32 = 4.0 * all_values;
+  const double products = static_cast<double>(sizes.products);
   if (model.method().trains_encoder)  // what a step casts for its products
-    memory.encoder = options.bf16 ? 2 * static_cast<double>(model.encoder_values()) : 0;
+    memory.encoder = options.bf16 ? 2 * all_values : 0;
   else if (!options.bf16)  // query, key and value stand side by side in a copy of their own
     memory.encoder = all_fp32 + (options.gpu ? 0 : 4 * layers * 3 * h * (h + 1));
   else if (options.gpu)
-    memory.encoder = tables + 2 * linear;
+    memory.encoder = tables + 2 * products;
   else  // packed for both directions
-    memory.encoder = (options.random_encoder ? all_fp32 : tables) + 2 * 2 * linear;
+    memory.encoder = (options.random_encoder ? all_fp32 : tables) + 2 * 2 * products;
   if (options.bf16)
     for (const auto& task : model.tasks) memory.encoder += 2 * static_cast<double>(model.head(*task).copied_values);
 

@@ -6,6 +6,7 @@
 
 #include "data/batch/mlm_masks.h"
 #include "data/batch/sampling_epoch.h"
+#include "data/tokenizer/tokenizer.h"
 
 namespace hyperx::estimate {
 namespace {
@@ -21,7 +22,7 @@ void add_draws(StepSizes& step, const std::string& task, bool masked, double dra
   step.squares += draws * sentences * std::min(kLengthSpread * tokens * tokens, tokens * std::max(longest, tokens));
   step.task_shares[task] += draws / step.pairs;
   if (masked)
-    step.masked += draws * sentences * data::kMaskShare * (tokens - 2);
+    step.masked += draws * sentences * data::kMaskShare * (tokens - data::kFrameTokens);
   else
     step.labelled += draws * sentences * words;
 }
@@ -43,19 +44,20 @@ StepWork work_of(const StepSizes& share, const ModelSizes& model, const model::M
   StepWork work;
   // Past attention the last layer goes on with the rows alone that the loss reads.
   const double beyond_attention = (layers - 1) * share.tokens + share.labelled + share.masked;
-  const double query_key_value = 3 * h * h, others = static_cast<double>(model.linear_values()) - query_key_value;
+  const double products = static_cast<double>(encoder_sizes(model.encoder).products);
+  const double query_key_value = 3 * h * h, others = products / layers - query_key_value;
   // Frozen products cost one product forward and one backward, trained ones two backward.
   work.product_operations = 2 * layers * share.tokens * passes * query_key_value;
   work.product_operations += 2 * beyond_attention * (passes * others + 3 * costs.product_values);
   double of_label = 0, of_masked = 0, scores = 0;  // of the largest head of its kind
   for (const auto& task : model.tasks) {
     const model::HeadCosts head = model.head(*task);
-    double& products = task->masked() ? of_masked : of_label;
-    products = std::max(products, head.products);
+    double& largest = task->masked() ? of_masked : of_label;
+    largest = std::max(largest, head.products);
     if (task->masked()) scores = std::max(scores, static_cast<double>(head.classes));
   }
   work.product_operations += 2 * (share.labelled * of_label + share.masked * of_masked);
-  work.weight_bytes = 2 * layers * static_cast<double>(model.linear_values()) * value_bytes;
+  work.weight_bytes = 2 * products * value_bytes;
   work.attention_operations = layers * 12 * share.squares * h;
   // Forward: two dropouts with sums, two norms, GELU, the adapter's ReLU and sums; backward the same and the sums of
   // gradients where a value is used twice.
@@ -64,6 +66,7 @@ StepWork work_of(const StepSizes& share, const ModelSizes& model, const model::M
 
   work.generator_bytes = costs.update_bytes;
   work.generator_operations = costs.update_operations;
+  work.forward_share = 1 / passes;
   work.layer_passes = layers * share.pairs;
   return work;
 }
@@ -84,9 +87,10 @@ StepSizes step_of_corpus(const data::CorpusIndex& index, const std::vector<data:
   const std::vector<double> shares = data::draw_probabilities(batches, config.train.temperature);
   for (size_t i = 0; i < counts.size(); ++i) {
     const double lines = static_cast<double>(std::max<int64_t>(1, counts[i]->sentences));
-    const double longest = std::min<double>(config.data.max_subwords, static_cast<double>(counts[i]->longest) + 2);
-    const double tokens =
-        std::min<double>(config.data.max_subwords, static_cast<double>(counts[i]->subwords) / lines + 2);
+    const double longest =
+        std::min<double>(config.data.max_subwords, static_cast<double>(counts[i]->longest) + data::kFrameTokens);
+    const double tokens = std::min<double>(config.data.max_subwords,
+                                           static_cast<double>(counts[i]->subwords) / lines + data::kFrameTokens);
     const double words = static_cast<double>(counts[i]->words - counts[i]->empty - counts[i]->truncated) / lines;
     add_draws(step, pairs[i].task, tasks.at(pairs[i].task).masked(), step.pairs * shares[i],
               lines / static_cast<double>(std::max<int64_t>(1, batches[i])), tokens, longest, words);

@@ -25,7 +25,7 @@ struct StepSizes {
 // is never cut.
 StepSizes share_of(const StepSizes& step, int ranks, bool whole_pairs);
 
-// What one rank computes in a step. Each kind of work has a rate of its own, which `hyperx bench step` measures.
+// What one rank computes in a step. Each kind of work has a rate of its own, which `hyperx-bench step` measures.
 struct StepWork {
   double product_operations = 0;    // of the encoder's, the method's and the heads' products, forward and backward
   double weight_bytes = 0;          // that the products read, however few the tokens
@@ -33,6 +33,7 @@ struct StepWork {
   double element_bytes = 0;         // read and written by norms, activations, dropout and sums
   double generator_bytes = 0;       // passes over what the method updates and generates
   double generator_operations = 0;  // the method's products that do not grow with the tokens
+  double forward_share = 0;         // of these products, without those of the gradient
   double layer_passes = 0;          // layers times pairs: what calls cost whatever their size
 };
 

@@ -6,7 +6,7 @@ namespace hyperx::estimate {
 
 std::vector<model::MessageCost> messages_of(const ModelSizes& model, const StepSizes& step,
                                             const model::MethodCosts& costs) {
-  double small = static_cast<double>(model.norm_values()) + costs.bucket_values + step.pairs;
+  double small = static_cast<double>(encoder_sizes(model.encoder).norms) + costs.bucket_values + step.pairs;
   for (const auto& task : model.tasks) {
     const auto share = step.task_shares.find(task->name());
     const double missed = std::pow(1 - (share == step.task_shares.end() ? 0 : share->second), step.pairs);

@@ -1,8 +1,8 @@
 #include "trainer/evaluation/evaluation.h"
 
+#include <ATen/ATen.h>
 #include <ATen/record_function.h>
 #include <spdlog/fmt/fmt.h>
-#include <torch/torch.h>
 
 #include <algorithm>
 #include <cmath>
@@ -87,7 +87,7 @@ std::string scorer_text(const Config& config, const std::string& main_metric, at
 }
 
 std::vector<int64_t> best_labels(model::Model& model, const data::Batch& batch) {
-  const at::Tensor best = model.predict(model.pack(batch)).at(0).to(torch::kCPU, torch::kLong).contiguous();
+  const at::Tensor best = model.predict(model.pack(batch)).at(0).to(at::kCPU, at::kLong).contiguous();
   return {best.const_data_ptr<int64_t>(), best.const_data_ptr<int64_t>() + best.numel()};
 }
 
@@ -146,7 +146,7 @@ void Evaluator::evaluate_group(const std::vector<data::Pair>& pairs, const std::
     end += maker.masked(pair) ? sentences : maker.split(pair).word_starts[static_cast<size_t>(sentences)];
   }
   findings.words.assign(static_cast<size_t>(words), 0);
-  findings.sums = torch::zeros({2, masked_sentences}, torch::kFloat64);
+  findings.sums = at::zeros({2, masked_sentences}, at::kDouble);
   compute(maker, findings);
   if (words > 0) findings.words = communicator_.all_reduce_sum(std::move(findings.words));
   if (masked_sentences > 0) {
@@ -208,7 +208,7 @@ void Evaluator::tag(const data::Batch& batch, const data::Split& split, int64_t*
 
 void Evaluator::add_losses(const data::Batch& batch, double* losses, double* counts) {
   if (batch.labels.empty()) return;
-  const at::Tensor found = model_.losses(model_.pack(batch)).at(0).to(torch::kCPU, torch::kFloat64);
+  const at::Tensor found = model_.losses(model_.pack(batch)).at(0).to(at::kCPU, at::kDouble);
   const double* const loss = found.const_data_ptr<double>();
   size_t sentence = 0;
   for (size_t label = 0; label < batch.labels.size(); ++label) {

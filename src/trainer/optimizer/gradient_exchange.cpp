@@ -1,7 +1,8 @@
 #include "trainer/optimizer/gradient_exchange.h"
 
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 #include <ATen/record_function.h>
-#include <torch/torch.h>
 
 #include <algorithm>
 
@@ -53,14 +54,14 @@ void GradientExchange::send(const std::vector<Message>& messages, at::Tensor* lo
     for (const Message& message : messages)
       if (is_small(message, type)) small.push_back(message.output.view({-1}));
     small.push_back(losses->to(type));
-    at::Tensor bucket = torch::cat(small);
+    at::Tensor bucket = at::cat(small);
     communicator_.all_reduce(bucket);
     int64_t offset = 0;
     for (at::Tensor& part : small) {
       part.copy_(bucket.narrow(0, offset, part.numel()));
       offset += part.numel();
     }
-    *losses = small.back().to(torch::kFloat64);
+    *losses = small.back().to(at::kDouble);
   }
   for (const Message& message : messages) {
     switch (message.kind) {
@@ -75,6 +76,13 @@ void GradientExchange::send(const std::vector<Message>& messages, at::Tensor* lo
         break;
     }
   }
+}
+
+std::string exchange_names(const model::ParameterSet& parameters) {
+  std::string names;
+  for (const auto& block : parameters.blocks())
+    if (block->exchange() != std::string("sum")) names += (names.empty() ? "" : ", ") + std::string(block->exchange());
+  return names.empty() ? "sum" : names;
 }
 
 }  // namespace hyperx::train

@@ -38,4 +38,7 @@ class GradientExchange {
   EarlySums early_;
 };
 
+// How the gradients travel, for people: "factors"; plain sums are named only where there is nothing else.
+std::string exchange_names(const model::ParameterSet& parameters);
+
 }  // namespace hyperx::train

@@ -1,7 +1,8 @@
 #include "trainer/optimizer/optimizer.h"
 
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 #include <ATen/record_function.h>
-#include <torch/torch.h>
 
 #include <algorithm>
 #include <cmath>
@@ -23,7 +24,7 @@ UpdateReport Optimizer::update(double rate) {
   std::vector<at::Tensor> parts;  // what a step does not use has no gradient
   for (const auto& block : parameters_.blocks())
     if (block->is_used()) parts.push_back(block->norm_squared());
-  const UpdateReport report{torch::stack(parts).sum().sqrt()};
+  const UpdateReport report{at::stack(parts).sum().sqrt()};
   const at::Tensor& norm = report.gradient_norm;
 
   model::AdamStep step{rate, options_.adam, options_.queued.value_or(!norm.is_cpu())};

@@ -122,6 +122,13 @@ void write_run_description(const RunDir& run, const std::string& config_text, co
   write_file_atomically(run.hosts(), table);
 }
 
+void add_to_start(const RunDir& run, const nlohmann::json& facts) {
+  nlohmann::json starts = earlier_starts(run.environment());
+  HYPERX_CHECK(!starts.empty(), "a start is described first");
+  starts.back().merge_patch(facts);
+  write_file_atomically(run.environment(), starts.dump(1) + "\n");
+}
+
 nlohmann::json describe_environment(const std::vector<std::string>& arguments) {
   nlohmann::json libraries = nlohmann::json::object();
   for (const auto& [name, fact] : build_facts()) libraries[name] = fact;

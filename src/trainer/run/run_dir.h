@@ -46,6 +46,8 @@ std::string cores_of_process();
 // Before the first step, by rank 0: config.conf, hosts.tsv, and this start added to environment.json.
 void write_run_description(const RunDir& run, const std::string& config_text, const nlohmann::json& environment,
                            const std::vector<HostRow>& hosts);
+// Adds to the object of this start in environment.json what is known only when the model stands.
+void add_to_start(const RunDir& run, const nlohmann::json& facts);
 // Program, libraries, host, CPU, kernel, folder, command line, and the variables that change how ranks run (OMP_*,
 // NCCL_*, ...).
 nlohmann::json describe_environment(const std::vector<std::string>& arguments);

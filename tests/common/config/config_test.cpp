@@ -13,13 +13,18 @@
 #include "data/tasks/tagging/pos_options.h"
 #include "model/methods/hyperx/hyperx_options.h"
 #include "model/options.h"
+#include "tests/support/errors.h"
+#include "tests/support/folder.h"
 
 namespace hyperx {
 namespace {
 
 using config::Option;
+using test::user_error;
+using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
+using testing::StartsWith;
 
 using Arguments = std::vector<std::string>;
 
@@ -42,32 +47,11 @@ Config parse_text(const std::string& text, const std::string& source, Removed re
 }
 std::string dump(const Config& config) { return dump_config(model::options(), config); }
 
-// Message and code of the UserError that `action` throws.
-template <class Action>
-std::pair<int, std::string> user_error_of(Action action) {
-  try {
-    action();
-  } catch (const UserError& error) {
-    return {static_cast<int>(error.code()), error.what()};
-  }
-  return {0, "nothing was thrown"};
-}
-
 class ConfigTest : public testing::Test {
  protected:
-  void SetUp() override {
-    folder_ = std::filesystem::temp_directory_path() / ("hyperx_config_test_" + std::to_string(getpid()));
-    std::filesystem::create_directories(folder_);
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
+  std::string file(const std::string& name, const std::string& text) const { return folder_.write(name, text); }
 
-  std::string file(const std::string& name, const std::string& text) const {
-    const std::string path = folder_ / name;
-    std::ofstream(path, std::ios::binary) << text;
-    return path;
-  }
-
-  std::filesystem::path folder_;
+  test::TemporaryFolder folder_;
 };
 
 // A value that `option` accepts and that is not its default.
@@ -88,9 +72,7 @@ TEST_F(ConfigTest, AWordFlagTakesItsWordAlone) {
   EXPECT_TRUE(line.word_flag("resume", "auto"));
   EXPECT_EQ(line.arguments, arguments);
   const CommandLine other = parse(train_spec(), {"--resume", "no"});
-  const auto [code, message] = user_error_of([&] { other.word_flag("resume", "auto"); });
-  EXPECT_EQ(code, 64);
-  EXPECT_EQ(message, "--resume 'no': auto is all that it can be");
+  EXPECT_EQ(user_error([&] { other.word_flag("resume", "auto"); }), "64 --resume 'no': auto is all that it can be");
 }
 
 TEST_F(ConfigTest, CommandLineGoesBeforeLaterFileBeforeEarlierFileBeforeDefault) {
@@ -201,8 +183,8 @@ TEST_F(ConfigTest, MistakesOnTheCommandLineAreNamed) {
       {{"--run.dir", "runs "}, 64, {"blanks around"}},
   };
   for (const LineError& each : cases) {
-    const auto [code, message] = user_error_of([&] { parse(train_spec(), each.arguments); });
-    EXPECT_EQ(code, each.code) << each.arguments.front() << ": " << message;
+    const std::string message = user_error([&] { parse(train_spec(), each.arguments); });
+    EXPECT_THAT(message, StartsWith(std::to_string(each.code) + " ")) << each.arguments.front();
     for (const std::string& part : each.parts) EXPECT_THAT(message, HasSubstr(part)) << each.arguments.front();
   }
 }
@@ -228,15 +210,15 @@ TEST_F(ConfigTest, MistakesInAFileAreNamedWithFileAndLine) {
   };
   for (const Case& each : cases) {
     const std::string path = file("bad.conf", each.text);
-    const auto [code, message] = user_error_of([&] { parse(train_spec(), {"--config", path}); });
-    EXPECT_EQ(code, 78) << each.text;
-    EXPECT_THAT(message, testing::StartsWith(path + ":" + std::to_string(each.line) + ": ")) << each.text;
+    const std::string message = user_error([&] { parse(train_spec(), {"--config", path}); });
+    EXPECT_THAT(message, StartsWith("78 " + path + ":" + std::to_string(each.line) + ": ")) << each.text;
     for (const std::string& part : each.parts) EXPECT_THAT(message, HasSubstr(part));
-    EXPECT_EQ(user_error_of([&] { parse_text(each.text, path); }), std::make_pair(code, message)) << "the other way in";
+    EXPECT_EQ(user_error([&] { parse_text(each.text, path); }), message) << "the other way in";
   }
-  const auto [code, message] = user_error_of([&] { parse(train_spec(), {"--config", folder_ / "none.conf"}); });
-  EXPECT_EQ(code, 66);
-  EXPECT_THAT(message, HasSubstr("none.conf"));
+  EXPECT_THAT(user_error([&] {
+                parse(train_spec(), {"--config", folder_.path("none.conf")});
+              }),
+              AllOf(StartsWith("66 "), HasSubstr("none.conf")));
 }
 
 TEST_F(ConfigTest, FilesMayComeFromOtherSystems) {
@@ -252,9 +234,10 @@ TEST_F(ConfigTest, KeysOfOtherCommandsAreRefusedOnTheLineAndPassedOverInFiles) {
   spec.name = "prepare";
   spec.key_prefixes = {"data.", "threads"};
   EXPECT_EQ(parse(spec, {"--data.max_subwords", "12", "--threads", "3"}).config.threads, 3);
-  auto [code, message] = user_error_of([&] { parse(spec, {"--train.steps", "5000"}); });
-  EXPECT_EQ(code, 64);
-  EXPECT_THAT(message, HasSubstr("--train.steps is no key of `hyperx prepare`"));
+  EXPECT_THAT(user_error([&] {
+                parse(spec, {"--train.steps", "5000"});
+              }),
+              AllOf(StartsWith("64 "), HasSubstr("--train.steps is no key of `hyperx prepare`")));
   const std::string path = file("train.conf", "threads = 2\ntrain.steps = 5000\n");
   EXPECT_EQ(parse(spec, {"--config", path}).config.threads,
             2);  // one file for prepare, train and evaluate
@@ -280,8 +263,8 @@ TEST_F(ConfigTest, RulesAcrossFields) {
       {{"--kernels", "hyperx", "--train.precision", "fp64"}, 78, {"take kernels 'libtorch'"}},
   };
   for (const LineError& each : cases) {
-    const auto [code, message] = user_error_of([&] { parse(train_spec(), each.arguments); });
-    EXPECT_EQ(code, each.code) << each.arguments.front() << ": " << message;
+    const std::string message = user_error([&] { parse(train_spec(), each.arguments); });
+    EXPECT_THAT(message, StartsWith(std::to_string(each.code) + " ")) << each.arguments.front();
     for (const std::string& part : each.parts) EXPECT_THAT(message, HasSubstr(part));
   }
   const std::vector<Arguments> fine = {{"--train.epochs", "2"},
@@ -324,7 +307,7 @@ TEST_F(ConfigTest, OldNamesInStoredSettings) {
   EXPECT_EQ(config.sections.get<data::PosOptions>().multiword, "keep");
   const std::string buckets = "train.length_bucket = 50\n";
   EXPECT_NO_THROW(parse_text(buckets, "config.conf", Removed::kPassOver));
-  EXPECT_THAT(user_error_of([&] { parse_text(buckets, "config.conf"); }).second,
+  EXPECT_THAT(user_error([&] { parse_text(buckets, "config.conf"); }),
               HasSubstr("config.conf:1: train.length_bucket = 50: this version has no such option"));
 }
 
@@ -334,7 +317,7 @@ TEST_F(ConfigTest, AFileOfAnotherCommandOrMethodIsNoMistake) {
   scores.key_prefixes = {"eval.", "model.encoder"};
   EXPECT_EQ(parse(scores, {"--config", path, "--pos.metric", "seqeval"}).config.sections.get<data::PosOptions>().metric,
             "seqeval");
-  EXPECT_EQ(user_error_of([&] { parse(scores, {"--hyperx.adapter_dim", "7"}); }).first, 64);
+  EXPECT_THAT(user_error([&] { parse(scores, {"--hyperx.adapter_dim", "7"}); }), StartsWith("64 "));
 }
 
 TEST_F(ConfigTest, DumpOfACommandLineIsAConfigFileOfThatCommand) {

@@ -1,6 +1,6 @@
 #include "data/batch/batch_maker.h"
 
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 
 #include <algorithm>
 #include <cmath>
@@ -10,6 +10,7 @@
 #include "common/errors.h"
 #include "common/files.h"
 #include "tests/data/batch/batch_fixture.h"
+#include "tests/support/errors.h"
 
 namespace hyperx::data {
 namespace {
@@ -235,13 +236,7 @@ void damage(const std::string& folder, int64_t count) {
 }
 
 void expect_damaged(const std::function<void()>& work) {
-  try {
-    work();
-    FAIL() << "accepted";
-  } catch (const UserError& error) {
-    EXPECT_EQ(error.code(), ExitCode::kBadData);
-    EXPECT_NE(std::string(error.what()).find("pos.aa.h5"), std::string::npos) << error.what();
-  }
+  EXPECT_THAT(hyperx::test::message_of(ExitCode::kBadData, work), testing::HasSubstr("pos.aa.h5"));
 }
 
 TEST_F(BatchMakerTest, LoaderVerifiesDigestsAndCarriesErrorsOver) {

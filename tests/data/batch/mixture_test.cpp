@@ -1,6 +1,6 @@
 #include "data/batch/mixture.h"
 
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 
 #include <algorithm>
 #include <chrono>
@@ -13,6 +13,7 @@
 #include "common/errors.h"
 #include "common/files.h"
 #include "tests/data/test_data.h"
+#include "tests/support/errors.h"
 
 namespace hyperx::data {
 namespace {
@@ -155,13 +156,11 @@ TEST(Mixture, CountsStepsOfEpochs) {
 }
 
 TEST(Mixture, NamesAPairWithoutSentences) {
-  try {
-    Mixture mixture(pairs_of({5, 0}), config_of(32, 1));
-    FAIL() << "accepted";
-  } catch (const UserError& error) {
-    EXPECT_EQ(error.code(), ExitCode::kBadConfig);
-    EXPECT_NE(std::string(error.what()).find("ner:l1"), std::string::npos) << error.what();
-  }
+  EXPECT_THAT(hyperx::test::message_of(ExitCode::kBadConfig,
+                                       [] {
+                                         Mixture(pairs_of({5, 0}), config_of(32, 1));
+                                       }),
+              testing::HasSubstr("ner:l1"));
   EXPECT_THROW(Mixture({}, config_of(32, 1)), UserError);
 }
 

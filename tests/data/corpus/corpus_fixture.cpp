@@ -22,24 +22,6 @@ std::string random_word(RandomStream& stream) {
 
 }  // namespace
 
-TemporaryFolder::TemporaryFolder() {
-  std::string name = (std::filesystem::temp_directory_path() / "hyperx-test-XXXXXX").string();
-  HYPERX_CHECK(mkdtemp(name.data()) != nullptr, "no temporary folder: " + errno_text());
-  path_ = name;
-}
-
-TemporaryFolder::~TemporaryFolder() {
-  std::error_code ignored;
-  std::filesystem::remove_all(path_, ignored);
-}
-
-std::string TemporaryFolder::write(const std::string& name, const std::string& content) const {
-  const std::filesystem::path file = path(name);
-  make_folders(file.parent_path().string());
-  write_file_atomically(file.string(), content);
-  return file.string();
-}
-
 void write_letter_vocabulary(const TemporaryFolder& folder, const std::string& name) {
   std::string text = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n";
   for (const std::string range : {"az", "09"}) {

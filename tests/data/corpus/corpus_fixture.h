@@ -4,23 +4,12 @@
 #include <vector>
 
 #include "data/corpus/prepare.h"
+#include "tests/support/folder.h"
 
 // What the tests of corpora share: a folder of their own, a small vocabulary, made-up data files.
 namespace hyperx::data::test {
 
-// A new folder, removed with all that is in it at the end.
-class TemporaryFolder {
- public:
-  TemporaryFolder();
-  ~TemporaryFolder();
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  std::string path(const std::string& name = "") const { return name.empty() ? path_ : path_ + "/" + name; }
-  std::string write(const std::string& name, const std::string& content) const;  // returns the path
-
- private:
-  std::string path_;
-};
+using hyperx::test::TemporaryFolder;
 
 // FOLDER/vocab.txt: [PAD] 0, [UNK] 1, [CLS] 2, [SEP] 3, [MASK] 4, a..z 5..30, ##a..##z 31..56, digits 57..66,
 // ##digits 67..76. A word of n letters has n sub-words; a soft hyphen has none.

@@ -1,6 +1,6 @@
 #include "data/corpus/corpus.h"
 
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 
 #include <algorithm>
 #include <cstring>
@@ -14,9 +14,10 @@
 #include "common/hdf5/hdf5_file.h"
 #include "common/random.h"
 #include "data/source/sentence_reader.h"
-#include "data/tokenizer/word_piece.h"
+#include "data/tokenizer/tokenizer.h"
 #include "tests/data/corpus/corpus_fixture.h"
 #include "tests/data/tasks/known_task.h"
+#include "tests/support/errors.h"
 
 namespace hyperx::data {
 namespace {
@@ -54,13 +55,7 @@ class CorpusTest : public testing::Test {
   }
 
   void expect_refused(const std::string& words, ExitCode code = ExitCode::kBadData) const {
-    try {
-      use(folder_.path("corpus"));
-      FAIL() << "accepted: " << words;
-    } catch (const UserError& error) {
-      EXPECT_EQ(error.code(), code) << error.what();
-      EXPECT_NE(std::string(error.what()).find(words), std::string::npos) << error.what();
-    }
+    EXPECT_THAT(hyperx::test::message_of(code, [&] { use(folder_.path("corpus")); }), testing::HasSubstr(words));
   }
 
   void edit_index(const std::function<void(nlohmann::ordered_json&)>& edit) const {
@@ -74,8 +69,8 @@ class CorpusTest : public testing::Test {
 
 TEST_F(CorpusTest, HoldsWhatTheReadersGave) {
   const Corpus corpus = Corpus::open(folder_.path("corpus"));
-  const WordPiece tokenizer = WordPiece::load(folder_.path("letters"));
-  EXPECT_EQ(corpus.index().tokenizer_digest, tokenizer.digest());
+  const auto tokenizer = Tokenizer::load(folder_.path("letters"));
+  EXPECT_EQ(corpus.index().tokenizer_digest, tokenizer->digest());
   EXPECT_EQ(corpus.tasks().at("pos").labels().size(), 17U);
   for (const auto& [name, file, sentences] : {std::tuple{"train", "a.conllu", 30}, std::tuple{"dev", "b.conllu", 11}}) {
     const Split& split = corpus.split({"pos", "aa"}, name);
@@ -90,7 +85,7 @@ TEST_F(CorpusTest, HoldsWhatTheReadersGave) {
       std::vector<int32_t> ids, positions;
       for (const std::string_view word : sentence.words) {
         const size_t before = ids.size();
-        tokenizer.tokenize_word(word, ids);
+        tokenizer->word(word, ids);
         positions.push_back(ids.size() == before ? -1 : static_cast<int32_t>(before));
       }
       EXPECT_TRUE(std::ranges::equal(split.tokens_of(s), ids));
@@ -239,12 +234,7 @@ TEST_F(CorpusTest, SaysWhatThereIs) {
   EXPECT_EQ(corpus.pairs(), (std::vector<Pair>{{"pos", "aa"}, {"mlm", "aa"}}));
   EXPECT_EQ(corpus.pairs_with("dev"), (std::vector<Pair>{{"pos", "aa"}}));
   EXPECT_FALSE(corpus.has({"pos", "aa"}, "test"));
-  try {
-    corpus.split({"pos", "aa"}, "test");
-    FAIL() << "accepted";
-  } catch (const UserError& error) {
-    EXPECT_NE(std::string(error.what()).find("train dev"), std::string::npos) << error.what();
-  }
+  EXPECT_THAT(hyperx::test::user_error([&] { corpus.split({"pos", "aa"}, "test"); }), testing::HasSubstr("train dev"));
 }
 
 }  // namespace

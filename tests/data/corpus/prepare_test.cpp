@@ -1,6 +1,6 @@
 #include "data/corpus/prepare.h"
 
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -13,6 +13,7 @@
 #include "data/corpus/overlap.h"
 #include "data/corpus/prepare_summary.h"
 #include "tests/data/corpus/corpus_fixture.h"
+#include "tests/support/errors.h"
 
 namespace hyperx::data {
 namespace {
@@ -25,13 +26,7 @@ class PrepareTest : public testing::Test {
 
   // Asserts that preparing fails so and that neither the corpus nor its temporary folder is left.
   void expect_refused(const PrepareOptions& options, ExitCode code, const std::string& words, const std::string& what) {
-    try {
-      prepare(options);
-      ADD_FAILURE() << what << ": accepted";
-    } catch (const UserError& error) {
-      EXPECT_EQ(error.code(), code) << what << ": " << error.what();
-      EXPECT_NE(std::string(error.what()).find(words), std::string::npos) << what << ": " << error.what();
-    }
+    EXPECT_THAT(hyperx::test::message_of(code, [&] { prepare(options); }), testing::HasSubstr(words)) << what;
     EXPECT_FALSE(fs::exists(options.corpus)) << what;
     EXPECT_FALSE(fs::exists(options.corpus + ".tmp")) << what;
   }
@@ -199,12 +194,10 @@ TEST_F(PrepareTest, ATestSplitThatTrainsIsNeverScored) {
   EXPECT_EQ(corpus.split({"pos", "aa"}, "train").sentences(), 9);
   EXPECT_FALSE(corpus.has({"pos", "aa"}, "test"));
   EXPECT_TRUE(corpus.has({"pos", "bb"}, "test"));
-  try {
-    corpus.split({"pos", "aa"}, "test");
-    FAIL() << "accepted";
-  } catch (const UserError& error) {
-    EXPECT_NE(std::string(error.what()).find("never scored"), std::string::npos) << error.what();
-  }
+  EXPECT_THAT(hyperx::test::user_error([&] {
+                corpus.split({"pos", "aa"}, "test");
+              }),
+              testing::HasSubstr("never scored"));
 }
 
 TEST_F(PrepareTest, AnExistingFolderIsReplacedOnlyWithForce) {
@@ -263,14 +256,8 @@ TEST_F(PrepareTest, TwoAtOnceDoNotMix) {
   {
     CorpusFolder first(path, false);
     folder_.write("corpus.tmp/file", "of the first");
-    std::string message;
-    try {
-      const CorpusFolder second(path, false);
-    } catch (const UserError& error) {
-      EXPECT_EQ(error.code(), ExitCode::kCannotCreate);
-      message = error.what();
-    }
-    EXPECT_NE(message.find("another prepare is writing this corpus"), std::string::npos) << message;
+    EXPECT_THAT(hyperx::test::message_of(ExitCode::kCannotCreate, [&] { const CorpusFolder second(path, false); }),
+                testing::HasSubstr("another prepare is writing this corpus"));
     EXPECT_EQ(read_file(path + ".tmp/file"), "of the first");
     first.commit();
   }

@@ -5,11 +5,15 @@
 #include <unistd.h>
 
 #include "data/source/sentence_reader.h"
-#include "tests/data/source/source_files.h"
 #include "tests/data/tasks/known_task.h"
+#include "tests/support/errors.h"
+#include "tests/support/folder.h"
 
 namespace hyperx::data {
 namespace {
+
+using hyperx::test::TemporaryFolder;
+using hyperx::test::user_error;
 
 using ::testing::AllOf;
 using ::testing::ElementsAre;
@@ -47,7 +51,7 @@ class ConlluReaderTest : public ::testing::Test {
   std::string error_of(const std::string& content) {
     return user_error([&] { read(spec(content)); });
   }
-  SourceFiles files_;
+  TemporaryFolder files_;
   TaskSet tasks_;
   std::unique_ptr<SentenceReader> reader_;  // the sentences' views look into its file
 };
@@ -103,7 +107,7 @@ TEST_F(ConlluReaderTest, WithoutTagsNothingIsAskedOfThem) {
 
 // A file that was made for tags alone may hold anything there.
 TEST_F(ConlluReaderTest, HeadsAreReadOnlyWhereTheyAreAskedFor) {
-  SourceSpec source = spec(word("1", "x", "X", "0") + word("2", "y", "NOUN", "0") + word("3", "z", "VERB", "none"));
+  SourceSpec source = spec(word("1", "x", "X", "0") + word("2", "y", "NOUN", "0") + word("3", "z", "VERB", ""));
   source.read_heads = SourceSpec().read_heads;
   const auto sentences = read(source);
   ASSERT_EQ(sentences.size(), 1U);
@@ -166,11 +170,11 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& test) { return test.param.name; });
 
 TEST(MissingSource, IsNoInput) {
-  SourceFiles files;
+  TemporaryFolder files;
   SourceSpec spec;
   spec.path = files.path("absent");
   EXPECT_THAT(user_error([&] { open_source(spec, known_task("pos")); }), StartsWith("66 " + spec.path));
-  spec.path = files.folder();
+  spec.path = files.path();
   EXPECT_THAT(user_error([&] { open_source(spec, known_task("pos")); }),
               StartsWith("66 " + spec.path + ": is a folder"));
   spec.path = files.write("secret", kGood);

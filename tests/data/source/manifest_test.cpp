@@ -6,12 +6,16 @@
 #include <algorithm>
 #include <set>
 
-#include "tests/data/source/source_files.h"
 #include "tests/data/tasks/known_task.h"
 #include "tests/data/test_data.h"
+#include "tests/support/errors.h"
+#include "tests/support/folder.h"
 
 namespace hyperx::data {
 namespace {
+
+using hyperx::test::TemporaryFolder;
+using hyperx::test::user_error;
 
 using ::testing::AllOf;
 using ::testing::ElementsAre;
@@ -35,7 +39,7 @@ class ManifestTest : public ::testing::Test {
   std::string error_of(const std::string& text) {
     return user_error([&] { read(text); });
   }
-  SourceFiles files_;
+  TemporaryFolder files_;
 };
 
 TEST_F(ManifestTest, EveryOptionAndSeveralFilesOfOneSplit) {

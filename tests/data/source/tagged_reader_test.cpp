@@ -3,11 +3,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "tests/data/source/source_files.h"
 #include "tests/data/tasks/known_task.h"
+#include "tests/support/errors.h"
+#include "tests/support/folder.h"
 
 namespace hyperx::data {
 namespace {
+
+using hyperx::test::TemporaryFolder;
+using hyperx::test::user_error;
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -31,7 +35,7 @@ class TaggedReaderTest : public ::testing::Test {
   std::string error_of(const SourceSpec& source) {
     return user_error([&] { read(source); });
   }
-  SourceFiles files_;
+  TemporaryFolder files_;
   std::unique_ptr<SentenceReader> reader_;
 };
 
@@ -92,7 +96,7 @@ TEST_F(TaggedReaderTest, RefusesWithFileLineValueAndWayOut) {
 }
 
 TEST(TextReader, LinesThatAreNotBlank) {
-  SourceFiles files;
+  TemporaryFolder files;
   SourceSpec source;
   source.path = files.write("a.txt", "one line\r\n\n \t\nthe second");
   const auto reader = open_source(source, known_task("mlm"));
@@ -106,7 +110,7 @@ TEST(TextReader, LinesThatAreNotBlank) {
 }
 
 TEST(LabelMap, TwoColumnsCountOthersAndCommentsAreSkipped) {
-  SourceFiles files;
+  TemporaryFolder files;
   const LabelMap map =
       read_label_map(files.write("m.tsv", "# tag in these files\tto use\ttokens\nB-GPE\tB-LOC\t12\nCONJ\tCCONJ\n"));
   EXPECT_EQ(map, (LabelMap{{"B-GPE", "B-LOC"}, {"CONJ", "CCONJ"}}));

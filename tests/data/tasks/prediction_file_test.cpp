@@ -9,9 +9,14 @@
 #include "tests/data/tasks/known_task.h"
 #include "tests/data/tasks/score_test_tools.h"
 #include "tests/data/test_data.h"
+#include "tests/support/errors.h"
+#include "tests/support/folder.h"
 
 namespace hyperx::data {
 namespace {
+
+using hyperx::test::TemporaryFolder;
+using hyperx::test::user_error;
 
 using testing::AllOf;
 using testing::ElementsAre;
@@ -45,12 +50,12 @@ SourceSpec spec_of(const std::string& path, SourceFormat format) {
 }
 
 struct Scratch : testing::Test {
-  ScratchFolder folder;
+  TemporaryFolder folder;
   std::string tag_text(const std::string& content, SourceFormat format, const std::string& tag = "T") {
     return tagged(spec_of(folder.write("in", content), format), [&](const std::string&) { return tag; });
   }
   std::string error_for(const std::string& content, SourceFormat format) {
-    return user_error_of([&] { tag_text(content, format); });
+    return user_error([&] { tag_text(content, format); });
   }
 };
 using PredictionFile = Scratch;
@@ -147,7 +152,7 @@ TEST_F(PredictionFile, StandardInput) {
 }
 
 TEST_F(PredictionFile, ErrorsNameFileLineAndValue) {
-  const std::string in = "65: " + folder.path("in");
+  const std::string in = "65 " + folder.path("in");
   EXPECT_THAT(error_for("1\ta\tb\n", SourceFormat::kConllu), AllOf(StartsWith(in + ":1: "), HasSubstr("3 columns")));
   EXPECT_THAT(
       error_for("# c\n" + conllu_line("1", "a", "X") + "\n" + conllu_line("3", "b", "X") + "\n", SourceFormat::kConllu),
@@ -171,28 +176,26 @@ TEST_F(PredictionFile, AColumnThatIsNotThereIsAnError) {
   SourceSpec spec = spec_of(folder.write("in", "a\tO\n"), SourceFormat::kTagged);
   spec.tag_column = 4;
   TaggingChunk chunk;
-  EXPECT_THAT(user_error_of([&] { PredictionInput(spec).next(chunk, 1); }),
-              AllOf(StartsWith("65: "), HasSubstr("tag=4")));
+  EXPECT_THAT(user_error([&] { PredictionInput(spec).next(chunk, 1); }), AllOf(StartsWith("65 "), HasSubstr("tag=4")));
   spec.tag_column = 2;
   spec.strip_prefix = true;
-  EXPECT_THAT(user_error_of([&] { PredictionInput(spec).next(chunk, 1); }), HasSubstr("no prefix"));
+  EXPECT_THAT(user_error([&] { PredictionInput(spec).next(chunk, 1); }), HasSubstr("no prefix"));
 }
 
 TEST_F(PredictionFile, FilesThatCannotBeRead) {
-  EXPECT_THAT(user_error_of([&] { PredictionInput(spec_of(folder.path("none"), SourceFormat::kText)); }),
-              AllOf(StartsWith("66: "), HasSubstr("none"), HasSubstr("No such file")));
-  EXPECT_THAT(user_error_of([&] { PredictionInput(spec_of(folder.path(""), SourceFormat::kText)); }),
-              AllOf(StartsWith("66: "), HasSubstr("is a folder")));
+  EXPECT_THAT(user_error([&] { PredictionInput(spec_of(folder.path("none"), SourceFormat::kText)); }),
+              AllOf(StartsWith("66 "), HasSubstr("none"), HasSubstr("No such file")));
+  EXPECT_THAT(user_error([&] { PredictionInput(spec_of(folder.path(""), SourceFormat::kText)); }),
+              AllOf(StartsWith("66 "), HasSubstr("is a folder")));
   if (::geteuid() == 0) return;  // root may read everything
   const std::string path = folder.write("locked", "a\n");
   std::filesystem::permissions(path, std::filesystem::perms::none);
-  EXPECT_THAT(user_error_of([&] { PredictionInput(spec_of(path, SourceFormat::kText)); }),
-              HasSubstr("Permission denied"));
+  EXPECT_THAT(user_error([&] { PredictionInput(spec_of(path, SourceFormat::kText)); }), HasSubstr("Permission denied"));
 }
 
 TEST(PredictionFileFormats, EntitiesHaveNoPlaceInConllu) {
-  EXPECT_THAT(user_error_of([] { require_format_for(known_task("ner"), SourceFormat::kConllu); }),
-              AllOf(StartsWith("64: "), HasSubstr("tagged"), HasSubstr("text")));
+  EXPECT_THAT(user_error([] { require_format_for(known_task("ner"), SourceFormat::kConllu); }),
+              AllOf(StartsWith("64 "), HasSubstr("tagged"), HasSubstr("text")));
   require_format_for(known_task("pos"), SourceFormat::kConllu);
   require_format_for(known_task("ner"), SourceFormat::kTagged);
 }

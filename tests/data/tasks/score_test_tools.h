@@ -19,28 +19,6 @@ namespace hyperx::data {
 
 using Tags = std::vector<std::string>;
 
-// A folder that goes with its owner.
-class ScratchFolder {
- public:
-  ScratchFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "hyperx-score-XXXXXX").string();
-    if (::mkdtemp(name.data()) == nullptr) throw SystemError("mkdtemp: " + errno_text());
-    path_ = name;
-  }
-  ~ScratchFolder() { std::filesystem::remove_all(path_); }
-  ScratchFolder(const ScratchFolder&) = delete;
-  ScratchFolder& operator=(const ScratchFolder&) = delete;
-
-  std::string path(const std::string& name) const { return path_ + "/" + name; }
-  std::string write(const std::string& name, const std::string& content) const {
-    std::ofstream(path(name), std::ios::binary) << content;
-    return path(name);
-  }
-
- private:
-  std::string path_;
-};
-
 inline std::string file_content(const std::string& path) {
   std::ostringstream content;
   content << std::ifstream(path, std::ios::binary).rdbuf();
@@ -72,17 +50,5 @@ class TagNumbers {
  private:
   Tags names_;
 };
-
-// The message of the UserError that `call` throws, after its exit code: "65: FILE:3: ...". "none" where it throws
-// nothing.
-template <class Call>
-std::string user_error_of(Call call) {
-  try {
-    call();
-  } catch (const UserError& error) {
-    return std::to_string(static_cast<int>(error.code())) + ": " + error.what();
-  }
-  return "none";
-}
 
 }  // namespace hyperx::data

@@ -7,9 +7,12 @@
 
 #include "tests/data/tasks/known_task.h"
 #include "tests/data/tasks/score_test_tools.h"
+#include "tests/support/errors.h"
 
 namespace hyperx::data {
 namespace {
+
+using hyperx::test::user_error;
 
 using testing::AllOf;
 using testing::ElementsAre;
@@ -26,14 +29,14 @@ TEST(TaskSet, DeclaresLabels) {
 }
 
 TEST(TaskSet, RefusesWhatItDoesNotKnow) {
-  EXPECT_THAT(user_error_of([] { TaskSet::of({"dep2"}); }),
-              AllOf(StartsWith("78: unknown task, value 'dep2'"), HasSubstr("pos, ner, mlm")));
-  EXPECT_THAT(user_error_of([] { TaskSet::of({"pos"}, with_multiword("maybe")); }), HasSubstr("pos.multiword"));
-  EXPECT_THAT(user_error_of([] { TaskSet::of({"ner"}).at("pos"); }), StartsWith("78: unknown task, value 'pos'"));
-  EXPECT_THAT(user_error_of([] {
+  EXPECT_THAT(user_error([] { TaskSet::of({"dep2"}); }),
+              AllOf(StartsWith("78 unknown task, value 'dep2'"), HasSubstr("pos, ner, mlm")));
+  EXPECT_THAT(user_error([] { TaskSet::of({"pos"}, with_multiword("maybe")); }), HasSubstr("pos.multiword"));
+  EXPECT_THAT(user_error([] { TaskSet::of({"ner"}).at("pos"); }), StartsWith("78 unknown task, value 'pos'"));
+  EXPECT_THAT(user_error([] {
                 TaskSet::of_labels({{"dep", {"root"}}}, {}, "c/index.json");
               }),
-              StartsWith("65: c/index.json: holds the task 'dep'"));
+              StartsWith("65 c/index.json: holds the task 'dep'"));
 }
 
 TEST(TaskSet, KeepsOrderAndLabelsThroughACheckpoint) {
@@ -47,7 +50,7 @@ TEST(TaskSet, KeepsOrderAndLabelsThroughACheckpoint) {
   EXPECT_THAT(back.only({"pos", "ner"}).names(), ElementsAre("pos", "ner"));
   auto other = json;
   other[0]["name"] = "dep";
-  EXPECT_THAT(user_error_of([&] { TaskSet::from_json(other, "model.h5"); }), StartsWith("65: model.h5: "));
+  EXPECT_THAT(user_error([&] { TaskSet::from_json(other, "model.h5"); }), StartsWith("65 model.h5: "));
 }
 
 TEST(TaskSet, EachTaskReadsItsFormats) {

@@ -73,13 +73,13 @@ IdStream stream_of(const WordPiece& tokenizer, const std::string& data, const Or
   for (std::string line; std::getline(text, line);) {
     ids.clear();
     if (!words) {
-      tokenizer.tokenize_line(line, ids);
+      tokenizer.line(line, ids);
       stream.add(ids);
       stream.end_sentence();
     } else if (line.empty()) {
       if (std::exchange(open, false)) stream.end_sentence();
     } else if (!file.skip(line)) {
-      tokenizer.tokenize_word(file.word(line), ids);
+      tokenizer.word(file.word(line), ids);
       stream.add(ids);
       stream.end_word();
       open = true;
@@ -91,7 +91,7 @@ IdStream stream_of(const WordPiece& tokenizer, const std::string& data, const Or
 
 class WordPieceOracle : public ::testing::Test {
  protected:
-  WordPiece tokenizer_ = WordPiece::load(test::kEncoder);
+  WordPiece tokenizer_ = WordPiece::from_folder(test::kEncoder);
 };
 
 TEST_F(WordPieceOracle, EveryFileHasTheReferencesIds) {
@@ -115,8 +115,8 @@ TEST_F(WordPieceOracle, EveryOddStringHasTheReferencesIds) {
     const auto row = nlohmann::json::parse(line);
     const auto text = row["text"].get<std::string>();
     std::vector<int32_t> ids, word_ids;
-    tokenizer_.tokenize_line(text, ids);
-    tokenizer_.tokenize_word(text, word_ids);
+    tokenizer_.line(text, ids);
+    tokenizer_.word(text, word_ids);
     EXPECT_EQ(ids, row["ids"].get<std::vector<int32_t>>()) << line;
     EXPECT_EQ(word_ids,
               (row.contains("ids_as_one_word") ? row["ids_as_one_word"] : row["ids"]).get<std::vector<int32_t>>())
@@ -143,7 +143,7 @@ TEST_F(WordPieceOracle, EveryCodePointIsOfTheReferencesClass) {
       append_utf8(c, text);
       text += 'b';
       std::vector<int32_t> ids;
-      probe.tokenize_line(text, ids);
+      probe.line(text, ids);
       ASSERT_EQ(ids, expected.at(row[2])) << std::hex << static_cast<uint32_t>(c);
     }
   }

@@ -9,11 +9,15 @@
 
 #include "common/digest.h"
 #include "common/files.h"
-#include "tests/data/source/source_files.h"
 #include "tests/data/test_data.h"
+#include "tests/support/errors.h"
+#include "tests/support/folder.h"
 
 namespace hyperx::data {
 namespace {
+
+using hyperx::test::TemporaryFolder;
+using hyperx::test::user_error;
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -24,7 +28,7 @@ const std::string kSpecial = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n";
 
 std::vector<int32_t> ids_of(const WordPiece& tokenizer, const std::string& text) {
   std::vector<int32_t> ids;
-  tokenizer.tokenize_line(text, ids);
+  tokenizer.line(text, ids);
   return ids;
 }
 
@@ -40,42 +44,41 @@ TEST(WordPiece, LongestMatchFirstAndTheWholeWordIsUnknownIfAnyPartIs) {
 TEST(WordPiece, AppendsToWhatIsThere) {
   const auto tokenizer = WordPiece::from_text(kSpecial + "a\n", {}, "v");
   std::vector<int32_t> ids = {7};
-  tokenizer.tokenize_word("a", ids);
-  tokenizer.tokenize_word("b", ids);
+  tokenizer.word("a", ids);
+  tokenizer.word("b", ids);
   EXPECT_THAT(ids, ElementsAre(7, 5, 1));
 }
 
 TEST(WordPiece, LoadReadsOptionsAndTheirDefaults) {
-  SourceFiles files;
+  TemporaryFolder files;
   files.write("vocab.txt", kSpecial + "a\r\n");
-  EXPECT_TRUE(WordPiece::load(files.folder()).options().lower_case);  // no capital in the vocabulary
+  EXPECT_TRUE(WordPiece::from_folder(files.path()).options().lower_case);  // no capital in the vocabulary
   files.write("vocab.txt", kSpecial + "a\nB\n");
-  const auto cased = WordPiece::load(files.folder());
+  const auto cased = WordPiece::from_folder(files.path());
   EXPECT_FALSE(cased.options().lower_case || cased.options().strip_accents);
   files.write("tokenizer_config.json",
               R"({"do_lower_case": true, "strip_accents": null, "mask_token": {"content": "B"}})");
-  const auto uncased = WordPiece::load(files.folder());
+  const auto uncased = WordPiece::from_folder(files.path());
   EXPECT_TRUE(uncased.options().lower_case && uncased.options().strip_accents);
-  EXPECT_EQ(uncased.mask_id(), 6);
-  EXPECT_TRUE(uncased.is_special(6) && !uncased.is_special(4) && !uncased.is_special(5));
-  EXPECT_EQ(uncased.vocabulary_size(), 7);
+  EXPECT_EQ(uncased.special().mask, 6);
+  EXPECT_EQ(uncased.size(), 7);
   EXPECT_EQ(uncased.token(5), "a");
   EXPECT_NE(uncased.digest(), cased.digest());
-  EXPECT_EQ(uncased.digest(), WordPiece::load(files.folder()).digest());
+  EXPECT_EQ(uncased.digest(), WordPiece::from_folder(files.path()).digest());
   files.write("tokenizer_config.json",
               R"({"do_lower_case": true, "strip_accents": false, "tokenize_chinese_chars": false})");
-  EXPECT_FALSE(WordPiece::load(files.folder()).options().strip_accents);
-  EXPECT_FALSE(WordPiece::load(files.folder()).options().split_chinese_characters);
+  EXPECT_FALSE(WordPiece::from_folder(files.path()).options().strip_accents);
+  EXPECT_FALSE(WordPiece::from_folder(files.path()).options().split_chinese_characters);
 }
 
 TEST(WordPiece, RefusesABadVocabularyWithFileAndLine) {
-  SourceFiles files;
+  TemporaryFolder files;
   const auto error = [&](const std::string& vocabulary) {
     files.write("vocab.txt", vocabulary);
-    return user_error([&] { WordPiece::load(files.folder()); });
+    return user_error([&] { WordPiece::from_folder(files.path()); });
   };
   const std::string place = "65 " + files.path("vocab.txt") + ":";
-  EXPECT_THAT(user_error([&] { WordPiece::load(files.folder()); }), StartsWith("66 " + files.path("vocab.txt")));
+  EXPECT_THAT(user_error([&] { WordPiece::from_folder(files.path()); }), StartsWith("66 " + files.path("vocab.txt")));
   EXPECT_THAT(error(kSpecial + "a\n\nb\n"), StartsWith(place + "7: empty line"));
   EXPECT_THAT(error(kSpecial + "a\nb\na\n"), StartsWith(place + "8: sub-word 'a' stands on line 6 already"));
   EXPECT_THAT(error("[PAD]\n[UNK]\n[CLS]\n[SEP]\n"), HasSubstr("the special token '[MASK]' is not among the 4 lines"));
@@ -98,7 +101,7 @@ TEST(WordPiece, AnyBytesAreTokenised) {
       std::string text(draw() % 40, ' ');
       for (char& c : text) c = static_cast<char>(draw() % 3 == 0 ? "ab[MASK] \xC3\xA9\xCC\x81"[draw() % 14] : draw());
       const auto ids = ids_of(tokenizer, text);
-      for (const int32_t id : ids) ASSERT_TRUE(id >= 0 && id < tokenizer.vocabulary_size());
+      for (const int32_t id : ids) ASSERT_TRUE(id >= 0 && id < tokenizer.size());
       auto twice = ids;
       twice.insert(twice.end(), ids.begin(), ids.end());
       ASSERT_EQ(ids_of(tokenizer, text + " " + text), twice);
@@ -134,7 +137,7 @@ const char* const kNoMiniLm = "HYPERX_MINILM_DIR is not set (folder of the packa
 TEST_F(UncasedGolden, EveryStringUnderTheMiniLmVocabulary) {
   const char* const folder = std::getenv("HYPERX_MINILM_DIR");
   if (folder == nullptr) GTEST_SKIP() << kNoMiniLm;
-  const auto tokenizer = WordPiece::load(folder);
+  const auto tokenizer = WordPiece::from_folder(folder);
   for (size_t i = 0; i < golden_["texts"].size(); ++i)
     EXPECT_EQ(ids_of(tokenizer, golden_["texts"][i]), golden_["minilm_ids"][i].get<std::vector<int32_t>>())
         << golden_["texts"][i];
@@ -144,7 +147,7 @@ TEST_F(UncasedGolden, EveryTextFileUnderTheMiniLmVocabulary) {
   const char* const folder = std::getenv("HYPERX_MINILM_DIR");
   if (folder == nullptr) GTEST_SKIP() << kNoMiniLm;
   if (!test::collection()) GTEST_SKIP() << test::kNoCollection;
-  const auto tokenizer = WordPiece::load(folder);
+  const auto tokenizer = WordPiece::from_folder(folder);
   for (const auto& [name, digest] : golden_["files"].items()) {
     std::string stream;
     const auto put = [&](uint32_t value) {

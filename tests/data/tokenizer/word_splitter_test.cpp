@@ -3,10 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "tests/data/source/source_files.h"
+#include "tests/support/errors.h"
 
 namespace hyperx::data {
 namespace {
+
+using hyperx::test::user_error;
 
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;

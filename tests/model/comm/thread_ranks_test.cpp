@@ -1,7 +1,7 @@
 #include "model/comm/thread_ranks.h"
 
+#include <ATen/ATen.h>
 #include <gmock/gmock.h>
-#include <torch/types.h>
 
 #include <atomic>
 
@@ -40,25 +40,25 @@ TEST(ThreadRanks, EveryRankIsThereOnce) {
 TEST(ThreadRanks, SumsAreInRankOrder) {
   const std::vector<float> values{1e16F, 1, -1e16F, 0.25F};
   ThreadRanks(4).run([&](Communicator& ranks) {
-    const at::Tensor sum = torch::full({3}, values[static_cast<size_t>(ranks.rank())]);
+    const at::Tensor sum = at::full({3}, values[static_cast<size_t>(ranks.rank())]);
     ranks.all_reduce(sum);
-    EXPECT_TRUE(at::equal(sum, torch::full({3}, ((1e16 + 1) - 1e16) + 0.25, at::kFloat)));
-    const at::Tensor input = torch::full({8}, values[static_cast<size_t>(ranks.rank())]);
+    EXPECT_TRUE(at::equal(sum, at::full({3}, ((1e16 + 1) - 1e16) + 0.25, at::kFloat)));
+    const at::Tensor input = at::full({8}, values[static_cast<size_t>(ranks.rank())]);
     const at::Tensor own = input.slice(0, 2 * ranks.rank(), 2 * ranks.rank() + 2);
     ranks.reduce_scatter(input, own);  // into its own part
-    EXPECT_TRUE(at::equal(own, torch::full({2}, ((1e16 + 1) - 1e16) + 0.25, at::kFloat)));
+    EXPECT_TRUE(at::equal(own, at::full({2}, ((1e16 + 1) - 1e16) + 0.25, at::kFloat)));
   });
 }
 
 TEST(ThreadRanks, GathersAndBroadcasts) {
   ThreadRanks(3).run([](Communicator& ranks) {
     const int rank = ranks.rank();
-    const at::Tensor all = torch::zeros({3}, at::kLong);
-    ranks.all_gather_v(torch::full({rank}, 10 * rank, at::kLong), all, {0, 1, 2});
-    EXPECT_TRUE(at::equal(all, torch::tensor({10, 20, 20}, at::kLong)));
-    const at::Tensor tensor = torch::full({4}, rank, at::kByte);
+    const at::Tensor all = at::zeros({3}, at::kLong);
+    ranks.all_gather_v(at::full({rank}, 10 * rank, at::kLong), all, {0, 1, 2});
+    EXPECT_TRUE(at::equal(all, at::tensor({10, 20, 20}, at::kLong)));
+    const at::Tensor tensor = at::full({4}, rank, at::kByte);
     ranks.broadcast(tensor, 2);
-    EXPECT_TRUE(at::equal(tensor, torch::full({4}, 2, at::kByte)));
+    EXPECT_TRUE(at::equal(tensor, at::full({4}, 2, at::kByte)));
     std::string text(static_cast<size_t>(rank), 'x');
     ranks.broadcast_bytes(text, 1);
     EXPECT_EQ(text, "x");
@@ -85,7 +85,7 @@ TEST(ThreadRanks, ARankThatThrowsWakesTheOthers) {
     own.barrier();
     if (own.rank() == 1) throw UserError(ExitCode::kBadData, "corpus/en.h5 is damaged");
     try {
-      own.all_reduce(torch::ones({2}));
+      own.all_reduce(at::ones({2}));
     } catch (const SystemError& error) {
       EXPECT_THAT(error.what(), HasSubstr("all_reduce in vain: rank 1 failed: corpus/en.h5 is damaged"));
       ++woken;
@@ -108,9 +108,9 @@ TEST(ThreadRanks, ARankThatEndsEarlyWakesTheOthers) {
 
 TEST(ThreadRanks, OtherCallsAndOtherSizesAreErrors) {
   ThreadRanks ranks(2);
-  EXPECT_THAT(error_of(ranks, [](Communicator& own) { own.all_reduce(torch::ones({1 + own.rank()})); }),
+  EXPECT_THAT(error_of(ranks, [](Communicator& own) { own.all_reduce(at::ones({1 + own.rank()})); }),
               HasSubstr("rank 0 all_reduce of 1 Float, root 0; rank 1 all_reduce of 2 Float"));
-  EXPECT_THAT(error_of(ranks, [](Communicator& own) { own.broadcast(torch::ones({1}), own.rank()); }),
+  EXPECT_THAT(error_of(ranks, [](Communicator& own) { own.broadcast(at::ones({1}), own.rank()); }),
               HasSubstr("different calls"));
   EXPECT_THAT(error_of(ranks,
                        [](Communicator& own) {
@@ -140,7 +140,7 @@ TEST(WatchedCommunicator, FailsAtTheCallAskedFor) {
         inner, inner.rank() == 1 ? fail_at("all_reduce", 3) : [](const SeenCall&) {});
     for (int i = 0; i < 5; ++i) {
       own.barrier();
-      own.all_reduce(torch::ones({4}));
+      own.all_reduce(at::ones({4}));
       ++sums;
     }
   };
@@ -156,9 +156,9 @@ TEST(ByteCounter, AgreesWithTheRingsFormula) {
       ByteCounter counter(inner.rank(), inner.size());
       WatchedCommunicator own(inner, [&](const SeenCall& call) { counter.count(call); });
       for (const int64_t elements : {1, 12, 1000, 5003}) {
-        own.all_reduce(torch::ones({elements}));
-        own.reduce_scatter(torch::ones({elements * size}, at::kDouble), torch::empty({elements}, at::kDouble));
-        own.all_gather(torch::ones({elements}), torch::empty({elements * size}));
+        own.all_reduce(at::ones({elements}));
+        own.reduce_scatter(at::ones({elements * size}, at::kDouble), at::empty({elements}, at::kDouble));
+        own.all_gather(at::ones({elements}), at::empty({elements * size}));
       }
       own.all_reduce_max({1, 2, 3});
       counted[static_cast<size_t>(own.rank())] = counter.sent();

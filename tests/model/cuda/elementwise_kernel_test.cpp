@@ -24,7 +24,7 @@ class ElementKernelTest : public testing::TestWithParam<std::tuple<at::ScalarTyp
 // Measured against fp64, of the largest value: fp32 1.5e-7, bf16 3.4e-3, its rounding.
 TEST_P(ElementKernelTest, ActivationsAndTheirGradients) {
   for (const Activation kind : {Activation::kGelu, Activation::kRelu}) {
-    torch::manual_seed(3);
+    at::manual_seed(3);
     const at::Tensor x = draw({rows(), width()}, type()) * 3, bias = draw({width()}, type());
     const at::Tensor dy = draw({rows(), width()}, type());
     const at::Tensor wide_x = x.to(at::kDouble).set_requires_grad(true),
@@ -47,7 +47,7 @@ TEST_P(ElementKernelTest, ActivationsAndTheirGradients) {
     const Guarded without_sums({rows(), width()}, type());
     kernels::biased_activation_backward(shape(), own, kind == Activation::kGelu ? pointer(x) : y.data(), pointer(bias),
                                         pointer(dy), without_sums.data(), nullptr, nullptr, nullptr);
-    EXPECT_TRUE(torch::equal(without_sums.tensor(), dx.tensor()));
+    EXPECT_TRUE(at::equal(without_sums.tensor(), dx.tensor()));
   }
 }
 
@@ -55,40 +55,39 @@ TEST_P(ElementKernelTest, ActivationsAndTheirGradients) {
 TEST_P(ElementKernelTest, MasksAreTheCpuKernelsBitForBit) {
   for (const double probability : {0.1, 0.5, 0.999}) {
     const MaskInput mask(rows(), probability);
-    const at::Tensor ones = torch::ones({rows(), width()}, type());
+    const at::Tensor ones = at::ones({rows(), width()}, type());
     const Guarded out({rows(), width()}, type());
     kernels::masked_sum(shape(), pointer(ones), nullptr, mask.mask(), out.data(), nullptr, nullptr, nullptr);
-    EXPECT_TRUE(torch::equal(out.tensor(), keyed_dropout(ones, {}, {mask.rows, probability, {mask.key}})));
+    EXPECT_TRUE(at::equal(out.tensor(), keyed_dropout(ones, {}, {mask.rows, probability, {mask.key}})));
     EXPECT_TRUE(out.margins_are_whole());
   }
 }
 
 // With a bias too: one addition and one product, which both round alike.
 TEST_P(ElementKernelTest, DropoutWithBiasAndSums) {
-  torch::manual_seed(4);
+  at::manual_seed(4);
   const MaskInput mask(rows(), 0.25);
   const at::Tensor x = draw({rows(), width()}, type()), bias = draw({width()}, type());
   const Guarded out({rows(), width()}, type()), sums({width()}, type()), partials({partial_values()}, at::kFloat);
   kernels::masked_sum(shape(), pointer(x), pointer(bias), mask.mask(), out.data(), sums.data(), partials.floats(),
                       nullptr);
   const at::Tensor right = keyed_dropout(x, bias, {mask.rows, 0.25, {mask.key}});
-  EXPECT_TRUE(torch::equal(out.tensor(), right));
+  EXPECT_TRUE(at::equal(out.tensor(), right));
   const double limit = type() == at::kFloat ? 1e-6 : 0x1p-7;
   EXPECT_LT(relative_distance(sums.tensor(), right.to(at::kDouble).sum(0)), limit);
   for (const Guarded* guarded : {&out, &sums, &partials}) EXPECT_TRUE(guarded->margins_are_whole());
 }
 
 TEST_P(ElementKernelTest, SumsOfEmbeddings) {
-  torch::manual_seed(6);
-  const at::Tensor word = torch::randn({11, width()}), position = torch::randn({9, width()}),
-                   kind = torch::randn({2, width()});
-  const at::Tensor ids = torch::randint(0, 11, {rows()}, at::kLong), places = torch::randint(0, 7, {rows()}, at::kLong);
+  at::manual_seed(6);
+  const at::Tensor word = at::randn({11, width()}), position = at::randn({9, width()}), kind = at::randn({2, width()});
+  const at::Tensor ids = at::randint(0, 11, {rows()}, at::kLong), places = at::randint(0, 7, {rows()}, at::kLong);
   const Guarded out({rows(), width()}, type());
   kernels::embedding_sum(shape(), ids.data_ptr<int64_t>(), places.data_ptr<int64_t>(),
                          {word.data_ptr<float>(), position.data_ptr<float>(), kind.data_ptr<float>(), 2}, out.data(),
                          nullptr);
-  const at::Tensor right = torch::embedding(word, ids) + torch::embedding(position, places + 2) + kind[0];
-  EXPECT_TRUE(torch::equal(out.tensor(), right.to(type())));
+  const at::Tensor right = at::embedding(word, ids) + at::embedding(position, places + 2) + kind[0];
+  EXPECT_TRUE(at::equal(out.tensor(), right.to(type())));
   EXPECT_TRUE(out.margins_are_whole());
 }
 
@@ -99,16 +98,16 @@ INSTANTIATE_TEST_SUITE_P(Cases, ElementKernelTest,
 
 // Far out, GELU is x or 0 and its slope 1 or 0.
 TEST(ElementKernel, GeluFarOut) {
-  const at::Tensor x = torch::tensor({-60.0F, -13.0F, 0.0F, 13.0F, 60.0F}).view({1, 5});
-  const at::Tensor zeros = torch::zeros({5}), ones = torch::ones({1, 5});
+  const at::Tensor x = at::tensor({-60.0F, -13.0F, 0.0F, 13.0F, 60.0F}).view({1, 5});
+  const at::Tensor zeros = at::zeros({5}), ones = at::ones({1, 5});
   const Guarded y({1, 5}, at::kFloat), dx({1, 5}, at::kFloat);
   const kernels::Elements shape{kernels::RowType::kFloat, 1, 5};
   kernels::biased_activation_forward(shape, kernels::ActivationKind::kGelu, pointer(x), pointer(zeros), y.data(),
                                      nullptr);
   kernels::biased_activation_backward(shape, kernels::ActivationKind::kGelu, pointer(x), pointer(zeros), pointer(ones),
                                       dx.data(), nullptr, nullptr, nullptr);
-  EXPECT_LT(relative_distance(y.tensor(), torch::relu(x)), 1e-30);
-  EXPECT_LT(relative_distance(dx.tensor(), torch::tensor({0.0, 0.0, 0.5, 1.0, 1.0}).view({1, 5})), 1e-30);
+  EXPECT_LT(relative_distance(y.tensor(), at::relu(x)), 1e-30);
+  EXPECT_LT(relative_distance(dx.tensor(), at::tensor({0.0, 0.0, 0.5, 1.0, 1.0}).view({1, 5})), 1e-30);
 }
 
 }  // namespace

@@ -23,16 +23,16 @@ struct Update {
   int64_t count = 4;
 
   explicit Update(const Size& size) {
-    torch::manual_seed(size.theta);
-    w = torch::randn({size.theta, size.projected});
-    c = torch::randn({size.theta});
-    w_m = torch::randn({size.theta, size.projected}) * 0.1;
-    w_v = torch::rand({size.theta, size.projected});
-    c_m = torch::randn({size.theta}) * 0.1;
-    c_v = torch::rand({size.theta});
-    s = torch::randn({size.rows, size.projected});
-    s_next = torch::randn({size.rows + 1, size.projected});
-    g = torch::randn({size.rows, size.theta + 3}).narrow(1, 1, size.theta);
+    at::manual_seed(size.theta);
+    w = at::randn({size.theta, size.projected});
+    c = at::randn({size.theta});
+    w_m = at::randn({size.theta, size.projected}) * 0.1;
+    w_v = at::rand({size.theta, size.projected});
+    c_m = at::randn({size.theta}) * 0.1;
+    c_v = at::rand({size.theta});
+    s = at::randn({size.rows, size.projected});
+    s_next = at::randn({size.rows + 1, size.projected});
+    g = at::randn({size.rows, size.theta + 3}).narrow(1, 1, size.theta);
   }
   kernels::GeneratorSize size() const { return {w.size(0), w.size(1)}; }
   std::vector<at::Tensor> all() const { return {w, c, w_m, w_v, c_m, c_v}; }
@@ -59,7 +59,7 @@ struct Update {
     call.theta_next_stride = theta.stride(0);
   }
   at::Tensor generated(const at::Tensor& sources) const {
-    at::Tensor theta = torch::full({sources.size(0), w.size(0) + 5}, 77.0F);
+    at::Tensor theta = at::full({sources.size(0), w.size(0) + 5}, 77.0F);
     kernels::generate(size(), w.data_ptr<float>(), c.data_ptr<float>(), {sources.size(0), sources.data_ptr<float>()},
                       theta.data_ptr<float>(), theta.stride(0), nullptr);
     return theta;
@@ -72,7 +72,7 @@ class GeneratorKernelTest : public testing::TestWithParam<Size> {};
 TEST_P(GeneratorKernelTest, GeneratesTheta) {
   const Update input(GetParam());
   const at::Tensor found = input.generated(input.s);
-  const at::Tensor right = torch::mm(input.s.to(at::kDouble), input.w.to(at::kDouble).t()) + input.c.to(at::kDouble);
+  const at::Tensor right = at::mm(input.s.to(at::kDouble), input.w.to(at::kDouble).t()) + input.c.to(at::kDouble);
   const double distance = relative_distance(found.narrow(1, 0, input.w.size(0)), right);
   EXPECT_LT(distance, 1e-6);
   EXPECT_TRUE(found.narrow(1, input.w.size(0), 5).eq(77.0F).all().item<bool>());  // between the rows
@@ -115,11 +115,11 @@ TEST_P(GeneratorKernelTest, NextThetaIsGeneratedTheta) {
   Update alone(GetParam()), both(GetParam());
   kernels::low_rank_adam(alone.call(), nullptr);
   kernels::LowRankAdam call = both.call();
-  const at::Tensor theta = torch::full({both.s_next.size(0), both.w.size(0) + 5}, 77.0F);
+  const at::Tensor theta = at::full({both.s_next.size(0), both.w.size(0) + 5}, 77.0F);
   both.ask_for_next(call, theta);
   kernels::low_rank_adam(call, nullptr);
-  for (size_t i = 0; i < both.all().size(); ++i) EXPECT_TRUE(torch::equal(both.all()[i], alone.all()[i])) << i;
-  EXPECT_TRUE(torch::equal(theta, both.generated(both.s_next)));
+  for (size_t i = 0; i < both.all().size(); ++i) EXPECT_TRUE(at::equal(both.all()[i], alone.all()[i])) << i;
+  EXPECT_TRUE(at::equal(theta, both.generated(both.s_next)));
 }
 
 // Without an update nothing changes, and the next theta comes from the W that there is.
@@ -130,11 +130,11 @@ TEST_P(GeneratorKernelTest, NothingIsUpdatedWhereTheGradientIsNotFinite) {
   if (input.g.numel() > 0) input.g.fill_(std::nanf(""));
   kernels::low_rank_adam(input.call(), nullptr);
   kernels::LowRankAdam call = input.call();
-  const at::Tensor theta = torch::full({input.s_next.size(0), input.w.size(0) + 5}, 77.0F);
+  const at::Tensor theta = at::full({input.s_next.size(0), input.w.size(0) + 5}, 77.0F);
   input.ask_for_next(call, theta);
   kernels::low_rank_adam(call, nullptr);
-  for (size_t i = 0; i < input.all().size(); ++i) EXPECT_TRUE(torch::equal(input.all()[i], before.all()[i])) << i;
-  EXPECT_TRUE(torch::equal(theta, before.generated(before.s_next)));
+  for (size_t i = 0; i < input.all().size(); ++i) EXPECT_TRUE(at::equal(input.all()[i], before.all()[i])) << i;
+  EXPECT_TRUE(at::equal(theta, before.generated(before.s_next)));
 }
 
 // Widths in registers by 1 to 4 chunks and beyond, whole and odd; rows of W that fill no tile; sources in one group, in
@@ -154,17 +154,17 @@ TEST(GeneratorKernel, SourcesThatDoNotFitAreRefused) {
 
 // Tensors of several sizes and counts in one call; the same arithmetic as the CPU's in fp64. Measured: 8.4e-8.
 TEST(AdamKernel, UpdatesManyTensors) {
-  torch::manual_seed(8);
+  at::manual_seed(8);
   const std::vector<int64_t> sizes = {1, 5000, 256, 0, 1023};
   std::vector<at::Tensor> p, g, m, v;
   const std::vector<int64_t> counts = {1, 2, 8, 101, 100001};
   const bool active[] = {true, true, true, true, false};
   std::vector<kernels::AdamTensor> table;
   for (const int64_t size : sizes) {
-    p.push_back(torch::randn({size}));
-    g.push_back(torch::randn({size}));
-    m.push_back(torch::randn({size}) * 0.1);
-    v.push_back(torch::rand({size}));
+    p.push_back(at::randn({size}));
+    g.push_back(at::randn({size}));
+    m.push_back(at::randn({size}) * 0.1);
+    v.push_back(at::rand({size}));
     table.push_back({p.back().data_ptr<float>(), g.back().data_ptr<float>(), m.back().data_ptr<float>(),
                      v.back().data_ptr<float>(), size, &counts[table.size()], &active[table.size()]});
   }
@@ -180,7 +180,7 @@ TEST(AdamKernel, UpdatesManyTensors) {
   };
   run({std::nanf(""), 0});
   for (size_t i = 0; i < sizes.size(); ++i)
-    EXPECT_TRUE(torch::equal(p[i], p0[i]) && torch::equal(m[i], m0[i]) && torch::equal(v[i], v0[i]));
+    EXPECT_TRUE(at::equal(p[i], p0[i]) && at::equal(m[i], m0[i]) && at::equal(v[i], v0[i]));
   run({0.3F, 1});
   for (size_t i = 0; i < sizes.size(); ++i) {
     at::Tensor right = p0[i].to(at::kDouble), right_m = m0[i].to(at::kDouble), right_v = v0[i].to(at::kDouble);

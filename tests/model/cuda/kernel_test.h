@@ -1,7 +1,7 @@
 #pragma once
 
+#include <ATen/ATen.h>
 #include <gtest/gtest.h>
-#include <torch/torch.h>
 
 #include "model/ops/cpu/dropout.h"
 #include "model/ops/cuda/keyed_mask.h"
@@ -14,7 +14,7 @@ inline kernels::RowType row_type(at::ScalarType type) {
 }
 
 // Rounded to the rows' type, so that references in fp64 start from the same values.
-inline at::Tensor draw(at::IntArrayRef shape, at::ScalarType type) { return torch::randn(shape, at::kFloat).to(type); }
+inline at::Tensor draw(at::IntArrayRef shape, at::ScalarType type) { return at::randn(shape, at::kFloat).to(type); }
 
 inline void* pointer(const at::Tensor& tensor) { return tensor.defined() ? tensor.data_ptr() : nullptr; }
 
@@ -23,7 +23,7 @@ class Guarded {
  public:
   Guarded(at::IntArrayRef shape, at::ScalarType type, bool aligned = true) {
     const int64_t count = c10::multiply_integers(shape);
-    whole_ = torch::full({count + 2 * kMargin + 1}, kSentinel, type);
+    whole_ = at::full({count + 2 * kMargin + 1}, kSentinel, type);
     begin_ = kMargin + (aligned ? 0 : 1);
     tensor_ = whole_.narrow(0, begin_, count).view(shape);
   }
@@ -58,7 +58,7 @@ struct MaskInput {
   double probability = 0;
 
   MaskInput(int64_t count, double share) : probability(share) {
-    const at::Tensor index = torch::arange(count, torch::kLong);
+    const at::Tensor index = at::arange(count, at::kLong);
     rows = {index.div(5, "floor") * 0x123456789LL + 3, index.remainder(5)};
     key_value = key_bits(key);
   }

@@ -25,7 +25,7 @@ class NormKernelTest : public testing::TestWithParam<std::tuple<at::ScalarType, 
 // few values round the other way, and 3.1e-7 of the sums in fp32.
 TEST_P(NormKernelTest, IsTheCpuKernel) {
   const auto& [type, c] = GetParam();
-  torch::manual_seed(5);
+  at::manual_seed(5);
   const MaskInput mask(c.rows, c.probability);
   const at::Tensor x = draw({c.rows, c.width}, type), first = draw({c.rows, c.width}, type);
   const at::Tensor bias = c.bias ? draw({c.width}, type) : at::Tensor();
@@ -123,7 +123,7 @@ TEST(NormKernel, PlainLayerNorm) {
   forward.epsilon = 1e-12F;
   forward.y = y.data();
   kernels::residual_norm_forward(forward, nullptr);
-  EXPECT_LT(relative_distance(y.tensor(), torch::layer_norm(x, {768}, weight, bias, 1e-12)), 2e-6);
+  EXPECT_LT(relative_distance(y.tensor(), at::layer_norm(x, {768}, weight, bias, 1e-12)), 2e-6);
   EXPECT_TRUE(y.margins_are_whole());
 }
 

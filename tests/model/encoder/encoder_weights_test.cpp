@@ -1,80 +1,46 @@
 #include "model/encoder/encoder_weights.h"
 
+#include <ATen/ATen.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <torch/serialize.h>
 
-#include <filesystem>
 #include <fstream>
 
 #include "common/errors.h"
 #include "model/encoder/safetensors.h"
+#include "tests/support/encoder_folder.h"
+#include "tests/support/errors.h"
 
 namespace hyperx::model {
 namespace {
 
-namespace fs = std::filesystem;
 using testing::HasSubstr;
-
-// Writes tensors as safetensors; `header` may be replaced to make faults.
-void write_safetensors(const std::string& path, const std::map<std::string, at::Tensor>& tensors,
-                       const std::string& header = "") {
-  std::string text = "{", bytes;
-  for (const auto& [name, tensor] : tensors) {
-    const at::Tensor values = tensor.to(torch::kFloat).contiguous();
-    if (text.size() > 1) text += ',';
-    text += "\"" + name + "\":{\"dtype\":\"F32\",\"shape\":[";
-    for (int64_t d = 0; d < values.dim(); ++d) {
-      if (d > 0) text += ',';
-      text += std::to_string(values.size(d));
-    }
-    text += "],\"data_offsets\":[" + std::to_string(bytes.size()) + ",";
-    bytes.append(static_cast<const char*>(values.const_data_ptr()), values.nbytes());
-    text += std::to_string(bytes.size()) + "]}";
-  }
-  text += "}";
-  if (!header.empty()) text = header;
-  const uint64_t size = text.size();
-  std::ofstream file(path, std::ios::binary);
-  file.write(reinterpret_cast<const char*>(&size), sizeof size);
-  file << text << bytes;
-}
 
 class EncoderWeightsTest : public testing::Test {
  protected:
-  void SetUp() override {
-    folder_ = testing::TempDir() + "encoder_" + std::to_string(::getpid()) + "_" +
-              testing::UnitTest::GetInstance()->current_test_info()->name();
-    fs::create_directories(folder_);
-    std::ofstream(folder_ + "/config.json")
-        << R"({"model_type":"bert","hidden_size":8,"num_hidden_layers":1,"num_attention_heads":2,"intermediate_size":16,)"
-           R"("vocab_size":10,"max_position_embeddings":12,"type_vocab_size":2,"hidden_act":"gelu"})";
+  EncoderWeightsTest() {
+    files_.write_config(R"("model_type":"bert","max_position_embeddings":12,"type_vocab_size":2,"hidden_act":"gelu")");
     for (const auto& [name, shape] : encoder_tensor_shapes(read_encoder_spec(folder_)))
-      tensors_[name] = torch::randn(shape);
+      tensors_[name] = at::randn(shape);
   }
-  void TearDown() override { fs::remove_all(folder_); }
 
   EncoderWeights load() {
-    write_safetensors(folder_ + "/model.safetensors", tensors_);
+    files_.write_weights(tensors_);
     return load_encoder(folder_, 1);
   }
   std::string error() {
-    try {
-      load();
-    } catch (const UserError& error) {
-      EXPECT_EQ(error.code(), ExitCode::kBadData);
-      return error.what();
-    }
-    return "no error";
+    return test::user_error([&] { load(); });
   }
-  std::string folder_;
-  std::map<std::string, at::Tensor> tensors_;
+  test::EncoderFolder files_;
+  const std::string folder_ = files_.path();
+  test::Tensors tensors_;
 };
 
 TEST_F(EncoderWeightsTest, ReadsWhatIsThere) {
   const EncoderWeights weights = load();
   EXPECT_EQ(weights.tensors.size(), tensors_.size());
-  for (const auto& [name, tensor] : tensors_) EXPECT_TRUE(torch::equal(weights.tensors.at(name), tensor)) << name;
+  for (const auto& [name, tensor] : tensors_) EXPECT_TRUE(at::equal(weights.tensors.at(name), tensor)) << name;
 }
 
 TEST_F(EncoderWeightsTest, TakesOldNamesAndPassesOverOtherPartsOfBert) {
@@ -89,22 +55,22 @@ TEST_F(EncoderWeightsTest, TakesOldNamesAndPassesOverOtherPartsOfBert) {
     }
     old[changed] = tensor;
   }
-  old["bert.pooler.dense.weight"] = torch::randn({8, 8});
-  old["cls.seq_relationship.bias"] = torch::randn({2});
+  old["bert.pooler.dense.weight"] = at::randn({8, 8});
+  old["cls.seq_relationship.bias"] = at::randn({2});
   const std::map<std::string, at::Tensor> modern = tensors_;
   tensors_ = old;
   const EncoderWeights weights = load();
-  for (const auto& [name, tensor] : modern) EXPECT_TRUE(torch::equal(weights.tensors.at(name), tensor)) << name;
+  for (const auto& [name, tensor] : modern) EXPECT_TRUE(at::equal(weights.tensors.at(name), tensor)) << name;
 }
 
 TEST_F(EncoderWeightsTest, NamesMissingExtraAndMisshapenTensors) {
   tensors_.erase("encoder.layer.0.output.dense.bias");
   EXPECT_THAT(error(), HasSubstr("missing: encoder.layer.0.output.dense.bias"));
-  tensors_["encoder.layer.0.output.dense.bias"] = torch::randn({9});
+  tensors_["encoder.layer.0.output.dense.bias"] = at::randn({9});
   EXPECT_THAT(error(), HasSubstr("encoder.layer.0.output.dense.bias is [9], config.json says [8]"));
-  tensors_["encoder.layer.0.output.dense.bias"] = torch::randn({8});
-  tensors_["encoder.layer.1.output.dense.bias"] = torch::randn({8});
-  EXPECT_THAT(error(), HasSubstr("not of a BERT encoder: encoder.layer.1.output.dense.bias"));
+  tensors_["encoder.layer.0.output.dense.bias"] = at::randn({8});
+  tensors_["encoder.layer.2.output.dense.bias"] = at::randn({8});
+  EXPECT_THAT(error(), HasSubstr("not of model_type bert: encoder.layer.2.output.dense.bias"));
 }
 
 TEST_F(EncoderWeightsTest, ItsDigestIsTheFilesWhoeverComputesIt) {
@@ -118,11 +84,11 @@ TEST_F(EncoderWeightsTest, DrawsTheSameWeightsFromTheSameSeed) {
   const EncoderWeights first = load_encoder("random:" + folder_, 3), again = load_encoder("random:" + folder_, 3),
                        other = load_encoder("random:" + folder_, 4);
   const std::string name = "encoder.layer.0.intermediate.dense.weight";
-  EXPECT_TRUE(torch::equal(first.tensors.at(name), again.tensors.at(name)));
-  EXPECT_FALSE(torch::equal(first.tensors.at(name), other.tensors.at(name)));
+  EXPECT_TRUE(at::equal(first.tensors.at(name), again.tensors.at(name)));
+  EXPECT_FALSE(at::equal(first.tensors.at(name), other.tensors.at(name)));
   EXPECT_EQ(first.digest.get(), again.digest.get());
   EXPECT_NE(first.digest.get(), other.digest.get());
-  EXPECT_TRUE(torch::equal(first.tensors.at("embeddings.LayerNorm.weight"), torch::ones({8})));
+  EXPECT_TRUE(at::equal(first.tensors.at("embeddings.LayerNorm.weight"), at::ones({8})));
 }
 
 TEST_F(EncoderWeightsTest, ReadsWhatTorchSaved) {
@@ -132,15 +98,15 @@ TEST_F(EncoderWeightsTest, ReadsWhatTorchSaved) {
   std::ofstream(folder_ + "/pytorch_model.bin", std::ios::binary)
       .write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
   const EncoderWeights weights = load_encoder(folder_, 1);
-  for (const auto& [name, tensor] : tensors_) EXPECT_TRUE(torch::equal(weights.tensors.at(name), tensor)) << name;
+  for (const auto& [name, tensor] : tensors_) EXPECT_TRUE(at::equal(weights.tensors.at(name), tensor)) << name;
 }
 
 // Faults of the file itself: each is refused with its name before a byte is used.
 TEST_F(EncoderWeightsTest, RefusesFilesThatAreNotWhole) {
   const std::string path = folder_ + "/bad.safetensors";
-  const std::map<std::string, at::Tensor> one{{"a", torch::ones({4})}};
+  const std::map<std::string, at::Tensor> one{{"a", at::ones({4})}};
   const auto refuse = [&](const std::string& header, const std::string& expected) {
-    write_safetensors(path, one, header);
+    test::write_safetensors(path, one, header);
     try {
       const Safetensors file(path);
       ADD_FAILURE() << "taken: " << header;

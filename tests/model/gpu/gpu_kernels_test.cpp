@@ -1,5 +1,6 @@
+#include <ATen/ATen.h>
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <torch/cuda.h>
 
 #include <tuple>
 #include <vector>
@@ -20,7 +21,7 @@ class GpuKernels : public testing::TestWithParam<at::ScalarType> {
   void SetUp() override {
     if (!torch::cuda::is_available()) GTEST_SKIP() << "no GPU that LibTorch can use";
     use_own_kernels(true);
-    torch::manual_seed(11);
+    at::manual_seed(11);
   }
   void TearDown() override { use_own_kernels(false); }
 
@@ -29,7 +30,7 @@ class GpuKernels : public testing::TestWithParam<at::ScalarType> {
   static double limit() { return type() == at::kFloat ? 4e-6 : 0x1p-7; }
 };
 
-at::Tensor draw(at::IntArrayRef shape, at::ScalarType type) { return torch::randn(shape, at::kFloat).to(type); }
+at::Tensor draw(at::IntArrayRef shape, at::ScalarType type) { return at::randn(shape, at::kFloat).to(type); }
 
 at::Tensor leaf(const at::Tensor& values, at::Device device) {
   return values.detach().to(device, values.scalar_type(), false, true).set_requires_grad(true);
@@ -43,7 +44,7 @@ double relative_distance(const at::Tensor& found, const at::Tensor& right) {
 }
 
 RowKeys keys_of(int64_t rows) {
-  const at::Tensor index = torch::arange(rows, torch::kLong);
+  const at::Tensor index = at::arange(rows, at::kLong);
   return {index.div(5, "floor") * 0x123456789LL + 3, index.remainder(5)};
 }
 
@@ -92,9 +93,9 @@ TEST_P(GpuKernels, Activations) {
 
 TEST_P(GpuKernels, MasksBitForBit) {
   for (const int64_t width : {768, 129}) {
-    const at::Tensor ones = torch::ones({1000, width}, type());
+    const at::Tensor ones = at::ones({1000, width}, type());
     const at::Tensor right = keyed_dropout(ones, {}, {keys_of(1000), 0.1, {PhiloxKey{5, 6}}});
-    EXPECT_TRUE(torch::equal(keyed_dropout(ones.cuda(), {}, {keys_of(1000), 0.1, {PhiloxKey{5, 6}}}).cpu(), right));
+    EXPECT_TRUE(at::equal(keyed_dropout(ones.cuda(), {}, {keys_of(1000), 0.1, {PhiloxKey{5, 6}}}).cpu(), right));
     expect_equal_on_both(
         {draw({1000, width}, type()), draw({width}, type())},
         [&](const std::vector<at::Tensor>& t) {
@@ -105,12 +106,12 @@ TEST_P(GpuKernels, MasksBitForBit) {
 }
 
 TEST_P(GpuKernels, Embeddings) {
-  const at::Tensor word = torch::randn({1000, 768}), position = torch::randn({514, 768}), kind = torch::randn({2, 768});
-  const at::Tensor ids = torch::randint(0, 1000, {777}, at::kLong), places = torch::randint(0, 512, {777}, at::kLong);
+  const at::Tensor word = at::randn({1000, 768}), position = at::randn({514, 768}), kind = at::randn({2, 768});
+  const at::Tensor ids = at::randint(0, 1000, {777}, at::kLong), places = at::randint(0, 512, {777}, at::kLong);
   const at::Tensor found =
       cuda_embedding_sum(word.cuda(), position.cuda(), kind.cuda(), ids.cuda(), places.cuda(), 2, type());
-  const at::Tensor right = torch::embedding(word, ids) + torch::embedding(position, places + 2) + kind[0];
-  EXPECT_TRUE(torch::equal(found.cpu(), right.to(type())));
+  const at::Tensor right = at::embedding(word, ids) + at::embedding(position, places + 2) + kind[0];
+  EXPECT_TRUE(at::equal(found.cpu(), right.to(type())));
 }
 
 INSTANTIATE_TEST_SUITE_P(Types, GpuKernels, testing::Values(at::kFloat, at::kBFloat16),
@@ -122,10 +123,10 @@ TEST_P(GpuGenerator, PassesOverW) {
   const AdamOptions options{0.9, 0.999, 1e-8, 0.01};
   for (const auto& [theta, projected, rows] :
        {std::tuple{40000, 192, 12}, {1025, 128, 13}, {77, 190, 5}, {130, 300, 3}, {5000, 192, 50}}) {
-    at::Tensor w = torch::randn({theta, projected}), c = torch::randn({theta}), s = torch::randn({rows, projected});
-    const at::Tensor g = torch::randn({rows, theta}), s_next = torch::randn({rows, projected});
-    at::Tensor right = torch::empty({rows, theta});
-    const at::Tensor found = torch::empty({rows, theta}, at::kCUDA);
+    at::Tensor w = at::randn({theta, projected}), c = at::randn({theta}), s = at::randn({rows, projected});
+    const at::Tensor g = at::randn({rows, theta}), s_next = at::randn({rows, projected});
+    at::Tensor right = at::empty({rows, theta});
+    const at::Tensor found = at::empty({rows, theta}, at::kCUDA);
     const at::Tensor gpu_w = w.cuda(), gpu_c = c.cuda(), gpu_g = g.cuda();
     generate(w, c, s, right);
     generate(gpu_w, gpu_c, s.cuda(), found);
@@ -134,18 +135,17 @@ TEST_P(GpuGenerator, PassesOverW) {
     EXPECT_LT(relative_distance(sums.source_gradient, cpu_sums.source_gradient), limit());
     EXPECT_LT(relative_distance(sums.gram, cpu_sums.gram), 1e-13);
     const FactorSums again = factor_sums(gpu_w, gpu_g);
-    EXPECT_TRUE(torch::equal(again.source_gradient, sums.source_gradient) && torch::equal(again.gram, sums.gram));
+    EXPECT_TRUE(at::equal(again.source_gradient, sums.source_gradient) && at::equal(again.gram, sums.gram));
 
-    at::Tensor w_m = torch::zeros_like(w), w_v = torch::zeros_like(w), c_m = torch::zeros_like(c),
-               c_v = torch::zeros_like(c);
-    const at::Tensor count = torch::zeros({1}, at::TensorOptions().dtype(at::kLong).device(at::kCUDA));
-    const at::Tensor control = torch::tensor({0.3F, 1.0F}).cuda();
+    at::Tensor w_m = at::zeros_like(w), w_v = at::zeros_like(w), c_m = at::zeros_like(c), c_v = at::zeros_like(c);
+    const at::Tensor count = at::zeros({1}, at::TensorOptions().dtype(at::kLong).device(at::kCUDA));
+    const at::Tensor control = at::tensor({0.3F, 1.0F}).cuda();
     CudaLowRankAdam call{gpu_w, gpu_c,    w_m.cuda(), w_v.cuda(), c_m.cuda(), c_v.cuda(),
                          gpu_g, s.cuda(), {},         {},         control,    count};
     for (int64_t step = 1; step <= 3; ++step) {
       low_rank_adam_update(w, c, w_m, w_v, c_m, c_v, g, s, step, 1e-2, 0.3, options);
       call.s_next = step == 3 ? s_next.cuda() : at::Tensor();
-      call.theta_next = step == 3 ? torch::empty_like(found) : at::Tensor();
+      call.theta_next = step == 3 ? at::empty_like(found) : at::Tensor();
       count.fill_(step);
       cuda_low_rank_adam(call, 1e-2, options);
     }
@@ -153,25 +153,25 @@ TEST_P(GpuGenerator, PassesOverW) {
     EXPECT_LT(relative_distance(gpu_c, c), limit());
     EXPECT_LT(relative_distance(call.w_v, w_v), limit());
     cuda_generate(gpu_w, gpu_c, s_next.cuda(), found);
-    EXPECT_TRUE(torch::equal(call.theta_next, found));
+    EXPECT_TRUE(at::equal(call.theta_next, found));
 
     const at::Tensor before = gpu_w.clone();
-    call.control = torch::zeros_like(control);
+    call.control = at::zeros_like(control);
     call.s_next = call.theta_next = at::Tensor();
     cuda_low_rank_adam(call, 1e-2, options);
-    EXPECT_TRUE(torch::equal(gpu_w, before));
+    EXPECT_TRUE(at::equal(gpu_w, before));
   }
 }
 
 TEST_P(GpuGenerator, AdamOfManyTensors) {
   std::vector<AdamTensors> tensors;
   std::vector<at::Tensor> right;
-  const at::Tensor counts = torch::ones({4}, at::TensorOptions().dtype(at::kLong).device(at::kCUDA));
-  const at::Tensor active = torch::tensor({1, 1, 0, 1}).to(at::kCUDA, at::kBool);
-  const at::Tensor control = torch::tensor({0.5F, 1.0F}).cuda();
+  const at::Tensor counts = at::ones({4}, at::TensorOptions().dtype(at::kLong).device(at::kCUDA));
+  const at::Tensor active = at::tensor({1, 1, 0, 1}).to(at::kCUDA, at::kBool);
+  const at::Tensor control = at::tensor({0.5F, 1.0F}).cuda();
   for (const int64_t size : {1, 768, 100000, 31}) {
-    at::Tensor p = torch::randn({size}), m = torch::zeros({size}), v = torch::zeros({size});
-    const at::Tensor g = torch::randn({size});
+    at::Tensor p = at::randn({size}), m = at::zeros({size}), v = at::zeros({size});
+    const at::Tensor g = at::randn({size});
     const auto place = static_cast<int64_t>(right.size());
     tensors.push_back({p.cuda(), g.cuda(), m.cuda(), v.cuda(), counts.narrow(0, place, 1), active.narrow(0, place, 1)});
     if (place != 2) adam_update(p, g, m, v, 1, 1e-2, 0.5, {});

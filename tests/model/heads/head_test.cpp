@@ -1,7 +1,8 @@
 #include "model/heads/head.h"
 
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 #include <gtest/gtest.h>
-#include <torch/torch.h>
 
 #include "data/tasks/task_set.h"
 #include "tests/trainer/tiny_model.h"
@@ -22,11 +23,11 @@ struct TiedHead {
   const Encoder encoder;
   const std::unique_ptr<Head> head;
   Method method;
-  const HeadInput input{torch::randn({3, weights.spec.hidden}).to(at::kBFloat16), method};
+  const HeadInput input{at::randn({3, weights.spec.hidden}).to(at::kBFloat16), method};
 };
 
 TEST(MaskedWordsHead, DecodesWithTrainedEmbeddingsAsTheyAreNow) {
-  torch::manual_seed(5);
+  at::manual_seed(5);
   TiedHead tied(true);
   at::Tensor embeddings = tied.encoder.word_embeddings();
   at::Tensor before;
@@ -36,22 +37,22 @@ TEST(MaskedWordsHead, DecodesWithTrainedEmbeddingsAsTheyAreNow) {
     embeddings.mul_(2);
     EXPECT_GT((tied.head->logits(tied.input) - before).abs().max().item<float>(), 0.01);
   }
-  tied.head->loss(tied.input, torch::tensor({1, 2, 3}), at::Reduction::Sum).backward();
+  tied.head->loss(tied.input, at::tensor({1, 2, 3}), at::Reduction::Sum).backward();
   ASSERT_TRUE(embeddings.grad().defined());
   EXPECT_GT(embeddings.grad().abs().max().item<float>(), 0);
 }
 
 TEST(MaskedWordsHead, ConvertsFrozenEmbeddingsOnce) {
-  torch::manual_seed(5);
+  at::manual_seed(5);
   TiedHead tied(false);
   const at::Tensor before = tied.head->logits(tied.input);
   at::Tensor embeddings = tied.encoder.word_embeddings();
   embeddings.mul_(2);
-  EXPECT_TRUE(torch::equal(tied.head->logits(tied.input), before));
+  EXPECT_TRUE(at::equal(tied.head->logits(tied.input), before));
 }
 
 TEST(Head, PredictsTheClassOfTheSmallestLoss) {
-  torch::manual_seed(5);
+  at::manual_seed(5);
   TiedHead tied(false);
   const at::NoGradGuard no_gradient;
   const at::Tensor best = tied.head->predict(tied.input);

@@ -1,7 +1,8 @@
 #include "model/ops/cpu/attention.h"
 
+#include <ATen/ATen.h>
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <torch/csrc/autograd/autograd.h>
 
 namespace hyperx::model {
 namespace {
@@ -14,7 +15,7 @@ struct Case {
 at::Tensor starts_of(const std::vector<int32_t>& lengths) {
   std::vector<int32_t> starts{0};
   for (const int32_t length : lengths) starts.push_back(starts.back() + length);
-  return torch::tensor(at::ArrayRef<int32_t>(starts), torch::kInt);
+  return at::tensor(at::ArrayRef<int32_t>(starts), at::kInt);
 }
 
 RowKeys keys_of(const std::vector<int32_t>& lengths) {
@@ -24,8 +25,7 @@ RowKeys keys_of(const std::vector<int32_t>& lengths) {
       slots.push_back(static_cast<int64_t>(s) + 5);
       positions.push_back(p);
     }
-  return {torch::tensor(at::ArrayRef<int64_t>(slots), torch::kLong),
-          torch::tensor(at::ArrayRef<int64_t>(positions), torch::kLong)};
+  return {at::tensor(at::ArrayRef<int64_t>(slots), at::kLong), at::tensor(at::ArrayRef<int64_t>(positions), at::kLong)};
 }
 
 class AttentionTest : public testing::TestWithParam<Case> {};
@@ -36,10 +36,10 @@ TEST_P(AttentionTest, EqualsThePlainFormulaAndItsGradient) {
   const DropoutKey key = DropoutStream{3, 4, true}.key(2);
   for (const double probability : {0.0, 0.1}) {
     for (const at::ScalarType type : {at::kDouble, at::kFloat}) {
-      torch::manual_seed(1);
+      at::manual_seed(1);
       const int64_t tokens = rows.slots.numel();
-      const at::Tensor qkv = torch::randn({tokens, 3 * c.heads * c.dim}, type).mul_(2).requires_grad_(true);
-      const at::Tensor weight = torch::randn({tokens, c.heads * c.dim}, type);
+      const at::Tensor qkv = at::randn({tokens, 3 * c.heads * c.dim}, type).mul_(2).requires_grad_(true);
+      const at::Tensor weight = at::randn({tokens, c.heads * c.dim}, type);
       const at::Tensor expected = attention_by_operations(qkv, starts_of(c.lengths), c.heads, {rows, probability, key});
       const at::Tensor expected_gradient = torch::autograd::grad({(expected * weight).sum()}, {qkv})[0];
       const at::Tensor actual = packed_attention(qkv, {starts_of(c.lengths)}, c.heads, {rows, probability, key});

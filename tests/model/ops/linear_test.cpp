@@ -1,7 +1,7 @@
 #include "model/ops/linear.h"
 
+#include <ATen/ATen.h>
 #include <gtest/gtest.h>
-#include <torch/torch.h>
 
 namespace hyperx::model {
 namespace {
@@ -20,9 +20,9 @@ Result product(const Linear& linear, const at::Tensor& x, const at::Tensor& dy) 
 // bf16 keeps 8 bits: a result differs from the exact product of the same bf16 values by half of its last place, 2⁻⁹.
 TEST(LinearTest, PackedWeightsGiveTheProductAndItsGradient) {
   for (const auto& [rows, in, out] : {std::tuple{1, 32, 64}, {7, 48, 40}, {233, 384, 1152}, {64, 129, 65}}) {
-    torch::manual_seed(rows);
-    const at::Tensor weight = torch::randn({out, in}).to(at::kBFloat16), bias = torch::randn({out}).to(at::kBFloat16);
-    const at::Tensor x = torch::randn({rows, in}).to(at::kBFloat16), dy = torch::randn({rows, out}).to(at::kBFloat16);
+    at::manual_seed(rows);
+    const at::Tensor weight = at::randn({out, in}).to(at::kBFloat16), bias = at::randn({out}).to(at::kBFloat16);
+    const at::Tensor x = at::randn({rows, in}).to(at::kBFloat16), dy = at::randn({rows, out}).to(at::kBFloat16);
     const Linear packed(weight, bias, at::kBFloat16);
     ASSERT_TRUE(packed.is_packed());
     const Result found = product(packed, x, dy);
@@ -35,7 +35,7 @@ TEST(LinearTest, PackedWeightsGiveTheProductAndItsGradient) {
 }
 
 TEST(LinearTest, OthersStayAsTheyAre) {
-  const at::Tensor weight = torch::randn({8, 4}), bias = torch::randn({8});
+  const at::Tensor weight = at::randn({8, 4}), bias = at::randn({8});
   EXPECT_FALSE(Linear(weight, bias, weight.scalar_type()).is_packed());
   const at::Tensor learning = weight.to(at::kBFloat16).set_requires_grad(true);
   EXPECT_FALSE(Linear(learning, bias.to(at::kBFloat16), at::kBFloat16).is_packed());

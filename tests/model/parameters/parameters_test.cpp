@@ -1,8 +1,8 @@
 #include "model/parameters/parameters.h"
 
+#include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
-#include <torch/torch.h>
 
 #include <cmath>
 #include <numbers>
@@ -17,7 +17,7 @@ constexpr uint64_t kSeed = 5;
 const char* const kName = "some.weight";
 
 at::Tensor drawn(int64_t first, int64_t count, at::ScalarType type) {
-  at::Tensor values = torch::empty({count}, type);
+  at::Tensor values = at::empty({count}, type);
   draw_normal(values, first, kDeviation, kSeed, kName);
   return values;
 }
@@ -49,13 +49,13 @@ TEST(DrawNormalTest, AnyRangeGivesTheSameBits) {
   for (const at::ScalarType type : {at::kFloat, at::kDouble}) {
     const at::Tensor all = drawn(0, 100'000, type);
     for (const auto& [first, count] : {std::pair{0, 1}, {1, 1}, {1, 31}, {31, 2}, {32, 64}, {33, 63}, {7, 70'001}})
-      EXPECT_TRUE(torch::equal(drawn(first, count, type), all.narrow(0, first, count))) << first << " " << count;
+      EXPECT_TRUE(at::equal(drawn(first, count, type), all.narrow(0, first, count))) << first << " " << count;
     EXPECT_EQ(drawn(5, 0, type).numel(), 0);
   }
 }
 
 TEST(DrawNormalTest, Fp32IsFp64Rounded) {
-  EXPECT_TRUE(torch::equal(drawn(3, 50'000, at::kFloat), drawn(3, 50'000, at::kDouble).to(at::kFloat)));
+  EXPECT_TRUE(at::equal(drawn(3, 50'000, at::kFloat), drawn(3, 50'000, at::kDouble).to(at::kFloat)));
 }
 
 TEST(DrawNormalTest, DoesNotDependOnThreads) {
@@ -65,7 +65,7 @@ TEST(DrawNormalTest, DoesNotDependOnThreads) {
   at::set_num_threads(3);
   const at::Tensor three = drawn(0, 300'001, at::kFloat);
   at::set_num_threads(before);
-  EXPECT_TRUE(torch::equal(one, three));
+  EXPECT_TRUE(at::equal(one, three));
 }
 
 TEST(DrawNormalTest, HasTheMomentsOfANormalDistribution) {
@@ -79,11 +79,11 @@ TEST(DrawNormalTest, HasTheMomentsOfANormalDistribution) {
 
 TEST(NormalTensorTest, FollowsFromSeedAndName) {
   const auto tensor = [](uint64_t seed, const char* name) {
-    return normal_tensor({4, 9}, kDeviation, seed, name, torch::kFloat32);
+    return normal_tensor({4, 9}, kDeviation, seed, name, at::kFloat);
   };
-  EXPECT_TRUE(torch::equal(tensor(kSeed, kName).flatten(), drawn(0, 36, at::kFloat)));
-  EXPECT_FALSE(torch::equal(tensor(1, "a"), tensor(2, "a")));
-  EXPECT_FALSE(torch::equal(tensor(1, "a"), tensor(1, "b")));
+  EXPECT_TRUE(at::equal(tensor(kSeed, kName).flatten(), drawn(0, 36, at::kFloat)));
+  EXPECT_FALSE(at::equal(tensor(1, "a"), tensor(2, "a")));
+  EXPECT_FALSE(at::equal(tensor(1, "a"), tensor(1, "b")));
 }
 
 }  // namespace

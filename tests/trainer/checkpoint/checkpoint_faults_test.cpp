@@ -114,14 +114,12 @@ TEST_F(CheckpointFaults, EveryTruncationIsDetected) {
 class SmallDisk : public FolderTest {
  protected:
   void SetUp() override {
-    FolderTest::SetUp();
     fs::create_directories(path("disk"));
     mounted_ = ::mount("tmpfs", path("disk").c_str(), "tmpfs", 0, "size=6m") == 0;
     if (!mounted_) GTEST_SKIP() << "a file system of 6 MiB cannot be mounted (not root?): " << errno_text();
   }
   void TearDown() override {
     if (mounted_) ::umount(path("disk").c_str());
-    FolderTest::TearDown();
   }
   bool mounted_ = false;
 };

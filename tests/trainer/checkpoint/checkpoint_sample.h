@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/folder.h"
 #include "trainer/checkpoint/checkpoint.h"
 
 // A small checkpoint whose every value follows from its step, so that a mixture of two steps is noticed.
@@ -89,19 +90,7 @@ class Sample {
 
 class FolderTest : public testing::Test {
  protected:
-  void SetUp() override {
-    const testing::TestInfo* const info = testing::UnitTest::GetInstance()->current_test_info();
-    folder_ = scratch_folder() / (std::string("hyperx.") + info->test_suite_name() + "." + info->name() + "." +
-                                  std::to_string(::getpid()));
-    std::filesystem::remove_all(folder_);
-    std::filesystem::create_directories(folder_);
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
-  // In memory where that can be had: a busy disk's fsync is most of these tests' time.
-  static std::filesystem::path scratch_folder() {
-    return ::access("/dev/shm", W_OK) == 0 ? "/dev/shm" : std::filesystem::path(testing::TempDir());
-  }
-  std::string path(const std::string& name) const { return folder_ / name; }
+  std::string path(const std::string& name) const { return folder_.path(name); }
   // Names in a folder, sorted, with blanks between.
   static std::string names_in(const std::string& folder) {
     std::vector<std::string> names;
@@ -130,7 +119,8 @@ class FolderTest : public testing::Test {
     return name;
   }
 
-  std::filesystem::path folder_;
+  // In memory: a busy disk's fsync would be most of these tests' time.
+  test::TemporaryFolder folder_{test::TemporaryFolder::Where::kMemory};
 };
 
 }  // namespace hyperx::train

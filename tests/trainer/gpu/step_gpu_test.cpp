@@ -1,7 +1,8 @@
 // A step on a GPU: against the CPU, as CUDA graphs against one operation after another, and beyond its memory.
+#include <ATen/ATen.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <torch/cuda.h>
 
 #include "common/errors.h"
 #include "model/comm/local_communicator.h"
@@ -20,12 +21,12 @@ namespace {
 constexpr int64_t kHidden = 128, kHeads = 2, kInner = 256, kVocabulary = 300, kPositions = 64;
 
 model::EncoderWeights small_encoder() {
-  torch::manual_seed(5);
+  at::manual_seed(5);
   model::EncoderWeights encoder;
   encoder.spec = {kHidden, 3, kHeads, kInner, kVocabulary, kPositions, 2, 0, 1e-12};
   for (const auto& [name, shape] : model::encoder_tensor_shapes(encoder.spec))
     encoder.tensors[name] =
-        name.find("LayerNorm.weight") != std::string::npos ? torch::ones(shape) : torch::randn(shape) * 0.05;
+        name.find("LayerNorm.weight") != std::string::npos ? at::ones(shape) : at::randn(shape) * 0.05;
   return encoder;
 }
 

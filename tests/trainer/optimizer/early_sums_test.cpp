@@ -1,8 +1,8 @@
 #include "trainer/optimizer/early_sums.h"
 
+#include <ATen/ATen.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <torch/torch.h>
 
 #include <mutex>
 

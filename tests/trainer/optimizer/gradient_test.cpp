@@ -1,5 +1,6 @@
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 #include <gtest/gtest.h>
-#include <torch/torch.h>
 
 #include "tests/support/hyperx_of.h"
 #include "tests/trainer/tiny_model.h"
@@ -19,14 +20,14 @@ class GradientTest : public testing::TestWithParam<Options> {};
 
 // Finite differences, in fp64 and with dropout on, of every kind of trained tensor, through packed rows of two pairs.
 TEST_P(GradientTest, EqualsFiniteDifferences) {
-  torch::manual_seed(5);
+  at::manual_seed(5);
   Config config = tiny_config();
   GetParam().change(model::hyperx_options(config));
   const data::TaskSet tasks = data::TaskSet::of({"ner", "pos"});
   model::Model model(tiny_encoder(), {config, tasks, {"en", "tr"}, at::kDouble, at::kCPU});
   {
     at::NoGradGuard no_gradient;  // away from the start, where the adapters are near the identity
-    for (const auto& view : model.parameters().named_values()) view.value.add_(torch::randn_like(view.value) * 0.3);
+    for (const auto& view : model.parameters().named_values()) view.value.add_(at::randn_like(view.value) * 0.3);
   }
   const std::vector<data::Pair> pairs{{"pos", "en"}, {"ner", "tr"}};
   const model::PackedBatch batch = model.pack(two_sentences());

@@ -1,5 +1,6 @@
 #include "trainer/optimizer/optimizer.h"
 
+#include <ATen/core/grad_mode.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -8,6 +9,7 @@
 
 #include "common/errors.h"
 #include "model/comm/local_communicator.h"
+#include "tests/support/errors.h"
 #include "tests/support/hyperx_of.h"
 #include "tests/trainer/tiny_training.h"
 
@@ -118,13 +120,7 @@ TEST_F(OptimizerTest, CountsAreLoadedStrictly) {
   const auto error = [&](auto change) {
     auto changed = counts;
     change(changed);
-    try {
-      training.optimizer.set_counts(changed, "step-0000005");
-    } catch (const UserError& failure) {
-      EXPECT_EQ(failure.code(), ExitCode::kBadData);
-      return std::string(failure.what());
-    }
-    return std::string();
+    return test::message_of(ExitCode::kBadData, [&] { training.optimizer.set_counts(changed, "step-0000005"); });
   };
   EXPECT_EQ(error([](auto&) {}), "");
   EXPECT_THAT(error([](auto& changed) { changed.pop_back(); }),
@@ -170,14 +166,14 @@ TEST_F(OptimizerTest, WeightDecayShrinksWeightsOnly) {
     }
     const Values before = copied_values(training);
     training.model.begin_step({{"pos", "aa"}}, true);  // marks what the pair uses; every gradient is zero
-    at::Tensor losses = torch::zeros({1}, torch::kDouble);
+    at::Tensor losses = at::zeros({1}, at::kDouble);
     training.exchange.exchange(losses, {});
     constexpr double kRate = 0.1;
     training.optimizer.update(kRate);
     int shrunk = 0, kept = 0;
     for (const auto& [name, value] : copied_values(training)) {
       if (name.starts_with("heads.") && !name.starts_with("heads.pos")) continue;  // not in this step
-      if (torch::equal(value, before.at(name))) {
+      if (at::equal(value, before.at(name))) {
         EXPECT_TRUE(name.ends_with("bias") || name.find("LayerNorm") != std::string::npos ||
                     name.starts_with("embeddings.task.ner") || name.starts_with("embeddings.task.mlm") ||
                     name.starts_with("embeddings.language.bb"))
@@ -201,7 +197,7 @@ TEST_F(OptimizerTest, ANormThatIsNotFiniteChangesNothing) {
   const Values values = copied_values(training), moments = copied_moments(training);
   const auto counts = training.optimizer.counts();
   training.model.begin_step({{"pos", "aa"}}, true);
-  at::Tensor losses = torch::zeros({1}, torch::kDouble);
+  at::Tensor losses = at::zeros({1}, at::kDouble);
   const data::StepBatch batch = data::make_step(training.maker, training.mixture.plan(1), {});
   for (const data::Batch& piece : batch.pieces) {
     const at::Tensor loss = training.model.loss(training.model.pack(piece), {9, 1, true});

@@ -1,6 +1,6 @@
 // The update as it is queued on a GPU, against the one that waits for the norm.
+#include <ATen/ATen.h>
 #include <gtest/gtest.h>
-#include <torch/torch.h>
 
 #include <limits>
 
@@ -24,7 +24,7 @@ struct Run {
         optimizer(model.parameters(), {queued, 1.0, {0.9, 0.999, 1e-8, 0.01}}) {}
 
   static model::EncoderWeights encoder() {
-    torch::manual_seed(5);
+    at::manual_seed(5);
     return tiny_encoder();
   }
   static Config config_of(int64_t layer_dim, bool dense) {
@@ -38,7 +38,7 @@ struct Run {
     model.begin_step(pairs, true);
     const model::PackedBatch batch = model.pack(two_sentences());
     (model.loss(batch, {9, number, true}) * loss_factor).backward();
-    at::Tensor losses = torch::zeros({2}, torch::kDouble);
+    at::Tensor losses = at::zeros({2}, at::kDouble);
     GradientExchange(communicator, model.parameters()).exchange(losses, {});
     return optimizer.update(1e-2).gradient_norm.item<double>();
   }
@@ -68,7 +68,7 @@ void expect_equal_runs(at::ScalarType type, int64_t layer_dim, bool dense, doubl
       continue;
     }
     const auto views = queued.model.parameters().named_values();
-    for (size_t v = 0; v < views.size(); ++v) EXPECT_TRUE(torch::equal(views[v].value, before[v])) << views[v].name;
+    for (size_t v = 0; v < views.size(); ++v) EXPECT_TRUE(at::equal(views[v].value, before[v])) << views[v].name;
   }
   EXPECT_EQ(now.optimizer.counts(), queued.optimizer.counts());
   const auto expected = now.model.parameters().named_values(), found = queued.model.parameters().named_values();
@@ -91,7 +91,7 @@ TEST(QueuedUpdate, EqualsTheOneThatWaits) {
 }
 
 TEST(QueuedUpdate, FiguresAreTheStepsOwn) {
-  StepFigures::Result result{torch::tensor({0.5, 1.5}, torch::kDouble), {torch::tensor(2.0, torch::kDouble)}};
+  StepFigures::Result result{at::tensor({0.5, 1.5}, at::kDouble), {at::tensor(2.0, at::kDouble)}};
   comm::LocalCommunicator alone;
   StepFigures figures(result, alone);
   EXPECT_EQ(figures.losses(), (std::vector<double>{0.5, 1.5}));

@@ -4,6 +4,7 @@
 
 #include "common/errors.h"
 #include "common/files.h"
+#include "tests/support/errors.h"
 #include "tests/trainer/checkpoint/checkpoint_sample.h"
 #include "tests/trainer/run/ended_process.h"
 #include "trainer/run/metrics_file.h"
@@ -20,13 +21,7 @@ class RunFolder : public FolderTest {
  protected:
   template <class Run>
   static std::string refused(Run&& run) {
-    try {
-      run();
-    } catch (const UserError& error) {
-      EXPECT_EQ(error.code(), ExitCode::kCannotCreate);
-      return error.what();
-    }
-    return "no UserError";
+    return test::message_of(ExitCode::kCannotCreate, run);
   }
 };
 
@@ -125,6 +120,7 @@ TEST_F(RunFolder, DescriptionHoldsEveryStart) {
   for (int start = 1; start <= 2; ++start)
     write_run_description(run, "train.steps = 5\n", describe_environment({"hyperx", "train"}),
                           {{0, 0, "node1", "cuda:0", 42, 8, "0-7"}});
+  add_to_start(run, {{"resolved", {{"exchange", "gather"}}}});
   EXPECT_EQ(read_file(run.config()), "train.steps = 5\n");
   EXPECT_EQ(read_file(run.hosts()),
             "rank\tlocal_rank\thost\tpid\tdevice\tthreads\tcores\n0\t0\tnode1\t42\tcuda:0\t8\t0-7\n");
@@ -132,6 +128,8 @@ TEST_F(RunFolder, DescriptionHoldsEveryStart) {
   ASSERT_EQ(starts.size(), 2u);
   EXPECT_EQ(starts[1]["variables"]["NCCL_DEBUG"], "WARN");
   EXPECT_EQ(starts[1]["command_line"][1], "train");
+  EXPECT_EQ(starts[1]["resolved"]["exchange"], "gather");
+  EXPECT_FALSE(starts[0].contains("resolved"));
 }
 
 TEST_F(RunFolder, AHistoryThatIsDamagedIsKept) {

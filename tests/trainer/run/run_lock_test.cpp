@@ -12,6 +12,7 @@
 
 #include "common/files.h"
 #include "common/host.h"
+#include "tests/support/errors.h"
 #include "tests/trainer/checkpoint/checkpoint_sample.h"
 #include "tests/trainer/run/ended_process.h"
 
@@ -30,20 +31,13 @@ const LockTiming kNeverSilent{milliseconds(50), std::chrono::hours(1), std::chro
 class RunLockTest : public FolderTest {
  protected:
   void SetUp() override {
-    FolderTest::SetUp();
     ::unsetenv("SLURM_JOB_ID");
     ::unsetenv("SLURM_RESTART_COUNT");
     run_ = open_run_dir(path("run"), false);
   }
 
   std::string refused(const LockTiming& timing = {}) const {
-    try {
-      const RunLock lock(run_, timing);
-    } catch (const UserError& error) {
-      EXPECT_EQ(error.code(), ExitCode::kCannotCreate);
-      return error.what();
-    }
-    return "no UserError";
+    return test::message_of(ExitCode::kCannotCreate, [&] { const RunLock lock(run_, timing); });
   }
 
   static RunLock::Owner owner(const ProcessId& process) {

@@ -43,7 +43,6 @@ int count_of(const std::string& text, const std::string& part) {
 class RunLogFaultsTest : public FolderTest {
  protected:
   void SetUp() override {
-    FolderTest::SetUp();
     log::set_rank(0, 1);
     run_ = open_run_dir(path("run"), false);
   }

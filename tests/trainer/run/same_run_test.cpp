@@ -4,6 +4,7 @@
 
 #include "common/errors.h"
 #include "model/methods/hyperx/hyperx_options.h"
+#include "tests/support/errors.h"
 
 namespace hyperx::train {
 namespace {
@@ -14,13 +15,7 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 
 std::string refusal(const ModelInfo& saved, const ModelInfo& now) {
-  try {
-    check_same_run(saved, now, "step-0000005");
-  } catch (const UserError& error) {
-    EXPECT_EQ(error.code(), ExitCode::kBadConfig);
-    return error.what();
-  }
-  return "";
+  return test::message_of(ExitCode::kBadConfig, [&] { check_same_run(saved, now, "step-0000005"); });
 }
 
 TEST(SameRunTest, WhatTheRunDependsOnIsRefused) {

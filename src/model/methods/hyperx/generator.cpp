@@ -1,7 +1,7 @@
 #include "model/methods/hyperx/generator.h"
 
+#include <ATen/ATen.h>
 #include <ATen/Parallel.h>
-#include <torch/torch.h>
 
 #include <algorithm>
 #include <cmath>

@@ -1,6 +1,6 @@
 #include "model/methods/hyperx/hypernetwork.h"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <numeric>
 
@@ -79,9 +79,9 @@ Hypernetwork::Hypernetwork(const HyperXOptions& sizes, const MethodContext& cont
   if (sizes.projected_dim > 0) {
     const int64_t inner = sizes.source_hidden_dim;
     hidden_weight_ = draw("projection.hidden.weight", {inner, source}, kGeneratorDeviation);
-    hidden_bias_ = parameters.add("projection.hidden.bias", kSource, torch::zeros({inner}, options), false).value;
+    hidden_bias_ = parameters.add("projection.hidden.bias", kSource, at::zeros({inner}, options), false).value;
     output_weight_ = draw("projection.output.weight", {projected_, inner}, kGeneratorDeviation);
-    output_bias_ = parameters.add("projection.output.bias", kSource, torch::zeros({projected_}, options), false).value;
+    output_bias_ = parameters.add("projection.output.bias", kSource, at::zeros({projected_}, options), false).value;
   }
   draw_generators(seed, options);
 }
@@ -93,7 +93,7 @@ std::string Hypernetwork::generator_prefix(size_t group) const {
 void Hypernetwork::draw_generators(uint64_t seed, const at::TensorOptions& options) {
   const int64_t groups = has_layer_embedding() ? 1 : layers_, own_end = own_begin() + own_rows();
   for (int64_t group = 0; group < groups; ++group) {
-    generators_.push_back({torch::empty({own_rows(), projected_}, options), torch::zeros({own_rows()}, options)});
+    generators_.push_back({at::empty({own_rows(), projected_}, options), at::zeros({own_rows()}, options)});
     for (const ThetaPart& part : parts_) {
       const int64_t begin = std::max(part.begin, own_begin()), end = std::min(part.begin + part.size(), own_end);
       if (begin >= end) continue;
@@ -120,18 +120,18 @@ at::Tensor Hypernetwork::sources(const std::vector<data::Pair>& pairs) const {
   for (const data::Pair& pair : pairs) {
     const at::Tensor& task = embedding_of(task_embeddings_, pair.task, "task");
     const at::Tensor& language = embedding_of(language_embeddings_, pair.base_language(), "language");
-    if (!has_layer_embedding()) rows.push_back(torch::cat({task, language}));
-    for (const at::Tensor& layer : layer_embeddings_) rows.push_back(torch::cat({task, language, layer}));
+    if (!has_layer_embedding()) rows.push_back(at::cat({task, language}));
+    for (const at::Tensor& layer : layer_embeddings_) rows.push_back(at::cat({task, language, layer}));
   }
-  const at::Tensor source = torch::stack(rows);
+  const at::Tensor source = at::stack(rows);
   if (!hidden_weight_.defined()) return source;
-  return torch::linear(torch::linear(source, hidden_weight_, hidden_bias_).relu(), output_weight_, output_bias_);
+  return at::linear(at::linear(source, hidden_weight_, hidden_bias_).relu(), output_weight_, output_bias_);
 }
 
 void Hypernetwork::generate(const at::Tensor& sources, at::Tensor theta) const {
   const int64_t rows = theta.size(0) * layers_;
   const bool whole = shard_.ranks == 1;
-  at::Tensor own = whole ? theta : torch::empty({theta.size(0), layers_, share()}, theta.options());
+  at::Tensor own = whole ? theta : at::empty({theta.size(0), layers_, share()}, theta.options());
   for (size_t group = 0; group < generators_.size(); ++group)
     model::generate(generators_[group].weight, generators_[group].bias, sources,
                     rows_of_group(whole ? own : own.narrow(2, 0, own_rows()), group));
@@ -145,8 +145,8 @@ void Hypernetwork::generate(const at::Tensor& sources, at::Tensor theta) const {
 
 void Hypernetwork::reserve(const at::Tensor& theta) const {
   if (!is_sharded()) return;
-  const at::Tensor own = torch::empty({theta.size(0), layers_, share()}, theta.options());
-  torch::empty({shard_.ranks, theta.size(0) * layers_, share()}, theta.options());
+  const at::Tensor own = at::empty({theta.size(0), layers_, share()}, theta.options());
+  at::empty({shard_.ranks, theta.size(0) * layers_, share()}, theta.options());
 }
 
 void Hypernetwork::mark_used(const std::vector<data::Pair>& pairs, ParameterSet& parameters) const {

@@ -1,7 +1,8 @@
 #include "model/methods/hyperx/hypernetwork_block.h"
 
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 #include <ATen/record_function.h>
-#include <torch/torch.h>
 
 #include <algorithm>
 
@@ -17,7 +18,7 @@ constexpr int64_t kRowsAtOnce = 1 << 14;  // of one message that gathers rows
 
 std::vector<Hypernetwork::Generator> zeros_like(const std::vector<Hypernetwork::Generator>& generators) {
   std::vector<Hypernetwork::Generator> zeros;
-  for (const auto& [weight, bias] : generators) zeros.push_back({torch::zeros_like(weight), torch::zeros_like(bias)});
+  for (const auto& [weight, bias] : generators) zeros.push_back({at::zeros_like(weight), at::zeros_like(bias)});
   return zeros;
 }
 
@@ -75,7 +76,7 @@ GeneratorGradient HypernetworkBlock::dense_gradient() const {
 std::vector<Message> HypernetworkBlock::messages(int round, const StepRanks& ranks) {
   if (round == 1) {
     const at::Tensor& ds = gradient_.source_gradient;
-    received_ = torch::cat({ds.reshape({-1}), gradient_.norm_squared.reshape({1})});
+    received_ = at::cat({ds.reshape({-1}), gradient_.norm_squared.reshape({1})});
     return {{Message::Kind::kSum, received_}};
   }
   if (round > 1) return {};
@@ -113,10 +114,10 @@ Message HypernetworkBlock::gather_message(const StepRanks& ranks) {
       if (rank == ranks.rank) own.push_back(static_cast<int64_t>(pair));
     }
   const auto index = [&](const std::vector<int64_t>& pairs) {
-    return torch::tensor(at::ArrayRef<int64_t>(pairs), torch::kLong).to(gradient.device(), torch::kLong, true);
+    return at::tensor(at::ArrayRef<int64_t>(pairs), at::kLong).to(gradient.device(), at::kLong, true);
   };
   gather_order_ = index(order);
-  received_ = torch::empty_like(by_pair);
+  received_ = at::empty_like(by_pair);
   return {Message::Kind::kGather, received_, by_pair.index_select(0, index(own)), counts};
 }
 
@@ -125,12 +126,12 @@ Message HypernetworkBlock::scatter_message(const StepRanks& ranks) {
   const at::Tensor& g = method_.theta_gradient();
   const int64_t share = hypernetwork_.share(), rows = g.size(0) * g.size(1);
   const at::Tensor flat = g.view({rows, hypernetwork_.theta_size()});
-  at::Tensor message = torch::zeros({ranks.size, rows, share}, g.options());
+  at::Tensor message = at::zeros({ranks.size, rows, share}, g.options());
   for (int64_t rank = 0; rank < ranks.size; ++rank) {
     const int64_t count = hypernetwork_.row_count(rank);
     message[rank].narrow(1, 0, count).copy_(flat.narrow(1, hypernetwork_.row_begin(rank), count));
   }
-  received_ = torch::empty({g.size(0), g.size(1), share}, g.options());
+  received_ = at::empty({g.size(0), g.size(1), share}, g.options());
   return {Message::Kind::kScatterSum, received_, message};
 }
 
@@ -167,14 +168,14 @@ at::Tensor HypernetworkBlock::norm_squared() const {
     parts.push_back(sum_of_squares(weight));
     parts.push_back(sum_of_squares(bias));
   }
-  return torch::stack(parts).sum();
+  return at::stack(parts).sum();
 }
 
 void HypernetworkBlock::begin_training(const UpdateOptions&) {
   const Generators& own = hypernetwork_.generators();
   m_ = zeros_like(own);
   v_ = zeros_like(own);
-  count_ = torch::zeros({1}, own.front().weight.options().dtype(at::kLong));
+  count_ = at::zeros({1}, own.front().weight.options().dtype(at::kLong));
 }
 
 void HypernetworkBlock::update(const AdamStep& step) {
@@ -186,8 +187,7 @@ void HypernetworkBlock::update(const AdamStep& step) {
   StepFactors factors;
   int64_t count = 0;
   if (step.queued)
-    factors =
-        next_step(count_, torch::ones({1}, count_.options().dtype(at::kBool)), step.control, step.rate, step.adam);
+    factors = next_step(count_, at::ones({1}, count_.options().dtype(at::kBool)), step.control, step.rate, step.adam);
   else
     count = ++*count_.data_ptr<int64_t>();
   const auto dense_update = [&](const at::Tensor& p, const at::Tensor& gradient, const at::Tensor& m,

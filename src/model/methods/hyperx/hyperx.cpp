@@ -1,7 +1,8 @@
 #include "model/methods/hyperx/hyperx.h"
 
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 #include <ATen/record_function.h>
-#include <torch/torch.h>
 
 #include "common/errors.h"
 #include "model/encoder/encoder.h"
@@ -20,7 +21,7 @@ GeneratorShard shard_of(const MethodContext& context) {
   comm::Communicator& ranks = *context.ranks;
   return {ranks.rank(), ranks.size(), [&ranks](const at::Tensor& own) {
             RECORD_USER_SCOPE("hyperx::exchange");
-            at::Tensor all = torch::empty({ranks.size(), own.size(0), own.size(1)}, own.options());
+            at::Tensor all = at::empty({ranks.size(), own.size(0), own.size(1)}, own.options());
             ranks.all_gather(own, all);
             return all;
           }};
@@ -45,7 +46,7 @@ at::Tensor by_pair(const at::Tensor& z, const std::vector<PairRows>& pairs, cons
     };
     parts.push_back(work(rows_of(z), rows.pair, rows_of));
   }
-  return one ? parts[0] : torch::cat(parts);
+  return one ? parts[0] : at::cat(parts);
 }
 
 }  // namespace
@@ -66,8 +67,8 @@ HyperX::HyperX(const MethodContext& context)
     if (setting != "plain") return;
     for (int64_t i = 0; i < (shared ? 1 : layers); ++i) {
       const std::string prefix = "hypernetwork." + (shared ? "" : std::to_string(i) + ".") + name;
-      into.push_back({parameters_.add(prefix + ".weight", kAdapterNorms, torch::ones({hidden}, options)).value,
-                      parameters_.add(prefix + ".bias", kAdapterNorms, torch::zeros({hidden}, options)).value});
+      into.push_back({parameters_.add(prefix + ".weight", kAdapterNorms, at::ones({hidden}, options)).value,
+                      parameters_.add(prefix + ".bias", kAdapterNorms, at::zeros({hidden}, options)).value});
     }
   };
   add_plain(options_.adapter_norm_before, "norm_before", plain_before_);
@@ -76,9 +77,9 @@ HyperX::HyperX(const MethodContext& context)
 
 HyperX::Theta HyperX::make_theta(int64_t pairs) const {
   Theta theta;
-  theta.values = torch::empty({pairs, hypernetwork_.layers(), hypernetwork_.theta_size()},
-                              hypernetwork_.generators()[0].bias.options().requires_grad(false));
-  theta.gradient = torch::zeros_like(theta.values);
+  theta.values = at::empty({pairs, hypernetwork_.layers(), hypernetwork_.theta_size()},
+                           hypernetwork_.generators()[0].bias.options().requires_grad(false));
+  theta.gradient = at::zeros_like(theta.values);
   for (int64_t row = 0; row < pairs * hypernetwork_.layers(); ++row) {
     const at::Tensor values = theta.values.view({-1, hypernetwork_.theta_size()})[row];
     const at::Tensor gradient = theta.gradient.view({-1, hypernetwork_.theta_size()})[row];
@@ -139,10 +140,9 @@ at::Tensor HyperX::norm(const at::Tensor& z, const std::string& setting, const c
 HyperX::AdapterOutput HyperX::adapter(int64_t layer, int64_t pair, const at::Tensor& z) const {
   const std::vector<at::Tensor>& leaves = made_->leaves.at(static_cast<size_t>(pair * hypernetwork_.layers() + layer));
   const at::Tensor before = norm(z, options_.adapter_norm_before, "norm_before", layer, leaves);
-  const at::Tensor down = torch::linear(before, leaves[0].to(compute_));
+  const at::Tensor down = at::linear(before, leaves[0].to(compute_));
   const Activation activation = options_.adapter_activation == "gelu" ? Activation::kGelu : Activation::kRelu;
-  const at::Tensor up =
-      torch::linear(biased_activation(down, leaves[1].to(compute_), activation), leaves[2].to(compute_));
+  const at::Tensor up = at::linear(biased_activation(down, leaves[1].to(compute_), activation), leaves[2].to(compute_));
   const at::Tensor bias = leaves[3].to(compute_);
   if (options_.adapter_norm_after == "none") return {up, bias};
   return {norm(up + bias, options_.adapter_norm_after, "norm_after", layer, leaves), {}};

@@ -132,7 +132,7 @@ MethodCosts costs_of(const CostQuestion& question) {
       2.0 * static_cast<double>(question.encoder.hidden) * question.config.sections.get<HyperXOptions>().adapter_dim;
   costs.activation_values = question.config.sections.get<HyperXOptions>().adapter_dim;
   // W is read to make theta and ds, and read and written with both moments by Adam; g is written, cleared, read twice.
-  costs.update_bytes = 4 * ((2 + question.update_passes + (dense ? 3 : 0)) * w + 4 * rows * n * share);
+  costs.update_bytes = 4 * ((2 + kAdamPasses + (dense ? 3 : 0)) * w + 4 * rows * n * share);
   costs.update_operations = 3 * 2 * rows * n * share * d;
   costs.smaller_state =
       sharded ? "lower hyperx.projected_dim" : "set parallel.generator=sharded, or a lower hyperx.projected_dim";

@@ -7,15 +7,12 @@ void add_options(config::Schema&) {}  // those of every run
 
 // The whole encoder: its LayerNorms are in every method's share.
 MethodCosts costs_of(const CostQuestion& question) {
-  const EncoderSpec& e = question.encoder;
-  const int64_t tables = (e.vocabulary + e.max_positions + e.type_vocabulary) * e.hidden;
-  const int64_t layer = 4 * e.hidden * (e.hidden + 1) + e.intermediate * (2 * e.hidden + 1) + e.hidden;
   MethodCosts costs;
-  costs.blocks = {{"encoder", tables + e.layers * layer}};
+  costs.blocks = {{"encoder", encoder_sizes(question.encoder).without_norms()}};
   const auto values = static_cast<double>(costs.blocks[0].values);
   costs.bucket_values = values;
-  costs.state_bytes = 4 * 4 * values;                              // value, gradient, two moments
-  costs.update_bytes = 4 * (question.update_passes + 2) * values;  // Adam; the gradient is cleared and measured
+  costs.state_bytes = 4 * 4 * values;                   // value, gradient, two moments
+  costs.update_bytes = 4 * (kAdamPasses + 2) * values;  // Adam; the gradient is cleared and measured
   costs.smaller_state = "take more GPUs' memory, or method hyperx";
   return costs;
 }

@@ -1,9 +1,11 @@
 #include "model/ops/cpu/activation.h"
 
+#include <ATen/ATen.h>
 #include <ATen/Dispatch.h>
 #include <ATen/OpMathType.h>
+#include <ATen/Parallel.h>
 #include <ATen/record_function.h>
-#include <torch/torch.h>
+#include <torch/csrc/autograd/custom_function.h>
 
 #include "common/errors.h"
 #include "model/ops/cpu/row_chunks.h"
@@ -158,7 +160,7 @@ at::Tensor biased_activation(const at::Tensor& x, const at::Tensor& bias, Activa
                "an activation takes [rows, width] and a bias of its width and type");
   if constexpr (kHasOwnKernels)
     if (own_kernels_take(x)) return cuda_biased_activation(x, bias, activation);
-  if (!x.is_cpu()) return activation == Activation::kGelu ? torch::gelu(x + bias) : torch::relu(x + bias);
+  if (!x.is_cpu()) return activation == Activation::kGelu ? at::gelu(x + bias) : at::relu(x + bias);
   return BiasedActivation::apply(x, bias.contiguous(), static_cast<int64_t>(activation));
 }
 

@@ -1,8 +1,9 @@
 #include "model/ops/cpu/attention.h"
 
+#include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <ATen/record_function.h>
-#include <torch/torch.h>
+#include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
 #include <cmath>
@@ -158,8 +159,8 @@ class PackedAttention : public torch::autograd::Function<PackedAttention> {
     // Reduced types are computed in fp32: the loops would convert each value many times.
     const at::Tensor input = (qkv.scalar_type() == at::kBFloat16 ? qkv.to(at::kFloat) : qkv).contiguous();
     const Layout layout = layout_of(input, starts, heads);
-    at::Tensor probabilities = torch::empty({heads, layout.probability_count}, input.options());
-    at::Tensor out = torch::empty({input.size(0), layout.hidden}, input.options());
+    at::Tensor probabilities = at::empty({heads, layout.probability_count}, input.options());
+    at::Tensor out = at::empty({input.size(0), layout.hidden}, input.options());
     if (input.scalar_type() == at::kDouble) {
       compute<double>(layout, input, probabilities, out, {}, {}, slots, positions, probability, key);
     } else {

@@ -1,9 +1,10 @@
 #include "model/ops/cpu/dropout.h"
 
+#include <ATen/ATen.h>
 #include <ATen/Dispatch.h>
 #include <ATen/Parallel.h>
 #include <ATen/record_function.h>
-#include <torch/torch.h>
+#include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
 #include <cmath>
@@ -135,7 +136,7 @@ at::Tensor draw_dropped(const at::Tensor& keys, const RowKeys& rows, const at::T
   at::Tensor x0 = blocks.view({1, 1, -1});
   at::Tensor x1 = rows.positions.to(keys.device()).view({1, -1, 1});
   at::Tensor x2 = slots.bitwise_and(kWord), x3 = slots.bitwise_right_shift(32).bitwise_and(kWord);
-  const at::Tensor rounds = torch::arange(kPhiloxRounds, keys.options()).view({-1, 1, 1, 1});
+  const at::Tensor rounds = at::arange(kPhiloxRounds, keys.options()).view({-1, 1, 1, 1});
   const auto key_of_rounds = [&](const at::Tensor& word, uint32_t weyl) {
     return (word.bitwise_and(kWord).view({-1, 1, 1}) + rounds * int64_t{weyl}).bitwise_and(kWord).unbind(0);
   };
@@ -155,18 +156,18 @@ at::Tensor draw_dropped(const at::Tensor& keys, const RowKeys& rows, const at::T
     halves.push_back(word.bitwise_and(0xFFFF).lt(threshold));
     halves.push_back(word.lt(threshold << 16));  // the upper half
   }
-  return torch::stack(halves, 3).flatten(2);
+  return at::stack(halves, 3).flatten(2);
 }
 
 at::Tensor blocks_of(int64_t width, at::Device device) {
-  return torch::arange((width + 7) / 8, at::TensorOptions(at::kLong).device(device));
+  return at::arange((width + 7) / 8, at::TensorOptions(at::kLong).device(device));
 }
 
 // [rows, 8 blocks] bool, of one site.
 at::Tensor draw_dropped(const SiteDropout& dropout, const at::Tensor& blocks) {
   const at::Tensor key = dropout.key.on_device.defined()
                              ? dropout.key.on_device.view({1})
-                             : torch::full({1}, static_cast<int64_t>(key_bits(dropout.key.host)), blocks.options());
+                             : at::full({1}, static_cast<int64_t>(key_bits(dropout.key.host)), blocks.options());
   return draw_dropped(key, dropout.rows, blocks, dropout.probability)[0];
 }
 
@@ -193,12 +194,12 @@ void DropoutStream::draw_masks(const RowKeys& rows, int64_t width, double probab
   HYPERX_CHECK(table.defined(), "masks of all sites are drawn from the table of their keys");
   const int64_t beside = table.numel() - kSitesBeside;
   const at::Tensor of_layers = table.narrow(0, 0, beside).view({-1, kSitesPerLayer}).narrow(1, 0, kMasksPerLayer);
-  const at::Tensor keys = torch::cat({of_layers.reshape({-1}), table.narrow(0, beside, kSitesBeside)});
+  const at::Tensor keys = at::cat({of_layers.reshape({-1}), table.narrow(0, beside, kSitesBeside)});
   const at::Tensor blocks = blocks_of(width, table.device());
   std::vector<at::Tensor> parts;
   for (const at::Tensor& some : keys.split(std::max<int64_t>(1, kBlocksAtOnce / (rows.slots.numel() * blocks.numel()))))
     parts.push_back(draw_dropped(some, rows, blocks, probability).narrow(2, 0, width));
-  dropped = parts.size() == 1 ? parts[0] : torch::cat(parts);
+  dropped = parts.size() == 1 ? parts[0] : at::cat(parts);
 }
 
 SiteDropout SiteDropout::of_rows(const at::Tensor& indices) const {
@@ -247,7 +248,7 @@ at::Tensor keyed_dropout_mask(const SiteDropout& dropout, int64_t width, const a
 at::Tensor attention_dropout_mask(const SiteDropout& dropout, int64_t heads, int64_t length,
                                   const at::TensorOptions& options) {
   const at::Tensor own = blocks_of(length, options.device());
-  const at::Tensor first = torch::arange(heads, own.options()) * (kFeaturesPerHead / 8);
+  const at::Tensor first = at::arange(heads, own.options()) * (kFeaturesPerHead / 8);
   const at::Tensor dropped = draw_dropped(dropout, (first.unsqueeze(1) + own).flatten());  // [rows, heads 8 blocks]
   return mask_of(dropped.view({dropped.size(0), heads, -1}).narrow(2, 0, length).transpose(0, 1), dropout.probability,
                  options);

@@ -1,9 +1,11 @@
 #include "model/ops/cpu/residual_norm.h"
 
+#include <ATen/ATen.h>
 #include <ATen/Dispatch.h>
 #include <ATen/OpMathType.h>
+#include <ATen/Parallel.h>
 #include <ATen/record_function.h>
-#include <torch/torch.h>
+#include <torch/csrc/autograd/custom_function.h>
 
 #include <cmath>
 
@@ -278,8 +280,7 @@ at::Tensor by_operations(const at::Tensor& x, const at::Tensor& bias, const Site
   at::Tensor sum = dropout_by_operations(x + bias, dropout) + first;
   if (second.defined()) sum = sum + second;
   const at::ScalarType wide = norm.weight.scalar_type();
-  return torch::layer_norm(sum.to(wide), {norm.weight.numel()}, norm.weight, norm.bias, norm.epsilon)
-      .to(x.scalar_type());
+  return at::layer_norm(sum.to(wide), {norm.weight.numel()}, norm.weight, norm.bias, norm.epsilon).to(x.scalar_type());
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
+#include <ATen/ATen.h>
 #include <c10/core/DeviceGuard.h>
-#include <torch/torch.h>
+#include <torch/csrc/autograd/custom_function.h>
 
 #include "common/errors.h"
 #include "model/ops/cuda/cuda_ops.h"

@@ -1,5 +1,5 @@
+#include <ATen/ATen.h>
 #include <c10/core/DeviceGuard.h>
-#include <torch/torch.h>
 
 #include <algorithm>
 #include <cstring>

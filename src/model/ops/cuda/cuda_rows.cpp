@@ -1,7 +1,7 @@
 #include "model/ops/cuda/cuda_rows.h"
 
+#include <ATen/ATen.h>
 #include <c10/cuda/CUDAStream.h>
-#include <torch/torch.h>
 
 #include "common/errors.h"
 #include "model/ops/cuda/cuda_ops.h"
@@ -20,7 +20,7 @@ kernels::RowType row_type_of(const at::Tensor& rows) {
 
 at::Tensor key_on_device(const DropoutKey& key, at::Device device) {
   if (key.on_device.defined()) return key.on_device;
-  return torch::full({}, static_cast<int64_t>(key_bits(key.host)), at::TensorOptions().dtype(at::kLong).device(device));
+  return at::full({}, static_cast<int64_t>(key_bits(key.host)), at::TensorOptions().dtype(at::kLong).device(device));
 }
 
 DeviceMask device_mask(const SiteDropout& dropout, const at::Tensor& x) {

@@ -7,9 +7,12 @@
 #include "data/tasks/tagging/accuracy.h"
 #include "tests/data/tasks/score_test_tools.h"
 #include "tests/data/test_data.h"
+#include "tests/support/errors.h"
 
 namespace hyperx::data {
 namespace {
+
+using hyperx::test::user_error;
 
 using nlohmann::json;
 
@@ -135,7 +138,7 @@ TEST(EntityF1, WordsWithoutAPredictionMissTheirEntities) {
 
 TEST(EntityF1, RefusesATagThatIsNone) {
   for (const char* tag : {"NOUN", "B", "B-", "", "L-PER", "B_PER"})
-    EXPECT_THAT(user_error_of([&] { EntityScorer({"O", tag}); }), testing::HasSubstr("'" + std::string(tag) + "'"));
+    EXPECT_THAT(user_error([&] { EntityScorer({"O", tag}); }), testing::HasSubstr("'" + std::string(tag) + "'"));
 }
 
 TEST(EntityF1, TakesTimeInProportionToTheWords) {

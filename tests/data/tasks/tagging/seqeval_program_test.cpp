@@ -8,11 +8,14 @@
 #include "tests/data/tasks/known_task.h"
 #include "tests/data/tasks/score_test_tools.h"
 #include "tests/data/test_data.h"
+#include "tests/support/folder.h"
 
 // The scorer of hyperx against seqeval itself, on the files of examples/sample, their tags corrupted at random. Needs a
 // Python with seqeval 1.2.2: tests/run makes one and names it in HYPERX_TEST_PYTHON.
 namespace hyperx::data {
 namespace {
+
+using hyperx::test::TemporaryFolder;
 
 using nlohmann::json;
 
@@ -38,7 +41,7 @@ struct CorruptedFile {
   SourceSpec gold, predicted;
 };
 
-CorruptedFile corrupt(const ScratchFolder& folder, const std::string& source, double share, uint64_t seed) {
+CorruptedFile corrupt(const TemporaryFolder& folder, const std::string& source, double share, uint64_t seed) {
   CorruptedFile files;
   files.gold.path = source;
   files.gold.format = guess_source_format(source);
@@ -62,7 +65,7 @@ void compare_with_seqeval(const std::string& task, const std::vector<std::string
   const char* const python = std::getenv("HYPERX_TEST_PYTHON");
   if (python == nullptr)
     GTEST_SKIP() << "HYPERX_TEST_PYTHON is not set: a Python with seqeval 1.2.2 (tests/run makes one)";
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   std::vector<CorruptedFile> files;
   for (const std::string& source : sources)
     for (const double share : {0.02, 0.3, 1.0})

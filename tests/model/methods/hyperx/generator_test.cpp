@@ -1,7 +1,8 @@
 #include "model/methods/hyperx/generator.h"
 
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
-#include <torch/torch.h>
 
 #include <cmath>
 
@@ -11,16 +12,16 @@ namespace {
 class GeneratorTest : public testing::TestWithParam<at::ScalarType> {
  protected:
   void SetUp() override {
-    torch::manual_seed(7);
+    at::manual_seed(7);
     const at::TensorOptions options = at::TensorOptions().dtype(GetParam());
-    w_ = torch::randn({300, 14}, options);
-    c_ = torch::randn({300}, options);
-    s_ = torch::randn({5, 14}, options);
-    g_ = torch::randn({5, 2, 300}, options)
-             .select(1, 1);  // rows that lie apart, as where each layer has its own generator
+    w_ = at::randn({300, 14}, options);
+    c_ = at::randn({300}, options);
+    s_ = at::randn({5, 14}, options);
+    g_ =
+        at::randn({5, 2, 300}, options).select(1, 1);  // rows that lie apart, as where each layer has its own generator
     tolerance_ = GetParam() == at::kDouble ? 1e-12 : 1e-5;
   }
-  at::Tensor dense() const { return torch::mm(g_.t(), s_); }
+  at::Tensor dense() const { return at::mm(g_.t(), s_); }
   void expect_near(const at::Tensor& a, const at::Tensor& b) const {
     EXPECT_LT((a - b).abs().max().item<double>(), tolerance_ * (1 + b.abs().max().item<double>()));
   }
@@ -29,9 +30,9 @@ class GeneratorTest : public testing::TestWithParam<at::ScalarType> {
 };
 
 TEST_P(GeneratorTest, GeneratesThetaFromSources) {
-  at::Tensor theta = torch::empty({5, 300}, w_.options());
+  at::Tensor theta = at::empty({5, 300}, w_.options());
   generate(w_, c_, s_, theta);
-  expect_near(theta, torch::mm(s_, w_.t()) + c_);
+  expect_near(theta, at::mm(s_, w_.t()) + c_);
 }
 
 TEST_P(GeneratorTest, FactoredNormIsTheDenseOne) {
@@ -40,17 +41,17 @@ TEST_P(GeneratorTest, FactoredNormIsTheDenseOne) {
 }
 
 TEST_P(GeneratorTest, SourceGradientReadsW) {
-  expect_near(factor_sums(w_, g_).source_gradient, torch::mm(g_, w_).to(at::kDouble));
+  expect_near(factor_sums(w_, g_).source_gradient, at::mm(g_, w_).to(at::kDouble));
 }
 
 // Whole tiles and not, widths with and without padding; parts of the rows add up; any number of threads, same bits.
 TEST_P(GeneratorTest, SumsOfAllSizes) {
   for (const auto& [theta, projected, rows] : {std::tuple{1, 1, 1}, {64, 32, 12}, {5000, 33, 13}, {9000, 192, 24}}) {
-    const at::Tensor w = torch::randn({theta, projected}, GetParam()), g = torch::randn({rows, theta}, GetParam());
+    const at::Tensor w = at::randn({theta, projected}, GetParam()), g = at::randn({rows, theta}, GetParam());
     const FactorSums sums = factor_sums(w, g);
     const at::Tensor wide_w = w.to(at::kDouble), wide_g = g.to(at::kDouble);
     const double size = std::sqrt(static_cast<double>(theta));  // of a sum of so many products of unit size
-    const at::Tensor ds = torch::mm(wide_g, wide_w), gram = torch::mm(wide_g, wide_g.t());
+    const at::Tensor ds = at::mm(wide_g, wide_w), gram = at::mm(wide_g, wide_g.t());
     EXPECT_LT((sums.source_gradient - ds).abs().max().item<double>(), tolerance_ * size) << theta;
     EXPECT_LT((sums.gram - gram).abs().max().item<double>(), 1e-12 * (1 + gram.abs().max().item<double>())) << theta;
     const int64_t half = theta / 2;
@@ -63,7 +64,7 @@ TEST_P(GeneratorTest, SumsOfAllSizes) {
     at::set_num_threads(threads == 1 ? 3 : 1);
     const FactorSums again = factor_sums(w, g);
     at::set_num_threads(threads);
-    EXPECT_TRUE(torch::equal(again.source_gradient, sums.source_gradient) && torch::equal(again.gram, sums.gram));
+    EXPECT_TRUE(at::equal(again.source_gradient, sums.source_gradient) && at::equal(again.gram, sums.gram));
   }
 }
 
@@ -73,10 +74,8 @@ TEST_P(GeneratorTest, LowRankUpdateIsTheDenseUpdate) {
   AdamOptions bias_options = options;
   bias_options.weight_decay = 0;
   at::Tensor w1 = w_.clone(), c1 = c_.clone(), w2 = w_.clone(), c2 = c_.clone();
-  at::Tensor w_m1 = torch::zeros_like(w_), w_v1 = torch::zeros_like(w_), c_m1 = torch::zeros_like(c_),
-             c_v1 = torch::zeros_like(c_);
-  at::Tensor w_m2 = torch::zeros_like(w_), w_v2 = torch::zeros_like(w_), c_m2 = torch::zeros_like(c_),
-             c_v2 = torch::zeros_like(c_);
+  at::Tensor w_m1 = at::zeros_like(w_), w_v1 = at::zeros_like(w_), c_m1 = at::zeros_like(c_), c_v1 = at::zeros_like(c_);
+  at::Tensor w_m2 = at::zeros_like(w_), w_v2 = at::zeros_like(w_), c_m2 = at::zeros_like(c_), c_v2 = at::zeros_like(c_);
   for (int64_t step = 1; step <= 4; ++step) {
     low_rank_adam_update(w1, c1, w_m1, w_v1, c_m1, c_v1, g_, s_, step, 1e-2, 0.3, options);
     adam_update(w2, dense(), w_m2, w_v2, step, 1e-2, 0.3, options);
@@ -95,9 +94,9 @@ INSTANTIATE_TEST_SUITE_P(Types, GeneratorTest, testing::Values(at::kFloat, at::k
 // Epsilon is added to sqrt(v) before the bias correction, as the release does: with a tiny gradient the two orders
 // differ.
 TEST(AdamUpdate, AddsEpsilonBeforeTheBiasCorrection) {
-  at::Tensor p = torch::zeros({1}, torch::kDouble), m = torch::zeros_like(p), v = torch::zeros_like(p);
+  at::Tensor p = at::zeros({1}, at::kDouble), m = at::zeros_like(p), v = at::zeros_like(p);
   const double gradient = 1e-8, rate = 0.1;
-  adam_update(p, torch::full({1}, gradient, torch::kDouble), m, v, 1, rate, 1.0, {});
+  adam_update(p, at::full({1}, gradient, at::kDouble), m, v, 1, rate, 1.0, {});
   const double expected =
       -rate * std::sqrt(1 - 0.999) / (1 - 0.9) * (0.1 * gradient) / (std::sqrt(0.001 * gradient * gradient) + 1e-8);
   EXPECT_NEAR(p.item<double>(), expected, 1e-15);

@@ -1,8 +1,9 @@
+#include <ATen/ATen.h>
 #include <gtest/gtest.h>
-#include <torch/torch.h>
 
 #include "model/model.h"
 #include "tests/support/hyperx_of.h"
+#include "tests/support/mbert_sizes.h"
 
 namespace hyperx::model {
 namespace {
@@ -10,8 +11,8 @@ namespace {
 // An encoder of mBERT's sizes. The values do not matter here, so that they are not drawn.
 EncoderWeights mbert_sized_encoder() {
   EncoderWeights encoder;
-  encoder.spec.vocabulary = 119547;
-  for (const auto& [name, shape] : encoder_tensor_shapes(encoder.spec)) encoder.tensors[name] = torch::empty(shape);
+  encoder.spec = test::mbert_sizes();
+  for (const auto& [name, shape] : encoder_tensor_shapes(encoder.spec)) encoder.tensors[name] = at::empty(shape);
   return encoder;
 }
 

@@ -4,5 +4,5 @@ add_executable(probe_method_tests model/methods/probe/probe.cpp model/methods/pr
   ${CMAKE_SOURCE_DIR}/src/model/methods/methods.cpp ${CMAKE_SOURCE_DIR}/src/model/methods/method_spec.cpp)
 target_include_directories(probe_method_tests BEFORE PRIVATE model/methods/probe/rows)
 target_link_libraries(probe_method_tests PRIVATE hyperx_trainer hyperx_test_config hyperx_warnings GTest::gmock_main)
-target_precompile_headers(probe_method_tests REUSE_FROM model_tests)
+target_precompile_headers(probe_method_tests REUSE_FROM hyperx_model)
 gtest_discover_tests(probe_method_tests TEST_PREFIX "model/methods/probe." DISCOVERY_TIMEOUT 60 PROPERTIES LABELS unit)

@@ -1,6 +1,6 @@
 // A method that overrides every function of Method. It is made for nothing else: small, differentiable, and different
 // from plain BERT at each place.
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include "common/errors.h"
 #include "common/random.h"
@@ -53,7 +53,7 @@ class Probe : public Method {
     std::vector<at::Tensor> parts;
     for (const PairRows& rows : pairs)
       parts.push_back(x.narrow(0, rows.token_begin, rows.token_end - rows.token_begin) * scale_of(rows.pair).exp());
-    return torch::cat(parts);
+    return at::cat(parts);
   }
 
   at::Tensor end_layer(int64_t layer, const LayerEnd& end) override {
@@ -67,7 +67,7 @@ class Probe : public Method {
   std::vector<HeadWeights> head_samples(int64_t pair) override {
     const std::string& task = pairs_.at(static_cast<size_t>(pair)).task;
     const at::Tensor& mean = heads_.at(task);
-    const at::Tensor bias = torch::zeros({mean.size(0)}, mean.options().requires_grad(false));
+    const at::Tensor bias = at::zeros({mean.size(0)}, mean.options().requires_grad(false));
     if (!training_) return {{mean, bias}};
     std::vector<HeadWeights> samples;
     for (int sample = 0; sample < options_.samples; ++sample) {

@@ -8,8 +8,9 @@
 
 #include "common/files.h"
 #include "model/options.h"
-#include "tests/data/source/source_files.h"
 #include "tests/model/methods/probe/probe_options.h"
+#include "tests/support/errors.h"
+#include "tests/support/folder.h"
 #include "tests/trainer/tiny_training.h"
 #include "trainer/evaluation/evaluation.h"
 #include "trainer/run/run_dir.h"
@@ -17,7 +18,8 @@
 namespace hyperx::train {
 namespace {
 
-using data::user_error;
+using hyperx::test::user_error;
+
 using testing::HasSubstr;
 
 class ProbeTest : public testing::Test {

@@ -13,6 +13,7 @@
 #include <sstream>
 
 #include "common/files.h"
+#include "tests/support/folder.h"
 
 namespace hyperx::comm {
 namespace {
@@ -39,13 +40,6 @@ size_t count_of(const std::string& text, const std::string& part) {
 
 class FaultTest : public testing::Test {
  protected:
-  void SetUp() override {
-    const std::string name = testing::UnitTest::GetInstance()->current_test_info()->name();
-    folder_ = testing::TempDir() + "hyperx_fault_" + name + "_" + std::to_string(getpid());
-    std::filesystem::create_directories(folder_);
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
-
   // Runs the job; `on_output` sees all output so far with each new piece, and mpirun's process id.
   Ended run(int ranks, const std::string& mode, int step_limit_seconds = kLongLimitSeconds,
             const std::function<void(const std::string&, pid_t)>& on_output = {}) {
@@ -54,7 +48,7 @@ class FaultTest : public testing::Test {
                                         std::to_string(ranks),
                                         HYPERX_FAULT_RANK,
                                         mode,
-                                        folder_,
+                                        folder_.path(),
                                         std::to_string(step_limit_seconds)};
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) != 0) throw std::runtime_error("pipe2");
@@ -81,7 +75,7 @@ class FaultTest : public testing::Test {
     return ended;
   }
 
-  std::string folder_;
+  test::TemporaryFolder folder_;
 
  private:
   static void read_all(int input, pid_t process, std::string& output,
@@ -113,7 +107,7 @@ TEST_F(FaultTest, AnExceptionNamesRankSectionStepAndReason) {
                         "out of range"));
   // The line comes before what mpirun says (Open MPI 4.1 sometimes loses its own help text: then find() is npos).
   EXPECT_LT(ended.output.find("failed in section"), ended.output.find("MPI_ABORT"));
-  EXPECT_THAT(read_file(folder_ + "/failure-2"), AllOf(HasSubstr("2|"), HasSubstr("|step|7|70|")));
+  EXPECT_THAT(read_file(folder_.path("failure-2")), AllOf(HasSubstr("2|"), HasSubstr("|step|7|70|")));
 }
 
 TEST_F(FaultTest, ASystemErrorKeepsItsCode) {
@@ -127,8 +121,8 @@ TEST_F(FaultTest, AUserErrorOfAllRanksIsPrintedOnce) {
   EXPECT_EQ(ended.code, 78);
   EXPECT_EQ(count_of(ended.output, "fault_rank: train.steps=-1: must be at least 0\n"), 1U) << ended.output;
   EXPECT_THAT(ended.output, Not(HasSubstr("MPI_ABORT")));
-  EXPECT_TRUE(std::filesystem::exists(folder_ + "/failure-0"));
-  EXPECT_FALSE(std::filesystem::exists(folder_ + "/failure-1"));
+  EXPECT_TRUE(std::filesystem::exists(folder_.path("failure-0")));
+  EXPECT_FALSE(std::filesystem::exists(folder_.path("failure-1")));
 }
 
 TEST_F(FaultTest, DifferentUserErrorsAreAllPrinted) {
@@ -181,7 +175,7 @@ TEST_F(FaultTest, AHangingRankIsNamed) {
   EXPECT_THAT(ended.output, HasSubstr("(section step, step 7, after all_reduce no. 13)"));
   size_t reports = 0;
   for (int rank = 0; rank < 3; ++rank)
-    reports += std::filesystem::exists(folder_ + "/failure-" + std::to_string(rank)) ? 1 : 0;
+    reports += std::filesystem::exists(folder_.path("failure-" + std::to_string(rank))) ? 1 : 0;
   EXPECT_EQ(reports, 1U);
 }
 
@@ -222,9 +216,9 @@ class StopTest : public FaultTest {
   }
   void expect_saved(const Ended& ended) {
     EXPECT_EQ(ended.code, 75) << ended.output;
-    EXPECT_TRUE(std::filesystem::exists(folder_ + "/saved-0")) << ended.output;
-    EXPECT_TRUE(std::filesystem::exists(folder_ + "/saved-1")) << ended.output;
-    EXPECT_TRUE(std::filesystem::is_empty(folder_ + "/ranks"));
+    EXPECT_TRUE(std::filesystem::exists(folder_.path("saved-0"))) << ended.output;
+    EXPECT_TRUE(std::filesystem::exists(folder_.path("saved-1"))) << ended.output;
+    EXPECT_TRUE(std::filesystem::is_empty(folder_.path("ranks")));
   }
 };
 

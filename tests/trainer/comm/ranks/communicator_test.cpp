@@ -2,8 +2,8 @@
 // rank knows because it is a function of (rank, element).
 #include "model/comm/communicator.h"
 
+#include <ATen/ATen.h>
 #include <gmock/gmock.h>
-#include <torch/types.h>
 
 #include <algorithm>
 #include <chrono>
@@ -37,7 +37,7 @@ const std::vector<at::ScalarType> kTypes = {at::kFloat, at::kDouble, at::kLong, 
 
 // Small whole numbers: sums over 4 ranks are exact in every type.
 at::Tensor whole_numbers(int rank, int64_t count, at::ScalarType type, int64_t from = 0) {
-  const at::Tensor index = torch::arange(from, from + count, at::kLong);
+  const at::Tensor index = at::arange(from, from + count, at::kLong);
   return ((index * 3 + rank * 7) % 11 + rank).to(type);
 }
 
@@ -46,7 +46,7 @@ at::Tensor random_numbers(int rank, int64_t count, at::ScalarType type) {
   std::normal_distribution<double> normal;
   std::vector<double> values(count);
   for (double& value : values) value = normal(random) * std::pow(10.0, static_cast<double>(random() % 7));
-  return torch::tensor(values, at::kDouble).to(type);
+  return at::tensor(values, at::kDouble).to(type);
 }
 
 class CommunicatorTest : public testing::TestWithParam<Backend> {
@@ -135,11 +135,11 @@ TEST_P(CommunicatorTest, ThreadsGiveTheSameBits) {
   for (const auto type : {at::kFloat, at::kDouble, at::kBFloat16}) {
     for (const int64_t count : {int64_t{5}, int64_t{1024}, int64_t{1025}}) {
       const int64_t whole = size() * count;
-      const at::Tensor sum = random_numbers(rank(), whole, type), part = torch::zeros({count}, type);
+      const at::Tensor sum = random_numbers(rank(), whole, type), part = at::zeros({count}, type);
       communicator_->reduce_scatter(sum, part);
       communicator_->all_reduce(sum);
       ThreadRanks(size()).run([&](Communicator& threads) {
-        const at::Tensor same = random_numbers(threads.rank(), whole, type), same_part = torch::zeros({count}, type);
+        const at::Tensor same = random_numbers(threads.rank(), whole, type), same_part = at::zeros({count}, type);
         threads.reduce_scatter(same, same_part);
         threads.all_reduce(same);
         expect_equal(same, sum, "all_reduce of threads");
@@ -160,7 +160,7 @@ TEST_P(CommunicatorTest, AllReduceRepeatsItsBits) {
       ASSERT_TRUE(at::equal(tensor, first)) << "repeat " << repeat << ", " << count << " elements";
     }
     // And the same bits on all ranks: replicas must not drift apart.
-    const at::Tensor all = torch::zeros({size(), count}, first.options());
+    const at::Tensor all = at::zeros({size(), count}, first.options());
     communicator_->all_gather(first, all);
     for (int from = 0; from < size(); ++from) EXPECT_TRUE(at::equal(all[from], first)) << from;
   }
@@ -191,15 +191,15 @@ TEST_P(CommunicatorTest, AllGather) {
     for (const int64_t count : sizes()) {
       std::vector<at::Tensor> parts;
       for (int from = 0; from < size(); ++from) parts.push_back(whole_numbers(from, count, type));
-      const at::Tensor output = place(torch::zeros({size() * count}, type));
+      const at::Tensor output = place(at::zeros({size() * count}, type));
       communicator_->all_gather(place(whole_numbers(rank(), count, type)), output);
-      expect_equal(output, torch::cat(parts), "all_gather");
+      expect_equal(output, at::cat(parts), "all_gather");
       // The input may be this rank's part of the output.
-      const at::Tensor in_place = place(torch::zeros({size() * count}, type));
+      const at::Tensor in_place = place(at::zeros({size() * count}, type));
       const at::Tensor own = in_place.slice(0, rank() * count, (rank() + 1) * count);
       own.copy_(whole_numbers(rank(), count, type));
       communicator_->all_gather(own, in_place);
-      expect_equal(in_place, torch::cat(parts), "all_gather in place");
+      expect_equal(in_place, at::cat(parts), "all_gather in place");
     }
   }
 }
@@ -213,9 +213,9 @@ TEST_P(CommunicatorTest, AllGatherOfDifferentCounts) {
         counts.push_back(unit * ((from + 1) % 3));  // one rank of three has nothing
         parts.push_back(whole_numbers(from, counts.back(), type));
       }
-      const at::Tensor output = place(torch::zeros({std::accumulate(counts.begin(), counts.end(), int64_t{0})}, type));
+      const at::Tensor output = place(at::zeros({std::accumulate(counts.begin(), counts.end(), int64_t{0})}, type));
       communicator_->all_gather_v(place(parts[rank()]), output, counts);
-      expect_equal(output, torch::cat(parts), "all_gather_v");
+      expect_equal(output, at::cat(parts), "all_gather_v");
     }
   }
 }
@@ -223,7 +223,7 @@ TEST_P(CommunicatorTest, AllGatherOfDifferentCounts) {
 TEST_P(CommunicatorTest, ReduceScatter) {
   for (const auto type : kTypes) {
     for (const int64_t count : sizes()) {
-      const at::Tensor output = place(torch::zeros({count}, type));
+      const at::Tensor output = place(at::zeros({count}, type));
       communicator_->reduce_scatter(place(whole_numbers(rank(), size() * count, type)), output);
       const auto share = [&](int from) { return whole_numbers(from, count, type, rank() * count); };
       expect_equal(output, sum_of(share, type), "reduce_scatter");
@@ -282,7 +282,7 @@ TEST_P(CommunicatorTest, CountsWhatARingWouldSend) {
     call();
     return communicator_->bytes_sent() - before;
   };
-  const at::Tensor floats = place(torch::ones({1200})), part = place(torch::ones({1200 / ranks}));
+  const at::Tensor floats = place(at::ones({1200})), part = place(at::ones({1200 / ranks}));
   EXPECT_EQ(sent_by([&] { communicator_->all_reduce(floats); }), 2 * 4800 * (ranks - 1) / ranks);
   EXPECT_EQ(sent_by([&] { communicator_->broadcast(floats); }), 4800 * (ranks - 1) / ranks);
   EXPECT_EQ(sent_by([&] { communicator_->all_gather(part, floats); }), 4800 * (ranks - 1) / ranks);
@@ -294,8 +294,8 @@ TEST_P(CommunicatorTest, CountsWhatARingWouldSend) {
 
 TEST_P(CommunicatorTest, TheTraceTellsWhereARankStands) {
   const int64_t before = communicator_->trace().number;
-  communicator_->all_reduce(place(torch::ones({3})));
-  communicator_->all_reduce(place(torch::ones({0})));  // no message
+  communicator_->all_reduce(place(at::ones({3})));
+  communicator_->all_reduce(place(at::ones({0})));  // no message
   communicator_->barrier();
   EXPECT_EQ(communicator_->trace().number, before + 2);
   EXPECT_STREQ(communicator_->trace().name, "barrier");

@@ -4,6 +4,7 @@
 #include <functional>
 
 #include "common/errors.h"
+#include "tests/support/errors.h"
 #include "tests/trainer/comm/ranks/rank_session.h"
 #include "trainer/comm/gpu_sight.h"
 #include "trainer/comm/make_communicator.h"
@@ -15,15 +16,7 @@ namespace {
 using testing::AllOf;
 using testing::HasSubstr;
 
-std::string refusal(const std::function<void()>& call) {
-  try {
-    call();
-  } catch (const UserError& error) {
-    EXPECT_EQ(error.code(), ExitCode::kBadConfig);
-    return error.what();
-  }
-  return "";
-}
+std::string refusal(const std::function<void()>& call) { return test::message_of(ExitCode::kBadConfig, call); }
 
 ParallelConfig backend(const std::string& name) {
   ParallelConfig config;

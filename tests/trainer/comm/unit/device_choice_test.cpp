@@ -5,21 +5,14 @@
 #include <functional>
 
 #include "common/errors.h"
+#include "tests/support/errors.h"
 
 namespace hyperx::comm {
 namespace {
 
 using testing::HasSubstr;
 
-std::string refusal(const std::function<void()>& choice) {
-  try {
-    choice();
-  } catch (const UserError& error) {
-    EXPECT_EQ(error.code(), ExitCode::kBadConfig);
-    return error.what();
-  }
-  return "";
-}
+std::string refusal(const std::function<void()>& choice) { return test::message_of(ExitCode::kBadConfig, choice); }
 
 TEST(DeviceChoice, TheGpuOfTheLocalRank) {
   for (int rank = 0; rank < 4; ++rank) EXPECT_EQ(choose_gpu(rank, 4, 4, false), rank);

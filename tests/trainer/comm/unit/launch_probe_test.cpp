@@ -5,6 +5,7 @@
 #include <map>
 
 #include "common/errors.h"
+#include "tests/support/errors.h"
 
 namespace hyperx::comm {
 namespace {
@@ -19,13 +20,7 @@ LaunchProbe probe(const std::map<std::string, std::string>& variables) {
 }
 
 std::string refusal(const LaunchProbe& probed, int mpi_size) {
-  try {
-    check_launch(probed, mpi_size);
-  } catch (const UserError& error) {
-    EXPECT_EQ(error.code(), ExitCode::kUsage);
-    return error.what();
-  }
-  return "";
+  return test::message_of(ExitCode::kUsage, [&] { check_launch(probed, mpi_size); });
 }
 
 TEST(LaunchProbe, AProcessOnItsOwn) {

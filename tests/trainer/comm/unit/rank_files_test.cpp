@@ -8,6 +8,8 @@
 #include <fstream>
 #include <thread>
 
+#include "tests/support/folder.h"
+
 namespace hyperx::comm {
 namespace {
 
@@ -94,12 +96,11 @@ TEST(Laggards, AThousandRanksAreNotAllListed) {
 
 class RankFilesTest : public testing::Test {
  protected:
-  void SetUp() override { std::filesystem::remove_all(folder_); }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
   static RankInfo info(int rank, const std::string& job = "job") {
     return {.rank = rank, .size = 3, .local_rank = rank, .local_size = 3, .hosts = kHosts, .job = job};
   }
-  const std::string folder_ = testing::TempDir() + "hyperx_rank_files_" + std::to_string(getpid());
+  const test::TemporaryFolder scratch_;
+  const std::string folder_ = scratch_.path();
 };
 
 TEST_F(RankFilesTest, EachRankReadsAll) {

@@ -12,6 +12,7 @@
 
 #include "model/comm/local_communicator.h"
 #include "model/comm/thread_ranks.h"
+#include "tests/support/folder.h"
 
 namespace hyperx::comm {
 namespace {
@@ -82,17 +83,15 @@ TEST_F(WatchdogTest, TheCommunicatorIsToldToGiveUp) {
 }
 
 TEST_F(WatchdogTest, NamesTheRankThatTheOthersWaitFor) {
-  const std::string folder = (std::filesystem::temp_directory_path() / "hyperx-watchdog-XXXXXX").string();
-  std::string made = folder;
-  ASSERT_NE(mkdtemp(made.data()), nullptr);
+  const test::TemporaryFolder folder;
   WatchdogOptions options = limit_of("step", 20ms);
-  options.folder = made;
+  options.folder = folder.path();
   const RankInfo info{0, 2, 0, 2, {"near", "far"}, "job"};
   RankState other{.job = "job", .rank = 1, .host = "far", .section = "step", .step = 6};
   other.collective = 0;
   other.collective_name = "none";
   other.written_seconds = time(nullptr);
-  ASSERT_TRUE(RankFiles(made, {1, 2, 1, 2, {"near", "far"}, "job"}).publish(other));
+  ASSERT_TRUE(RankFiles(folder.path(), {1, 2, 1, 2, {"near", "far"}, "job"}).publish(other));
   const auto hang = [&] {
     LocalCommunicator communicator;  // one call ahead of the other rank
     communicator.barrier();
@@ -104,13 +103,13 @@ TEST_F(WatchdogTest, NamesTheRankThatTheOthersWaitFor) {
   };
   EXPECT_EXIT(hang(), testing::ExitedWithCode(74),
               "no progress in section step .*at barrier no. 1, wait for rank 1 on far .section step, step 6");
-  std::filesystem::remove_all(made);
 }
 
 // In each of two trainings in one folder, whose ranks are threads of one process.
 TEST_F(WatchdogTest, OneOfRanksThatAreThreadsClaimsTheReport) {
   WatchdogOptions options = limit_of("step", 1h);
-  options.folder = testing::TempDir() + "hyperx_claims_" + std::to_string(getpid());
+  const test::TemporaryFolder folder;
+  options.folder = folder.path();
   for (int training = 0; training < 2; ++training) {
     std::atomic<int> claims = 0;
     ThreadRanks(4).run([&](Communicator& ranks) {
@@ -122,7 +121,6 @@ TEST_F(WatchdogTest, OneOfRanksThatAreThreadsClaimsTheReport) {
     });
     EXPECT_EQ(claims, 1) << training;
   }
-  std::filesystem::remove_all(options.folder);
 }
 
 // Twice the limit in all, and none of it without a sign of life for long.

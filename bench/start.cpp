@@ -1,5 +1,5 @@
-#include "app/tensor/bench/bench.h"
 #include "app/tensor/model_setup.h"
+#include "bench/bench.h"
 #include "common/clock.h"
 #include "trainer/training_step.h"
 

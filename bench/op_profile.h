@@ -4,7 +4,7 @@
 #include <map>
 #include <string>
 
-namespace hyperx::train {
+namespace hyperx::bench {
 
 double wall_seconds();
 // Of the calling thread alone: other programs do not add to it. What other threads of this one do while it works or
@@ -32,4 +32,4 @@ class OpProfile {
   uint64_t handle_ = 0;
 };
 
-}  // namespace hyperx::train
+}  // namespace hyperx::bench

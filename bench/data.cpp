@@ -3,7 +3,7 @@
 
 #include <fstream>
 
-#include "app/tensor/bench/bench.h"
+#include "bench/bench.h"
 #include "common/clock.h"
 #include "common/errors.h"
 #include "data/batch/batch_loader.h"

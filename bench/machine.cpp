@@ -1,10 +1,12 @@
+#include <ATen/ATen.h>
 #include <ATen/Parallel.h>
-#include <torch/torch.h>
+#include <ATen/core/grad_mode.h>
+#include <torch/cuda.h>
 
 #include <algorithm>
 #include <limits>
 
-#include "app/tensor/bench/bench.h"
+#include "bench/bench.h"
 #include "common/clock.h"
 #include "model/ops/cpu/multiversion.h"
 #include "model/ops/linear.h"
@@ -34,8 +36,8 @@ HYPERX_MULTIVERSION void triad(const float* HYPERX_RESTRICT a, const float* HYPE
 double product_rate(const Bench& bench, at::ScalarType type) {
   at::NoGradGuard no_gradient;
   const at::TensorOptions options = at::TensorOptions().dtype(type).device(bench.device);
-  const model::Linear linear(torch::randn({kOut, kIn}).to(options), torch::zeros({kOut}, options), type);
-  const at::Tensor x = torch::randn({kRows, kIn}).to(options);
+  const model::Linear linear(at::randn({kOut, kIn}).to(options), at::zeros({kOut}, options), type);
+  const at::Tensor x = at::randn({kRows, kIn}).to(options);
   constexpr int kCalls = 8;
   const double seconds = bench.best_seconds([&] {
     for (int i = 0; i < kCalls; ++i) linear(x);
@@ -64,8 +66,8 @@ Machine measure_machine(const Bench& bench) {
   machine.product_fp32 = product_rate(bench, at::kFloat);
   machine.product_bf16 = product_rate(bench, at::kBFloat16);
   const at::TensorOptions options = at::TensorOptions().device(bench.device);
-  const at::Tensor a = torch::ones({kStreamValues}, options), b = torch::ones({kStreamValues}, options);
-  at::Tensor out = torch::zeros({kStreamValues}, options);
+  const at::Tensor a = at::ones({kStreamValues}, options), b = at::ones({kStreamValues}, options);
+  at::Tensor out = at::zeros({kStreamValues}, options);
   if (bench.device.is_cpu()) {
     measure_memory(bench, a, b, out, machine);
   } else {

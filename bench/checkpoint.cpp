@@ -1,14 +1,15 @@
 #include "trainer/checkpoint/checkpoint.h"
 
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 #include <fcntl.h>
 #include <spdlog/fmt/fmt.h>
-#include <torch/torch.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
 
-#include "app/tensor/bench/bench.h"
+#include "bench/bench.h"
 #include "common/clock.h"
 #include "common/errors.h"
 #include "common/files.h"
@@ -71,14 +72,14 @@ void bench_checkpoint(Bench& bench) {
   const auto& sizes = bench.config.sections.get<model::HyperXOptions>();
   const int64_t adapter = sizes.adapter_dim, projected = sizes.projected_dim;
   const int64_t values = 2 * adapter * kHidden + adapter + kHidden;  // of one layer's adapter
-  const at::Tensor state = model::normal_tensor({3, values, projected}, 1.0, 1, "bench", torch::kFloat32);
+  const at::Tensor state = model::normal_tensor({3, values, projected}, 1.0, 1, "bench", at::kFloat);
   train::CheckpointContent content;
   content.model = {ref("w", state[0])};
   content.optimizer = {ref("m/w", state[1]), ref("v/w", state[2])};
   content.model_info = content.train_state = nlohmann::json::object();
   const auto bytes = static_cast<double>(state.nbytes());
 
-  const at::Tensor copy = torch::zeros_like(state);
+  const at::Tensor copy = at::zeros_like(state);
   const Folder folder(bench.config.run.dir);
   train::CheckpointWriter writer({folder.path, 1, 0, bench.threads, static_cast<int64_t>(state.nbytes())});
   writer.wait();  // for its memory, which training's first steps give it the time to get

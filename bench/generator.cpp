@@ -1,8 +1,9 @@
 #include "model/methods/hyperx/generator.h"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
-#include "app/tensor/bench/bench.h"
+#include "bench/bench.h"
 #include "common/clock.h"
 #include "model/methods/hyperx/hyperx_options.h"
 #include "model/parameters/adam_on_device.h"
@@ -23,10 +24,10 @@ void bench_generator(Bench& bench) {
   const int64_t ranks = bench.config.parallel.generator == "sharded" ? bench.communicator.size() : 1;
   const int64_t n = (theta_size + ranks - 1) / ranks, rows = kLayers * bench.config.train.pairs_per_step;
   const auto drawn = [&](at::IntArrayRef shape, double deviation) {
-    return (torch::randn(shape) * deviation).to(bench.device);
+    return (at::randn(shape) * deviation).to(bench.device);
   };
   at::Tensor w = drawn({n, projected}, 0.02), c = drawn({n}, 0);
-  at::Tensor w_m = torch::zeros_like(w), w_v = torch::zeros_like(w), c_m = torch::zeros_like(c), c_v = c_m.clone();
+  at::Tensor w_m = at::zeros_like(w), w_v = at::zeros_like(w), c_m = at::zeros_like(c), c_v = c_m.clone();
   at::Tensor theta = drawn({rows, n}, 0);
   const at::Tensor s = drawn({rows, projected}, 1), g = drawn({rows, n}, 1e-4);
 
@@ -46,8 +47,8 @@ void bench_generator(Bench& bench) {
   measure("generate: theta of all layers", w_bytes + g_bytes, rates.read, [&] { model::generate(w, c, s, theta); });
   measure("gradient: ds and Gram matrix", w_bytes + g_bytes, rates.read, [&] { model::factor_sums(w, g); });
   int64_t step = 0;
-  at::Tensor count = torch::zeros({1}, at::TensorOptions().dtype(at::kLong).device(bench.device));
-  const at::Tensor control = torch::ones({2}, w.options()), used = torch::ones({1}, count.options()).to(at::kBool);
+  at::Tensor count = at::zeros({1}, at::TensorOptions().dtype(at::kLong).device(bench.device));
+  const at::Tensor control = at::ones({2}, w.options()), used = at::ones({1}, count.options()).to(at::kBool);
   measure("Adam: W, c and their moments", 6 * w_bytes + g_bytes, rates.triad, [&] {
     if (bench.device.is_cpu()) {
       model::low_rank_adam_update(w, c, w_m, w_v, c_m, c_v, g, s, ++step, 1e-4, 1.0, {});

@@ -3,7 +3,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "app/tensor/bench/bench.h"
+#include "bench/bench.h"
 #include "common/text_table.h"
 
 namespace hyperx::bench {
@@ -56,7 +56,7 @@ bool has_training_data(Bench& bench, const std::string& part) {
   return has;
 }
 
-void report_profile(Bench& bench, const std::string& part, const train::OpProfile& profile, const ProfiledTime& time) {
+void report_profile(Bench& bench, const std::string& part, const OpProfile& profile, const ProfiledTime& time) {
   const std::string by_part = part + " by part";
   double known = time.waited;
   if (time.waited > 0)

@@ -1,4 +1,4 @@
-#include "trainer/op_profile.h"
+#include "bench/op_profile.h"
 
 #include <ATen/record_function.h>
 #include <c10/core/Allocator.h>
@@ -11,7 +11,7 @@
 #include "common/clock.h"
 #include "common/errors.h"
 
-namespace hyperx::train {
+namespace hyperx::bench {
 namespace {
 
 struct Frame {
@@ -98,4 +98,4 @@ int64_t OpProfile::allocations() const { return state->memory->allocations; }
 int64_t OpProfile::allocated_bytes() const { return state->memory->allocated; }
 int64_t OpProfile::peak_bytes() const { return state->memory->peak; }
 
-}  // namespace hyperx::train
+}  // namespace hyperx::bench

@@ -7,13 +7,13 @@
 #include <string>
 #include <vector>
 
+#include "bench/op_profile.h"
 #include "common/config/config.h"
 #include "model/comm/communicator.h"
 #include "trainer/comm/mpi_session.h"
-#include "trainer/op_profile.h"
 
-// `hyperx bench`: what this machine does at each part of the work, beside the limit that products at the best measured
-// rate, or bytes at the measured bandwidth, would set. A part is a file here and a row in bench_command.cpp's table.
+// `hyperx-bench`: what this machine does at each part of the work, beside the limit that products at the best measured
+// rate, or bytes at the measured bandwidth, would set. A part is a file here and a row in main.cpp's table.
 namespace hyperx::bench {
 
 // One figure. `limit` is in the same unit; a rate ("GB/s", "tokens/s", ...) is better when larger, all else ("s", "ms",
@@ -75,7 +75,7 @@ struct ProfiledTime {
   double seconds = 0, waited = 0, passes = 1;
   double product_limit = 0;  // seconds of one pass's products at the best rate
 };
-void report_profile(Bench& bench, const std::string& part, const train::OpProfile& profile, const ProfiledTime& time);
+void report_profile(Bench& bench, const std::string& part, const OpProfile& profile, const ProfiledTime& time);
 
 // Each adds its figures to the report, or says with skip() what it would need.
 void bench_machine(Bench& bench);

@@ -1,7 +1,7 @@
+#include <ATen/ATen.h>
 #include <spdlog/fmt/fmt.h>
-#include <torch/torch.h>
 
-#include "app/tensor/bench/bench.h"
+#include "bench/bench.h"
 #include "model/ops/cpu/activation.h"
 #include "model/ops/cpu/dropout.h"
 #include "model/ops/cpu/residual_norm.h"
@@ -16,7 +16,7 @@ constexpr int64_t kRows[] = {704, 8192};  // a training batch of 32 sentences; a
 constexpr int64_t kSentence = 22;         // tokens
 
 model::RowKeys keys_of(int64_t rows, at::Device device) {
-  const at::Tensor index = torch::arange(rows, at::TensorOptions().dtype(torch::kLong).device(device));
+  const at::Tensor index = at::arange(rows, at::TensorOptions().dtype(at::kLong).device(device));
   return {index.div(kSentence, "floor"), index.remainder(kSentence)};
 }
 
@@ -32,11 +32,10 @@ void bench_kernels(Bench& bench) {
   const model::DropoutKey key{PhiloxKey{3, 4}};
   for (const int64_t rows : kRows) {
     const model::SiteDropout dropout{keys_of(rows, bench.device), 0.1, key};
-    const auto drawn = [&](int64_t width) { return torch::randn({rows, width}, floats).to(type); };
+    const auto drawn = [&](int64_t width) { return at::randn({rows, width}, floats).to(type); };
     const auto leaf = [](at::Tensor values) { return values.requires_grad_(true); };
-    const model::NormParameters norm{leaf(torch::ones({kHidden}, floats)), leaf(torch::zeros({kHidden}, floats)),
-                                     1e-12};
-    const at::Tensor bias = torch::zeros({kHidden}, options), inner_bias = torch::zeros({kInner}, options);
+    const model::NormParameters norm{leaf(at::ones({kHidden}, floats)), leaf(at::zeros({kHidden}, floats)), 1e-12};
+    const at::Tensor bias = at::zeros({kHidden}, options), inner_bias = at::zeros({kInner}, options);
     const at::Tensor x = leaf(drawn(kHidden)), first = leaf(drawn(kHidden)), inner = leaf(drawn(kInner));
     // `tensors` of the rows' size are read or written forward, `backward` ones after it.
     const auto measure = [&](const char* what, int64_t width, double tensors, double backward, const auto& run) {

@@ -1,7 +1,7 @@
 #include <spdlog/fmt/fmt.h>
 
-#include "app/tensor/bench/bench.h"
 #include "app/tensor/model_setup.h"
+#include "bench/bench.h"
 #include "common/clock.h"
 #include "trainer/estimate/devices.h"
 #include "trainer/estimate/step_work.h"
@@ -51,7 +51,7 @@ class Training {
         maker_(corpus_, pairs_, "train", config_.data.max_subwords, config_.train.seed),
         loader_(maker_, train::make_mixture(corpus_, pairs_, long_enough(config_.train, most_steps)),
                 train::loader_options(config_.train, bench.communicator, exchange_, 0)),
-        sizes_{encoder_.spec, info_.tasks, static_cast<int64_t>(info_.languages.size()), config_.model} {}
+        sizes_{encoder_.spec, info_.tasks, static_cast<int64_t>(info_.languages.size()), config_} {}
 
   Totals run(int64_t count) {
     Totals totals;
@@ -144,10 +144,10 @@ using Rates = std::map<std::string, double>;  // by kind of work
 
 // One step under the profile: raises what it was better at.
 void measure_rates(Training& training, Rates& best) {
-  const train::OpProfile profile(train::thread_seconds);
-  const double begin = train::thread_seconds();
+  const OpProfile profile(thread_seconds);
+  const double begin = thread_seconds();
   const estimate::StepWork work = training.run(1).work;
-  double rest = train::thread_seconds() - begin;
+  double rest = thread_seconds() - begin;
   const std::map<std::string, double> spent = profile.seconds();
   const auto measure = [&](const std::string& kind, double amount) {
     const auto found = spent.find(kind);
@@ -158,8 +158,8 @@ void measure_rates(Training& training, Rates& best) {
   measure("products", work.product_operations);
   measure("attention", work.attention_operations);
   measure("elementwise", work.element_bytes);
-  // What its products take at the rate that `estimate` assumes for them is not the memory's.
-  const double products = work.generator_operations / (estimate::kGeneratorProductShare * best["products"]);
+  // `estimate` counts its products at the encoder's rate: the rest is the memory's.
+  const double products = work.generator_operations / best["products"];
   const double generator = spent.contains("generator") ? spent.at("generator") : 0, passes = generator - products;
   rest -= generator;
   if (passes > 0) best["generator"] = std::max(best["generator"], work.generator_bytes / passes);
@@ -177,7 +177,7 @@ void report_rates(Bench& bench, const std::string& precision, const Rates& best)
 }
 
 void report_parts(Bench& bench, Training& training, int64_t count) {
-  const train::OpProfile profile;
+  const OpProfile profile;
   const Totals totals = training.run(count);
   const double product_limit = totals.operations_a_step() / bench.rates().product(training.precision());
   report_profile(bench, "step", profile, {totals.seconds, totals.data_seconds, totals.steps, product_limit});

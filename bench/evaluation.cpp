@@ -3,10 +3,10 @@
 #include <ATen/core/grad_mode.h>
 #include <spdlog/fmt/fmt.h>
 
-#include "app/tensor/bench/bench.h"
 #include "app/tensor/model_setup.h"
+#include "bench/bench.h"
 #include "common/clock.h"
-#include "model/methods/hyperx/hyperx_options.h"
+#include "model/methods/method_spec.h"
 #include "trainer/training_step.h"
 
 namespace hyperx::bench {
@@ -20,8 +20,8 @@ Work work_of(const data::Corpus& corpus, const std::vector<data::Pair>& pairs, c
              const Config& config) {
   const data::BatchMaker maker(corpus, pairs, config.eval.split, config.data.max_subwords, config.train.seed);
   const double h = static_cast<double>(spec.hidden), layers = static_cast<double>(spec.layers);
-  const double beyond_attention = h * h + 2 * h * static_cast<double>(spec.intermediate) +
-                                  2 * h * config.sections.get<model::HyperXOptions>().adapter_dim;
+  const model::MethodCosts costs = model::find_method_spec(config.model.method).costs({config, spec});
+  const double beyond_attention = h * h + 2 * h * static_cast<double>(spec.intermediate) + costs.product_values;
   Work work;
   for (int pair = 0; pair < static_cast<int>(pairs.size()); ++pair)
     for (const auto& stretch : maker.evaluation_stretches(pair, config.eval.limit, config.eval.batch_tokens)) {
@@ -75,7 +75,7 @@ void bench_evaluation(Bench& bench) {
     bench.report.skip("evaluation by part", "on a GPU its parts are not timed");
     return;
   }
-  const train::OpProfile profile;
+  const OpProfile profile;
   const Clock::time_point begin = Clock::now();
   evaluate();
   report_profile(bench, "evaluation", profile, {seconds_since(begin), 0, 1, work.operations / rate / ranks});

@@ -1,0 +1,81 @@
+#include "app/program.h"
+
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <initializer_list>
+#include <iostream>
+#include <thread>
+
+#include "common/errors.h"
+#include "common/host.h"
+#include "model/options.h"
+
+namespace hyperx {
+namespace {
+
+constexpr std::chrono::seconds kTurn{4};  // rank 0 speaks first, then one rank per node, then the others
+
+int fail(const std::string& title, const std::string& message, ExitCode code) {
+  std::cout.flush();
+  std::cerr << title << ": " << message << std::endl;
+  return static_cast<int>(code);
+}
+
+// What was printed may still lie in a buffer, and the disk behind it may be full.
+int finish_output(const std::string& title, int code) {
+  if (std::cout.flush() && std::fflush(stdout) == 0) return code;
+  return fail(title, "cannot write to standard output: " + errno_text(), ExitCode::kIo);
+}
+
+// What the launcher says, as MPI has not started. Empty: no launcher.
+std::string from_launcher(std::initializer_list<const char*> names) {
+  for (const char* name : names)
+    if (const char* const value = std::getenv(name)) return value;
+  return "";
+}
+
+// Most mistakes are those of all ranks, and mpirun ends the others once rank 0 has told it and ended. A rank that still
+// lives when its turn comes has a mistake of its own, such as a node without a file.
+int fail_in_turn(const std::string& title, const UserError& error) {
+  const std::string rank = from_launcher({"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "SLURM_PROCID"});
+  if (rank.empty() || rank == "0") return fail(title, error.what(), error.code());
+  const std::string on_node = from_launcher({"OMPI_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID"});
+  std::this_thread::sleep_for(on_node.empty() || on_node == "0" ? kTurn : 2 * kTurn);
+  return fail(title, "rank " + rank + " on host " + host_name() + ": " + error.what(), error.code());
+}
+
+}  // namespace
+
+int run_command(const Command& command, const std::vector<std::string>& arguments) {
+  const CommandLine line = parse_command_line(model::options(), command.spec, arguments);
+  if (line.help) {
+    std::cout << command_help(model::options(), command.spec);
+    return 0;
+  }
+  if (line.dump_config || line.dump_origin) {
+    std::cout << dump_config(line);
+    return 0;
+  }
+  return command.run(line);
+}
+
+int run_program(const std::string& first_title, const std::function<int(std::string& title)>& work) {
+  // `hyperx status | head` ends as quietly as `ls | head`, also when the parent ignores the signal and we inherit that.
+  std::signal(SIGPIPE, SIG_DFL);
+  std::string title = first_title;
+  try {
+    return finish_output(title, work(title));
+  } catch (const UserError& error) {
+    return fail_in_turn(title, error);
+  } catch (const SystemError& error) {
+    return fail(title, error.what(), error.code());
+  } catch (const std::bad_alloc&) {
+    return fail(title, "not enough memory", ExitCode::kIo);
+  } catch (const std::exception& error) {
+    return fail(title, std::string("a bug, please report it with the command line: ") + error.what(), ExitCode::kBug);
+  }
+}
+
+}  // namespace hyperx

@@ -1,0 +1,33 @@
+#include "data/tokenizer/tokenizer.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include "common/errors.h"
+#include "data/tokenizer/word_piece.h"
+
+namespace hyperx::data {
+namespace {
+
+struct Kind {
+  const char* file;                                                     // that it is known by
+  std::unique_ptr<const Tokenizer> (*find)(const std::string& folder);  // nullptr: the folder is of another kind
+};
+
+// The first kind that finds its files in the folder is taken.
+constexpr Kind kKinds[] = {
+    {WordPiece::kFile, WordPiece::find},
+};
+
+}  // namespace
+
+std::unique_ptr<const Tokenizer> Tokenizer::load(const std::string& folder) {
+  std::string files;
+  for (const Kind& kind : kKinds) {
+    if (auto tokenizer = kind.find(folder)) return tokenizer;
+    files += fmt::format("{}{}", files.empty() ? "" : ", ", kind.file);
+  }
+  throw UserError(ExitCode::kNoInput,
+                  fmt::format("{}: no vocabulary there, looked for {}: name the folder of an encoder", folder, files));
+}
+
+}  // namespace hyperx::data

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace hyperx::data {
+
+// Ids of the tokens that no word is cut into.
+struct SpecialIds {
+  int32_t begin = 0, end = 0;  // around every sentence: [CLS] and [SEP], <s> and </s>
+  int32_t mask = 0;            // replaces a sub-word that a masked language model has to guess
+  int32_t pad = 0;
+  int32_t unknown = 0;
+};
+
+constexpr int64_t kFrameTokens = 2;  // that begin and end add to a sentence
+
+// Cuts words into the sub-words of an encoder's vocabulary, whose ids are [0, size()); a masked language model draws
+// its random replacements from all of them. Immutable, so threads may share one. A kind of tokenizer is one class and
+// one row of tokenizer.cpp.
+class Tokenizer {
+ public:
+  // Reads the vocabulary in an encoder's folder; which kind it is follows from the files there. UserError: 66 there is
+  // none, with the folder and the files that were looked for; 65 a file is damaged.
+  static std::unique_ptr<const Tokenizer> load(const std::string& folder);
+
+  virtual ~Tokenizer() = default;
+
+  // Appends the ids of one word of a sentence that came as words. Any bytes are allowed; may append nothing.
+  virtual void word(std::string_view word, std::vector<int32_t>& ids) const = 0;
+  // Appends the ids of a text, untruncated and without special().begin and end.
+  virtual void line(std::string_view line, std::vector<int32_t>& ids) const = 0;
+
+  virtual const SpecialIds& special() const = 0;
+  virtual int32_t size() const = 0;
+  virtual const std::string& token(int32_t id) const = 0;  // 0 <= id < size()
+  // SHA-256 of vocabulary and options: two tokenizers with the same digest give the same ids.
+  virtual const std::string& digest() const = 0;
+  // Path of the vocabulary, for messages.
+  virtual const std::string& file() const = 0;
+};
+
+}  // namespace hyperx::data

@@ -1,0 +1,172 @@
+#include "model/encoder/family.h"
+
+#include <gmock/gmock.h>
+
+#include "common/errors.h"
+#include "tests/support/encoder_folder.h"
+#include "tests/support/errors.h"
+#include "tests/trainer/tiny_model.h"
+
+namespace hyperx::model {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr const char* kBertConfig = R"("model_type":"bert","max_position_embeddings":12,"type_vocab_size":2)";
+constexpr const char* kOtherConfig = R"("model_type":"other","max_position_embeddings":15,"pad_token_id":2)";
+
+// A family that only this test knows: other names and prefix, positions from pad_token_id + 1, no token types.
+std::vector<std::string> other_encoder_name(const std::string& ours) {
+  const std::string layers = "encoder.layer.";
+  return {ours.starts_with(layers) ? "blocks." + ours.substr(layers.size()) : ours};
+}
+std::vector<std::string> other_head_name(const std::string& ours) {
+  const std::string transform = "transform.";
+  return {"lm_head." + (ours.starts_with(transform) ? ours.substr(transform.size()) : ours)};
+}
+void read_other(const EncoderConfig& config, EncoderSpec& spec) {
+  config.require("attention", "full");
+  spec.position_offset = config.id("pad_token_id") + 1;
+}
+const std::vector<EncoderFamily>& with_other() {
+  static const std::vector<EncoderFamily> families = [] {
+    std::vector<EncoderFamily> rows = encoder_families();
+    rows.push_back({"other", "backbone.", other_encoder_name, other_head_name, {"pooler."}, read_other});
+    return rows;
+  }();
+  return families;
+}
+
+// The same encoder in two folders, once as a BERT, whose first token type adds nothing, and once in the other family.
+class EncoderFamilyTest : public testing::Test {
+ protected:
+  EncoderFamilyTest() {
+    at::manual_seed(4);
+    bert_.write_config(kBertConfig);
+    other_.write_config(kOtherConfig);
+    const EncoderSpec spec = read_encoder_spec(bert_.path());
+    const std::string positions = "embeddings.position_embeddings.weight";
+    for (const auto& [name, shape] : encoder_tensor_shapes(spec)) {
+      const at::Tensor values = at::randn(shape) * 0.3;
+      if (name == "embeddings.token_type_embeddings.weight")
+        values[0].zero_();
+      else if (name == positions)
+        other_tensors_["backbone." + name] = at::cat({at::randn({3, spec.hidden}), values});
+      else
+        other_tensors_["backbone." + other_encoder_name(name)[0]] = values;
+      bert_tensors_["bert." + name] = values;
+    }
+    for (const auto& [name, shape] : mlm_head_shapes(spec)) {
+      const at::Tensor values = at::randn(shape);
+      bert_tensors_["cls.predictions." + name] = values;
+      other_tensors_[other_head_name(name)[0]] = values;
+    }
+    other_tensors_["backbone.pooler.weight"] = at::randn({8, 8});
+  }
+
+  EncoderWeights bert() const {
+    bert_.write_weights(bert_tensors_);
+    return load_encoder(bert_.path(), 1, std::launch::async, with_other());
+  }
+  EncoderWeights other() const {
+    other_.write_weights(other_tensors_);
+    return load_encoder(other_.path(), 1, std::launch::async, with_other());
+  }
+
+  test::EncoderFolder bert_, other_;
+  test::Tensors bert_tensors_, other_tensors_;
+};
+
+// What a bad file says; "": it is taken.
+template <class Action>
+std::string bad_data(Action&& action) {
+  return test::message_of(ExitCode::kBadData, action);
+}
+
+struct Results {
+  std::vector<at::Tensor> hidden, logits;
+};
+
+Results run(const EncoderWeights& encoder, const std::string& method) {
+  Config config = train::tiny_config();
+  config.model.method = method;
+  Model model(encoder, {config, data::TaskSet::of({"pos", "mlm"}), {"en"}, at::kDouble, at::kCPU});
+  model.begin_step({{"pos", "en"}, {"mlm", "en"}}, false);
+  Results results;
+  results.logits = model.logits(model.pack(train::two_sentences()), &results.hidden);
+  return results;
+}
+
+TEST_F(EncoderFamilyTest, OfATestLoadsAndRunsByItsRow) {
+  const EncoderWeights as_bert = bert(), as_other = other();
+  EXPECT_EQ(as_other.spec.family->model_type, "other");
+  EXPECT_EQ(as_other.tensors.size() + 1, as_bert.tensors.size());
+  EXPECT_EQ(as_other.mlm_head.size(), 5U);
+  for (const MethodSpec& method : method_specs()) {
+    const Results expected = run(as_bert, method.name), got = run(as_other, method.name);
+    ASSERT_EQ(got.hidden.size(), 3U);
+    for (size_t i = 0; i < 3; ++i) EXPECT_TRUE(at::equal(got.hidden[i], expected.hidden[i])) << method.name << i;
+    ASSERT_EQ(got.logits.size(), 2U);
+    for (size_t i = 0; i < 2; ++i) EXPECT_TRUE(at::equal(got.logits[i], expected.logits[i])) << method.name << i;
+  }
+}
+
+TEST_F(EncoderFamilyTest, FaultsAreToldInItsOwnNames) {
+  other_tensors_.erase("lm_head.bias");
+  other_tensors_.erase("backbone.blocks.1.output.dense.bias");
+  EXPECT_THAT(bad_data([&] { other(); }), HasSubstr("missing: blocks.1.output.dense.bias, lm_head.bias;"));
+  other_tensors_["backbone.embeddings.token_type_embeddings.weight"] = at::randn({2, 8});
+  EXPECT_THAT(bad_data([&] { other(); }),
+              HasSubstr("not of model_type other: embeddings.token_type_embeddings.weight;"));
+}
+
+TEST_F(EncoderFamilyTest, ConfigIsCheckedByItsRow) {
+  const auto error = [&](const std::string& config) {
+    other_.write_config(config);
+    return bad_data([&] { read_encoder_spec(other_.path(), with_other()); });
+  };
+  const std::string file = other_.path() + "/config.json: ", other = kOtherConfig, bert = kBertConfig;
+  EXPECT_EQ(error(other + R"(,"attention":"local")"), file + "attention 'local' is not supported, only 'full'");
+  EXPECT_EQ(error(bert + R"(,"position_embedding_type":"relative_key")"),
+            file + "position_embedding_type 'relative_key' is not supported, only 'absolute'");
+  EXPECT_EQ(error(bert + R"(,"hidden_act":"relu")"), file + "hidden_act 'relu' is not supported, only 'gelu'");
+  EXPECT_EQ(error(bert + R"(,"hidden_act":7)"), file + "'hidden_act' is 7, not a string");
+  EXPECT_EQ(error(R"("model_type":"bert","max_position_embeddings":12)"),
+            file + "the key 'type_vocab_size' is missing");
+  EXPECT_EQ(error(R"("model_type":"gpt2","max_position_embeddings":12)"),
+            file + "model_type 'gpt2' is not supported, only 'bert', 'other'");
+  EXPECT_EQ(error(R"("max_position_embeddings":12,"type_vocab_size":2)"), "");  // a BERT
+}
+
+// What `estimate` counts without LibTorch, against the tensors of the built encoder.
+TEST_F(EncoderFamilyTest, SizesAreThoseOfTheBuiltEncoder) {
+  for (const EncoderWeights& weights : {bert(), other()}) {
+    ParameterSet parameters;
+    const Encoder encoder(weights, parameters, true, at::kFloat, at::kCPU);
+    parameters.bind();
+    std::map<std::string, int64_t> built;
+    for (const auto& block : parameters.blocks()) built[block->name()] = block->element_count();
+    int64_t tables = 0;
+    for (const auto& view : parameters.named_values())
+      if (view.name.starts_with("encoder.embeddings.") && view.value.dim() == 2) tables += view.value.numel();
+    const EncoderSizes sizes = encoder_sizes(weights.spec);
+    const std::string& family = weights.spec.family->model_type;
+    EXPECT_EQ(sizes.norms, built["layer_norms"]) << family;
+    EXPECT_EQ(sizes.without_norms(), built["encoder"]) << family;
+    EXPECT_EQ(sizes.tables, tables) << family;
+  }
+}
+
+TEST_F(EncoderFamilyTest, TokenTypesAreTrainedWhereAllIs) {
+  Config config = train::tiny_config();
+  config.model.method = "mbert";
+  Model model(bert(), {config, data::TaskSet::of({"pos"}), {"en"}, at::kDouble, at::kCPU});
+  model.begin_step({{"pos", "en"}, {"pos", "en"}}, true);
+  model.loss(model.pack(train::two_sentences()), {}).backward();
+  const Parameter& types = model.parameters().at("encoder.embeddings.token_type_embeddings.weight");
+  EXPECT_GT(types.gradient[0].abs().max().item<double>(), 0);
+  EXPECT_EQ(types.gradient[1].abs().max().item<double>(), 0);
+}
+
+}  // namespace
+}  // namespace hyperx::model
