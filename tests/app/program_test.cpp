@@ -186,10 +186,10 @@ TEST_F(ProgramTest, EstimateTellsEveryNumberOfRanksAsTableAndJson) {
   const std::string path = folder_ / "estimate.json";
   const Outcome outcome = run({"estimate", "--model.encoder", kEncoder, "--gpu", "h100", "--json", path});
   EXPECT_EQ(outcome.code, 0) << outcome.errors;
-  EXPECT_THAT(outcome.output, HasSubstr("prediction, never measured: h100"));
+  EXPECT_THAT(outcome.output, HasSubstr("times are limits, never measured: "));
   EXPECT_THAT(outcome.output, testing::ContainsRegex("\n *1024 +128 "));
   const nlohmann::json json = nlohmann::json::parse(content_of(path));
-  EXPECT_EQ(json.at("prediction"), true);
+  EXPECT_EQ(json.at("times_are_limits"), true);
   EXPECT_EQ(json.at("rows").size(), 8);
   EXPECT_EQ(json.at("rows")[0].at("ranks"), 8);
   EXPECT_GT(json.at("rows")[0].at("step_seconds"), 0.0);

@@ -37,7 +37,7 @@ TEST(MaskedWordsHead, DecodesWithTrainedEmbeddingsAsTheyAreNow) {
     embeddings.mul_(2);
     EXPECT_GT((tied.head->logits(tied.input) - before).abs().max().item<float>(), 0.01);
   }
-  tied.head->loss(tied.input, at::tensor({1, 2, 3}), at::Reduction::Sum).backward();
+  tied.head->loss(tied.input, at::tensor({1, 2, 3}, at::kLong), at::Reduction::Sum).backward();
   ASSERT_TRUE(embeddings.grad().defined());
   EXPECT_GT(embeddings.grad().abs().max().item<float>(), 0);
 }

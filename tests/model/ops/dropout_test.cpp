@@ -87,7 +87,7 @@ TEST(DropoutKeys, MasksOfAllSitesAreEachSitesOwn) {
     const at::Tensor out = dropout_by_operations(x, drawn);
     EXPECT_TRUE(at::equal(out, keyed_dropout(x, {}, own))) << site;
     EXPECT_TRUE(at::equal(torch::autograd::grad({out.sum()}, {x})[0], out)) << site;
-    const at::Tensor some = at::tensor({3, 4, 11});
+    const at::Tensor some = at::tensor({3, 4, 11}, at::kLong);
     EXPECT_TRUE(at::equal(dropout_by_operations(x.index_select(0, some), drawn.of_rows(some)),
                           keyed_dropout(x.index_select(0, some), {}, own.of_rows(some))))
         << site;
