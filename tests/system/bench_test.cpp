@@ -47,7 +47,8 @@ TEST_F(BenchTest, HelpAndMistakesNameTheProgram) {
   const Outcome unknown = Job(0, {"stop"}, path(""), HYPERX_BENCH).wait();
   EXPECT_EQ(unknown.code, 64);
   EXPECT_THAT(unknown.errors, HasSubstr("hyperx-bench: there is no part 'stop', only machine, start"));
-  EXPECT_THAT(Job(0, {"--speed", "3"}, path(""), HYPERX_BENCH).wait().errors, HasSubstr("`hyperx-bench --help` lists"));
+  EXPECT_THAT(Job(0, {"--data.unheard_of_option", "3"}, path(""), HYPERX_BENCH).wait().errors,
+              HasSubstr("hyperx-bench: unknown option --data.unheard_of_option; `hyperx-bench --help` lists"));
 }
 
 }  // namespace
