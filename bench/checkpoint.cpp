@@ -20,10 +20,10 @@
 namespace hyperx::bench {
 namespace {
 
-constexpr int64_t kHidden = 768;  // of BERT's size, whatever encoder is named
+constexpr int64_t kHidden = 768;  // of BERT's size, whatever encoder is given
 constexpr int64_t kPlainBlock = 4 << 20;
 
-// A folder of its own, removed with all that is in it.
+// A temporary folder, removed with its contents.
 struct Folder {
   explicit Folder(const std::string& parent)
       : path((parent.empty() ? "." : parent) + "/bench-checkpoint." + std::to_string(::getpid()) + ".tmp") {
@@ -38,7 +38,7 @@ struct Folder {
   const std::string path;
 };
 
-// What `dd bs=4M conv=fsync` does. Seconds.
+// Time in seconds of what `dd bs=4M conv=fsync` does.
 double plain_write_seconds(const std::string& path, const at::Tensor& bytes) {
   const Clock::time_point begin = Clock::now();
   const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
@@ -82,9 +82,9 @@ void bench_checkpoint(Bench& bench) {
   const at::Tensor copy = at::zeros_like(state);
   const Folder folder(bench.config.run.dir);
   train::CheckpointWriter writer({folder.path, 1, 0, bench.threads, static_cast<int64_t>(state.nbytes())});
-  writer.wait();  // for its memory, which training's first steps give it the time to get
+  writer.wait();  // for its memory, which training's first steps leave it time to allocate
   double first_pause = 0, pause = 0, copy_seconds = 0, write_seconds = 0, plain_seconds = 0;
-  // Each beside a plain copy and a plain write, as memory and disks change their minds.
+  // Each save is timed together with a plain copy and a plain write, because the speed of memory and disks varies.
   for (int64_t save = 0; save <= bench.repeats; ++save) {
     content.step = save;
     const double this_pause = writer.submit(content).seconds;

@@ -12,13 +12,13 @@
 namespace hyperx::bench {
 namespace {
 
-constexpr int kLanguages = 7000;  // each with every task: a mixture of the size that is asked for
+constexpr int kLanguages = 7000;  // each with every task: a mixture of the required size
 constexpr int64_t kDraws = 100'000;
 constexpr int64_t kBatches = 2000;
-// What docs/performance.md asks for.
+// The targets of docs/performance.md.
 constexpr double kDrawMicroseconds = 10, kOpenMilliseconds = 100, kOpenMegabytes = 50;
 
-// Memory of this process alone, in MB; pages of mapped files, which the ranks of a node share, do not count.
+// Private memory of this process in MB, without the pages of mapped files, which the ranks of a node share.
 double private_megabytes() {
   std::ifstream status("/proc/self/status");
   for (std::string word; status >> word;) {
@@ -62,7 +62,7 @@ void bench_batches(Bench& bench, const data::BatchMaker& maker, data::Mixture& m
     for (const auto& piece : maker.pieces(plan, maker.share(plan, 1, data::ShareMode::kSplit)[0], 0))
       maker.make(plan, piece, draws);
   };
-  for (int64_t i = 0; i < kBatches; ++i) make();  // now the pages of the map are there
+  for (int64_t i = 0; i < kBatches; ++i) make();  // the pages of the map are loaded now
   step = tokens = 0;
   const double seconds = bench.best_seconds([&] {
     for (int64_t i = 0; i < kBatches; ++i) make();

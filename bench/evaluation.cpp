@@ -13,7 +13,7 @@ namespace hyperx::bench {
 namespace {
 
 struct Work {
-  double sentences = 0, tokens = 0, operations = 0;  // operations of the products of one pass
+  double sentences = 0, tokens = 0, operations = 0;  // operations of one pass's products
 };
 
 Work work_of(const data::Corpus& corpus, const std::vector<data::Pair>& pairs, const model::EncoderSpec& spec,

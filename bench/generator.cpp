@@ -11,7 +11,7 @@
 namespace hyperx::bench {
 namespace {
 
-constexpr int64_t kHidden = 768, kLayers = 12;  // of BERT's size, whatever encoder is named
+constexpr int64_t kHidden = 768, kLayers = 12;  // of BERT's size, whatever encoder is given
 
 }  // namespace
 

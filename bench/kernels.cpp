@@ -12,7 +12,7 @@ namespace hyperx::bench {
 namespace {
 
 constexpr int64_t kHidden = 768, kInner = 3072;
-constexpr int64_t kRows[] = {704, 8192};  // a training batch of 32 sentences; a large one of evaluation
+constexpr int64_t kRows[] = {704, 8192};  // a training batch of 32 sentences; a large evaluation batch
 constexpr int64_t kSentence = 22;         // tokens
 
 model::RowKeys keys_of(int64_t rows, at::Device device) {
@@ -22,7 +22,8 @@ model::RowKeys keys_of(int64_t rows, at::Device device) {
 
 }  // namespace
 
-// What lies between the products, by the kernels that the device takes (`kernels`), as bytes against the bandwidth.
+// The operations between the matrix products, with the kernels configured by `kernels`: bytes compared with the
+// bandwidth.
 void bench_kernels(Bench& bench) {
   const at::ScalarType type = train::compute_type(bench.config.train.precision);
   const double bandwidth = bench.rates().triad, value_bytes = type == at::kBFloat16 ? 2 : 4;
@@ -37,7 +38,7 @@ void bench_kernels(Bench& bench) {
     const model::NormParameters norm{leaf(at::ones({kHidden}, floats)), leaf(at::zeros({kHidden}, floats)), 1e-12};
     const at::Tensor bias = at::zeros({kHidden}, options), inner_bias = at::zeros({kInner}, options);
     const at::Tensor x = leaf(drawn(kHidden)), first = leaf(drawn(kHidden)), inner = leaf(drawn(kInner));
-    // `tensors` of the rows' size are read or written forward, `backward` ones after it.
+    // `tensors` of the rows' size are read or written in the forward pass, `backward` ones in the backward pass.
     const auto measure = [&](const char* what, int64_t width, double tensors, double backward, const auto& run) {
       const double size = static_cast<double>(rows * width) * value_bytes;
       const at::Tensor above = drawn(width);

@@ -45,7 +45,7 @@ double product_rate(const Bench& bench, at::ScalarType type) {
   return kCalls * 2.0 * kRows * kIn * kOut / seconds;
 }
 
-// By passes of our own, of which each thread takes its part.
+// Uses our own loops over memory, split among the threads.
 void measure_memory(const Bench& bench, const at::Tensor& a, const at::Tensor& b, at::Tensor& out, Machine& machine) {
   const float* const from = a.const_data_ptr<float>();
   const float* const other = b.const_data_ptr<float>();

@@ -17,7 +17,7 @@ namespace {
 struct Frame {
   std::string category, name;
   double begin = 0;
-  double inner = 0;  // seconds of the operations within
+  double inner = 0;  // seconds of the operations inside it
 };
 
 struct Memory final : c10::MemoryReportingInfoBase {

@@ -16,12 +16,12 @@ constexpr int64_t kUncounted = 2;
 struct Totals {
   double steps = 0, tokens = 0, operations = 0, data_seconds = 0, seconds = 0, sent = 0;
   double best_rate = 0;     // tokens/s of the fastest step
-  estimate::StepWork work;  // of the last step, as `hyperx estimate` counts it
+  estimate::StepWork work;  // of the last step, as `hyperx estimate` computes it
   double operations_a_step() const { return operations / steps; }
 };
 
-// Whatever train.steps and train.epochs say: as many steps as are taken, and one more, since at a mixture's last step
-// the loader waits for the digests of the pairs' arrays.
+// Replaces train.steps and train.epochs by the number of steps taken plus one: at a mixture's last step the loader
+// waits for the digests of the pairs' arrays.
 TrainConfig long_enough(TrainConfig config, int64_t steps) {
   config.epochs = 0;
   config.steps = steps + 1;
@@ -34,7 +34,7 @@ model::EncoderWeights fitting_encoder(const Config& config, const data::Corpus& 
   return encoder;
 }
 
-// A training as `train` sets it up, without its run folder.
+// A training run set up as in `train`, without a run folder.
 class Training {
  public:
   Training(Bench& bench, int64_t most_steps)
@@ -124,7 +124,7 @@ class Training {
   data::BatchMaker maker_;
   data::BatchLoader loader_;
   estimate::ModelSizes sizes_;
-  int64_t number_ = 0;  // of the next step
+  int64_t number_ = 0;  // number of the next step
 };
 
 void report_speed(Bench& bench, const Training& training, const Totals& totals) {
@@ -142,7 +142,7 @@ void report_speed(Bench& bench, const Training& training, const Totals& totals) 
 
 using Rates = std::map<std::string, double>;  // by kind of work
 
-// One step under the profile: raises what it was better at.
+// Profiles one step and raises the rates that it exceeded.
 void measure_rates(Training& training, Rates& best) {
   const OpProfile profile(thread_seconds);
   const double begin = thread_seconds();
@@ -158,7 +158,7 @@ void measure_rates(Training& training, Rates& best) {
   measure("products", work.product_operations);
   measure("attention", work.attention_operations);
   measure("elementwise", work.element_bytes);
-  // `estimate` counts its products at the encoder's rate: the rest is the memory's.
+  // `estimate` counts the generators' products at the encoder's rate: the rest of the time is memory traffic.
   const double products = work.generator_operations / best["products"];
   const double generator = spent.contains("generator") ? spent.at("generator") : 0, passes = generator - products;
   rest -= generator;

@@ -2,7 +2,7 @@
 
 #include "app/command.h"
 
-// One function a sub-command; the order in --help is that of the table in main.cpp.
+// One function per sub-command; the order in --help is that of the table in main.cpp.
 namespace hyperx {
 
 Command prepare_command();
@@ -13,8 +13,7 @@ Command verify_command();
 Command status_command();
 Command estimate_command();
 
-// These need LibTorch and MPI: what they are is described in tensor_commands.cpp, what they do stands in the tensor
-// library.
+// These need LibTorch and MPI: tensor_commands.cpp describes their options, the tensor library implements them.
 Command train_command();
 Command evaluate_command();
 Command predict_command();

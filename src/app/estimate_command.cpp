@@ -37,7 +37,7 @@ std::vector<int> ranks_of(const CommandLine& line) {
   return ranks;
 }
 
-// Sub-words of one evaluation: of eval.pairs that have the split, and whose task and language are learnt.
+// Sub-words of one evaluation: of the eval.pairs that have the split and whose task and language are trained.
 double evaluation_tokens(const data::Corpus& corpus, const EvalConfig& config, const std::set<std::string>& tasks,
                          const std::set<std::string>& languages) {
   double tokens = 0;
@@ -83,7 +83,7 @@ void take_defaults(const CommandLine& line, Setup& setup) {
   setup.step = estimate::step_by_default(setup.model.tasks, line.config.train);
 }
 
-// Rates, links and the memory that there is.
+// Sets rates, links and available memory.
 void take_machine(const CommandLine& line, Setup& setup) {
   const bool gpu = line.has_flag("gpu");
   if (gpu && line.has_flag("machine"))
@@ -122,7 +122,7 @@ Setup setup_of(const CommandLine& line) {
   return setup;
 }
 
-// What the figures rest on, a line each.
+// The assumptions of the estimate, one per line.
 std::vector<std::string> assumptions_of(const CommandLine& line, const Setup& setup) {
   std::vector<std::string> lines;
   const model::MethodCosts costs = estimate::method_costs(setup, 1);

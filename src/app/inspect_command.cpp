@@ -20,7 +20,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int64_t kBlockBytes = 8 << 20;  // tensors are read in pieces of about so much
+constexpr int64_t kBlockBytes = 8 << 20;  // tensors are read in pieces of about this size
 
 double element(h5::Type type, const char* at) {
   const auto as = [at](auto value) {
@@ -88,7 +88,7 @@ Summary summarise(const h5::File& file, const h5::DatasetInfo& set) {
   return summary;
 }
 
-// Tensors of a file with what they hold; `prefix` is cut off their names.
+// Prints a file's tensors with statistics of their values; `prefix` is removed from their names.
 void print_tensors(const h5::File& file, const std::string& prefix) {
   TextTable table({"name", "type", "shape", "norm", "least", "most", "not finite"});
   int64_t elements = 0, sets = 0;
@@ -154,7 +154,7 @@ std::string one_line(const nlohmann::json& value) {
   return text;
 }
 
-// Nested objects as "labels.pos: NOUN VERB"; long texts (a config) are shown elsewhere.
+// Nested objects are printed as "labels.pos: NOUN VERB"; long texts (a config) are printed elsewhere.
 void print_info(const nlohmann::json& object, const std::string& prefix) {
   for (const auto& [key, value] : object.items()) {
     if (value.is_object())

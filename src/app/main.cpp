@@ -9,7 +9,7 @@
 namespace hyperx {
 namespace {
 
-// Every sub-command, in the order of --help, a row each.
+// Every sub-command, one per row, in the order of --help.
 // clang-format off
 std::vector<Command> all_commands() {
   return {

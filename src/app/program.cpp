@@ -15,7 +15,7 @@
 namespace hyperx {
 namespace {
 
-constexpr std::chrono::seconds kTurn{4};  // rank 0 speaks first, then one rank per node, then the others
+constexpr std::chrono::seconds kTurn{4};  // rank 0 prints first, then one rank per node, then the others
 
 int fail(const std::string& title, const std::string& message, ExitCode code) {
   std::cout.flush();
@@ -23,21 +23,21 @@ int fail(const std::string& title, const std::string& message, ExitCode code) {
   return static_cast<int>(code);
 }
 
-// What was printed may still lie in a buffer, and the disk behind it may be full.
+// Printed text may still be in a buffer, and the disk may be full.
 int finish_output(const std::string& title, int code) {
   if (std::cout.flush() && std::fflush(stdout) == 0) return code;
   return fail(title, "cannot write to standard output: " + errno_text(), ExitCode::kIo);
 }
 
-// What the launcher says, as MPI has not started. Empty: no launcher.
+// A value from the launcher's environment, because MPI has not started. Empty: no launcher.
 std::string from_launcher(std::initializer_list<const char*> names) {
   for (const char* name : names)
     if (const char* const value = std::getenv(name)) return value;
   return "";
 }
 
-// Most mistakes are those of all ranks, and mpirun ends the others once rank 0 has told it and ended. A rank that still
-// lives when its turn comes has a mistake of its own, such as a node without a file.
+// Most mistakes are common to all ranks, and mpirun ends the others once rank 0 has printed its message and exited. A
+// rank that is still alive at its turn has a mistake of its own, such as a file missing on its node.
 int fail_in_turn(const std::string& title, const UserError& error) {
   const std::string rank = from_launcher({"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "SLURM_PROCID"});
   if (rank.empty() || rank == "0") return fail(title, error.what(), error.code());
@@ -62,7 +62,7 @@ int run_command(const Command& command, const std::vector<std::string>& argument
 }
 
 int run_program(const std::string& first_title, const std::function<int(std::string& title)>& work) {
-  // `hyperx status | head` ends as quietly as `ls | head`, also when the parent ignores the signal and we inherit that.
+  // `hyperx status | head` ends as quietly as `ls | head`, even if the parent ignores the signal and we inherit that.
   std::signal(SIGPIPE, SIG_DFL);
   std::string title = first_title;
   try {

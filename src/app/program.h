@@ -6,15 +6,15 @@
 
 #include "app/command.h"
 
-// What the programs of this project have in common: `hyperx`, and `hyperx-bench` of bench/.
+// Shared by the programs of this project: `hyperx`, and `hyperx-bench` of bench/.
 namespace hyperx {
 
-// --help and --dump-config, or the command itself. Returns the exit code.
+// Handles --help and --dump-config, or runs the command. Returns the exit code.
 int run_command(const Command& command, const std::vector<std::string>& arguments);
 
-// Runs `work` and returns its exit code. What it throws is printed after "TITLE: " and becomes the exit code: of
-// several ranks that make the same mistake one speaks. Output that cannot be written is an error, too. `work` may
-// lengthen the title.
+// Runs `work` and returns its exit code. An exception is printed after "TITLE: " and gives the exit code; if several
+// ranks make the same mistake, only one prints it. A failure to write the output is an error too. `work` may extend the
+// title.
 int run_program(const std::string& title, const std::function<int(std::string& title)>& work);
 
 }  // namespace hyperx

@@ -27,7 +27,7 @@ data::SourceSpec spec_of(const CommandLine& line, const std::string& path) {
   const std::string format = line.flag("format");
   if (!format.empty() && format != "conllu" && format != "tagged")
     throw UserError(ExitCode::kUsage, "--format " + data::quote_for_message(format) + ": conllu or tagged");
-  // standard input has no name to tell by: it is taken to be of the other file's format
+  // standard input has no file name: it is taken to have the other file's format
   const std::string& named = path == "-" ? line.objects[line.objects[0] == "-" ? 1 : 0] : path;
   spec.format = format.empty() ? data::guess_source_format(named) : data::parse_source_format(format, "--format");
   spec.word_column = column_flag(line, "word");

@@ -17,7 +17,7 @@ namespace {
 
 struct Status {
   std::string run;
-  std::string state;  // as observed: also "lost"
+  std::string state;  // as observed; may be "lost"
   train::RunState stored;
   train::MetricsTail metrics;
   double heartbeat_age = 0;  // seconds
@@ -34,7 +34,7 @@ Status status_of(std::string path) {
   status.run = path;
   status.stored = train::read_run_state(run);
   status.state = train::observed_state(run, status.stored);
-  // It may have ended between the two looks: then its last word is in the file by now.
+  // It may have ended between the two reads: then its last state is in the file by now.
   if (status.state == "lost") {
     status.stored = train::read_run_state(run);
     status.state = train::observed_state(run, status.stored);
@@ -79,8 +79,8 @@ std::string number_of(const nlohmann::json& object, const char* key) {
                                                                                : "-";
 }
 
-// Of one pair "pos:en accuracy 0.91 @5000", of several the mean of each main metric: "accuracy 0.91 (3 pairs), f1 0.74
-// (2 pairs) @5000". A score that is missing or not finite leaves out the mean, not the pair.
+// For one pair "pos:en accuracy 0.91 @5000", for several the mean of each main metric: "accuracy 0.91 (3 pairs), f1
+// 0.74 (2 pairs) @5000". A score that is missing or not finite leaves out the mean, not the pair.
 std::string evaluation_text(const std::vector<nlohmann::json>& lines) {
   if (lines.empty()) return "-";
   struct Scores {

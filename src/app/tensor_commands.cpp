@@ -6,8 +6,8 @@
 #include "app/commands.h"
 #include "common/errors.h"
 
-// The commands that compute with tensors. LibTorch takes half a second to load, so that they are described here, for
-// --help, and run by a library of their own that is loaded when one of them really starts.
+// The commands that compute with tensors. LibTorch takes half a second to load, so only their options are here, for
+// --help; the code is in a separate library that is loaded when one of them actually runs.
 namespace hyperx {
 namespace {
 
@@ -30,7 +30,7 @@ TensorEntry load_tensor_entry(const std::string& command) {
                         "` needs LibTorch and MPI. Run launch/setup, then build with -DHYPERX_TENSOR=ON.");
   }
   // Global, because LibTorch's own libraries find each other's symbols by name; never closed, because they do not
-  // unload.
+  // support unloading.
   void* const library = dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL);
   if (library == nullptr) {
     throw UserError(ExitCode::kNoInput, std::string("cannot load the tensor library: ") + dlerror() +

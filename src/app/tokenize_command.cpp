@@ -30,7 +30,7 @@ struct BadLine {
   std::string what;
 };
 
-// What one thread does: whole lines in, a line of ids each out.
+// The work of one thread: takes whole lines, returns one line of ids for each.
 class Piece {
  public:
   Piece(const data::Tokenizer& tokenizer, bool json) : tokenizer_(tokenizer), json_(json) {}
@@ -93,7 +93,7 @@ class Piece {
   std::optional<BadLine> bad_;
 };
 
-// An open input, standard input or a file, read as fast as it comes.
+// An open input, standard input or a file, read as soon as data is available.
 class Input {
  public:
   explicit Input(const std::string& path) : name_(path.empty() ? "standard input" : path) {
@@ -107,8 +107,8 @@ class Input {
   Input& operator=(const Input&) = delete;
   const std::string& name() const { return name_; }
 
-  // Appends what there is, at least a byte, until `text` holds kRoundBytes or more would have to be waited for. False:
-  // the end.
+  // Appends available data, at least one byte, until `text` holds kRoundBytes or it would have to wait. False: end of
+  // input.
   bool read_more(std::string& text) const {
     const size_t before = text.size();
     do {

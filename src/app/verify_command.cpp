@@ -15,10 +15,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Checkpoints and corpora that were looked at, and which of them do not hold.
+// Counts of the checkpoints and corpora examined, and of those with problems.
 struct Outcome {
   int64_t all = 0, damaged = 0, other_format = 0;
-  std::string first;  // what is wrong with the first
+  std::string first;  // the first problem
 
   void add(const std::string& name, const std::vector<std::string>& problems) {
     ++all;
@@ -30,7 +30,7 @@ struct Outcome {
     for (const std::string& problem : problems) std::cout << "DAMAGED " << problem << "\n";
     if (first.empty()) first = problems.front();
   }
-  // Nothing of it can be compared, and nothing says that it is damaged.
+  // Nothing of it can be compared, but nothing shows damage either.
   void add_other_format(const std::string& problem) {
     ++all;
     ++other_format;
@@ -54,13 +54,13 @@ int64_t bytes_below(const std::string& folder) {
   return bytes;
 }
 
-// Of a version that this program does not read: what is wrong with it is for the program that does to say.
+// The problem, if the format version is one that this program does not read; a program that reads it must verify it.
 std::optional<std::string> other_format(const std::string& folder) {
   try {
     train::read_manifest(folder);
   } catch (const train::OtherFormat& error) {
     return error.what();
-  } catch (const UserError&) {  // as verify_checkpoint() will say
+  } catch (const UserError&) {  // as verify_checkpoint() will report
   }
   return std::nullopt;
 }
@@ -71,7 +71,7 @@ void verify_one_checkpoint(const std::string& folder, Outcome& outcome) {
     return;
   }
   Progress progress("verify " + fs::path(folder).filename().string(), bytes_below(folder), "bytes");
-  int64_t before = 0;  // bytes of the files that are done
+  int64_t before = 0;  // bytes of the files already verified
   const auto report = [&](const std::string&, int64_t done, int64_t all) {
     progress.update(before + done);
     if (done == all) before += all;
@@ -81,7 +81,7 @@ void verify_one_checkpoint(const std::string& folder, Outcome& outcome) {
   outcome.add(folder, problems);
 }
 
-// Every checkpoint of a run, also those that were set aside.
+// Verifies every checkpoint of a run, including those set aside.
 void verify_run(const std::string& checkpoints, Outcome& outcome) {
   std::vector<std::string> folders;
   for (const auto& entry : fs::directory_iterator(checkpoints)) {
@@ -121,7 +121,7 @@ int run_verify(const CommandLine& line) {
   Outcome outcome;
   for (std::string object : line.objects) {
     while (object.size() > 1 && object.back() == '/') object.pop_back();
-    if (fs::is_regular_file(object)) object = fs::absolute(object).parent_path().string();  // has the file's digest
+    if (fs::is_regular_file(object)) object = fs::absolute(object).parent_path().string();  // its digest is there
     if (fs::exists(object + "/" + data::kCorpusIndexName))
       verify_corpus(object, outcome);
     else if (fs::is_directory(object + "/checkpoints"))

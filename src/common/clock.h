@@ -5,14 +5,14 @@
 
 namespace hyperx {
 
-// Time that passes evenly, whatever happens to the date.
+// Monotonic time: changes of the system date do not affect it.
 using Clock = std::chrono::steady_clock;
 
 inline double seconds_since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
-// What one of the kernel's clocks shows: CLOCK_MONOTONIC, CLOCK_THREAD_CPUTIME_ID, ...
+// Reading of one of the kernel's clocks (CLOCK_MONOTONIC, CLOCK_THREAD_CPUTIME_ID, ...), in seconds.
 inline double clock_seconds(clockid_t clock) {
   timespec time{};
   clock_gettime(clock, &time);

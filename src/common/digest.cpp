@@ -24,7 +24,7 @@ std::string hex_of(const unsigned char* bytes, size_t size) {
   return text;
 }
 
-// update() is called with one piece of the file after the other.
+// Calls update() with the pieces of the file in order.
 template <class Digest>
 void add_file(const std::string& path, Digest& digest) {
   std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"), &std::fclose);

@@ -8,8 +8,8 @@
 
 namespace hyperx {
 
-// SHA-256 as 64 lower-case hexadecimal digits: names what comes from elsewhere (encoders, vocabularies, treebanks), as
-// those who publish it do.
+// SHA-256 as 64 lower-case hexadecimal digits. Identifies files from elsewhere (encoders, vocabularies, treebanks),
+// whose publishers use it too.
 class Sha256 {
  public:
   Sha256();
@@ -17,7 +17,7 @@ class Sha256 {
   Sha256(Sha256&&) noexcept;
   Sha256& operator=(Sha256&&) noexcept;
   void update(std::string_view bytes);
-  std::string hex();  // ends the computation: update() must not follow
+  std::string hex();  // ends the computation: no update() after it
 
  private:
   struct State;
@@ -28,8 +28,8 @@ std::string sha256_hex(std::string_view bytes);
 // Throws UserError (66) when the file cannot be read.
 std::string sha256_of_file(const std::string& path);
 
-// XXH3 of 128 bits as 32 lower-case hexadecimal digits, as `xxhsum -H2` prints it: notices damage to what hyperx itself
-// wrote at the speed of memory, where SHA-256 takes longer than a disk.
+// XXH3 of 128 bits as 32 lower-case hexadecimal digits, as `xxhsum -H2` prints it. Detects damage to files that hyperx
+// itself wrote. It runs at memory speed, where SHA-256 takes longer than reading from a disk.
 class Xxh128 {
  public:
   Xxh128();
@@ -48,10 +48,10 @@ std::string xxh128_hex(std::string_view bytes);
 // Throws UserError (66) when the file cannot be read.
 std::string xxh128_of_file(const std::string& path);
 
-// A digest that may still be in the making: get() waits for it, and throws what its computation threw.
+// A digest that may still be being computed: get() waits for it and rethrows what the computation threw.
 using FutureDigest = std::shared_future<std::string>;
 FutureDigest known_digest(std::string digest);
-// std::launch::async: a thread computes it beside other work; deferred: the first get() does.
+// std::launch::async: a thread computes it in the background; deferred: the first get() computes it.
 FutureDigest future_sha256_of_file(const std::string& path, std::launch policy);
 
 }  // namespace hyperx

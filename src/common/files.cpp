@@ -15,7 +15,7 @@
 namespace hyperx {
 namespace {
 
-// An open file descriptor that closes itself.
+// A file descriptor that the destructor closes.
 class Descriptor {
  public:
   Descriptor(const std::string& path, int flags, mode_t mode = 0)
@@ -32,7 +32,7 @@ class Descriptor {
   int fd_;
 };
 
-// Opens a regular file for reading; gives its size.
+// Checks that it is an open regular file; returns its size in bytes.
 size_t open_regular(const Descriptor& file, const std::string& path) {
   if (file.get() < 0) throw UserError(ExitCode::kNoInput, path + ": cannot be opened: " + errno_text());
   struct stat info {};
@@ -68,7 +68,7 @@ std::string read_file(const std::string& path) {
   std::string content;
   content.reserve(open_regular(file, path) + 1);
   char buffer[1 << 16];
-  for (;;) {  // not by size: files of /proc and pipes say 0
+  for (;;) {  // not by size: files of /proc and pipes report 0
     const ssize_t got = ::read(file.get(), buffer, sizeof buffer);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) throw UserError(ExitCode::kNoInput, path + ": cannot be read: " + errno_text());
@@ -79,7 +79,7 @@ std::string read_file(const std::string& path) {
 
 void write_file_atomically(const std::string& path, std::string_view content) {
   const std::string temporary =
-      path + "." + std::to_string(::getpid()) + ".tmp";  // several processes may write one path
+      path + "." + std::to_string(::getpid()) + ".tmp";  // several processes may write the same path
   try {
     Descriptor file(temporary, O_WRONLY | O_CREAT | O_TRUNC, 0666);
     if (file.get() < 0) throw SystemError(temporary + ": cannot be created: " + errno_text(), ExitCode::kCannotCreate);
@@ -108,7 +108,7 @@ void start_write_back(const std::string& path) {
 
 void replace_folder(const std::string& from, const std::string& to, bool may_exchange) {
   struct stat status {};
-  std::string former;  // where what was at `to` lies now
+  std::string former;  // current place of what was at `to`
   if (::lstat(to.c_str(), &status) != 0) {
     rename_path(from, to);
   } else if (may_exchange && ::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_EXCHANGE) == 0) {

@@ -6,26 +6,27 @@
 
 namespace hyperx {
 
-// Whole file as a string. UserError (66): missing, a directory, no permission; names the path and the cause.
+// The whole file as a string. UserError (66), naming path and cause: missing, a directory, no permission.
 std::string read_file(const std::string& path);
 
-// Writes `path`.PID.tmp, fsync, rename, fsync of the folder: readers see the old file or the new one, never a part.
+// Writes `path`.PID.tmp, then fsync, rename, fsync of the folder: readers see the old file or the new one, never a
+// part.
 // SystemError (74) on failure (disk full, no permission), with the temporary file removed.
 void write_file_atomically(const std::string& path, std::string_view content);
 
-// Makes what was written to `path` (file or folder) survive a power cut. SystemError (74).
+// Makes the content of `path` (file or folder) survive a power failure. SystemError (74).
 void sync_path(const std::string& path);
 
-// Lets the disk begin with what was written to `path` so far, without waiting for it. A hint: never fails.
+// Asks the kernel to start writing the dirty pages of `path` to disk, without waiting. A hint: never fails.
 void start_write_back(const std::string& path);
 
-// Folder and its parents. UserError (73) naming the first part that cannot be made.
+// Creates the folder and its parents. UserError (73) naming the first part that cannot be created.
 void make_folders(const std::string& path);
 
-// Puts the folder `from` in the place of `to`, removes what was there and syncs the folder above. Where the file system
-// can exchange two names there is no moment without a `to`; elsewhere, or without `may_exchange`, the former one is
-// named TO.PID.old.tmp for that moment, and gets its name back if `from` cannot take it.
-// SystemError (74): `to` stands as before, or (told by the message) the former one could not be removed or named back.
+// Moves the folder `from` to `to`, removes the folder that was there and syncs the parent folder. Where the file system
+// can exchange two names, `to` exists at every moment. Elsewhere, or without `may_exchange`, the old folder is named
+// TO.PID.old.tmp for a moment, and gets its name back if `from` cannot be moved.
+// SystemError (74): `to` is unchanged, or the old folder could not be removed or renamed back (the message says which).
 void replace_folder(const std::string& from, const std::string& to, bool may_exchange = true);
 
 // A read-only memory map. Empty files map to size 0 and data() == nullptr.

@@ -4,8 +4,8 @@
 
 namespace hyperx {
 
-// Of the machine that this process runs on, as locks, logs and messages name it. SystemError (74): there is none to be
-// had.
+// Name of the machine that this process runs on, as used in locks, logs and messages. SystemError (74): the system has
+// none.
 std::string host_name();
 
 }  // namespace hyperx

@@ -9,7 +9,7 @@
 namespace hyperx::log {
 
 void set_rank(int rank, int size);
-void add_file(const std::string& path);  // appended to
+void add_file(const std::string& path);  // appends to the file
 void write_info(const std::string& text);
 void write_warning(const std::string& text);
 void write_error(const std::string& text);

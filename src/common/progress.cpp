@@ -16,10 +16,10 @@ constexpr double kFirstLineSeconds = 2;
 constexpr double kTerminalSeconds = 2;
 constexpr double kFileSeconds = 10;
 
-// Three digits that count and the power of 1000 that leaves at most three before the point.
+// Three significant digits, and the power of 1000 that leaves at most three before the point.
 std::string scaled(double value, const char* const (&suffixes)[6]) {
   size_t power = 0;
-  // 999.5 and more would round to four digits.
+  // Values from 999.5 up would round to four digits.
   while (std::abs(value) >= 999.5 && power + 1 < std::size(suffixes)) {
     value /= 1000;
     ++power;
@@ -89,7 +89,7 @@ void Progress::show(double now, bool is_last) {
   std::string text = line(now);
   const size_t width = text.size();
   if (options_.terminal) {
-    // Blanks wipe out what is left of a longer line before.
+    // Spaces erase the rest of a longer previous line.
     text = "\r" + text + std::string(shown_width_ > width ? shown_width_ - width : 0, ' ') + (is_last ? "\n" : "");
   } else {
     text += "\n";

@@ -4,8 +4,9 @@
 #include <cstdint>
 #include <string_view>
 
-// Counter-based random numbers (Salmon et al. 2011, Philox4x32-10): every draw is a pure function of a key and a
-// counter, so it does not depend on who draws, in which order, or on how many ranks. Same bits on CPU and GPU.
+// Counter-based random numbers (Salmon et al. 2011, Philox4x32-10). Every draw is a pure function of a key and a
+// counter, so it does not depend on which rank draws, in which order, or on the number of ranks. The bits are the same
+// on CPU and GPU.
 namespace hyperx {
 
 using PhiloxCounter = std::array<uint32_t, 4>;
@@ -34,7 +35,7 @@ constexpr PhiloxCounter philox(PhiloxCounter counter, PhiloxKey key) {
   return counter;
 }
 
-// 64 bits mixed from 64 bits, one to one (the finaliser of SplitMix64).
+// A bijection of 64-bit values (the finaliser of SplitMix64).
 constexpr uint64_t mix64(uint64_t x) {
   x += 0x9E3779B97F4A7C15ULL;
   x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9ULL;
@@ -42,7 +43,7 @@ constexpr uint64_t mix64(uint64_t x) {
   return x ^ (x >> 31);
 }
 
-// A key for a purpose: equal for equal (seed, name, index), unrelated otherwise. `name` is a fixed word such as
+// A key for one purpose: equal for equal (seed, name, index), unrelated otherwise. `name` is a fixed word such as
 // "dropout".
 uint64_t derive_key(uint64_t seed, std::string_view name, uint64_t index = 0);
 
@@ -63,8 +64,9 @@ class RandomStream {
   int used_ = 4;
 };
 
-// A bijection of [0, size) chosen by `key`, O(1) memory: a Feistel network over the next power of four, walked until it
-// lands inside. Used to visit every sentence of a pair once a pass, each pass in another order.
+// A bijection of [0, size) chosen by `key`, in O(1) memory: a Feistel network over the next power of four, repeated
+// until the result is in range (cycle walking). Used to visit every sentence of a pair once per pass, each pass in
+// another order.
 class KeyedPermutation {
  public:
   KeyedPermutation(uint64_t size, uint64_t key);

@@ -8,7 +8,7 @@ namespace hyperx {
 
 namespace {
 
-// What a terminal shows of UTF-8: continuation bytes take no room.
+// Columns that UTF-8 text takes on a terminal: continuation bytes take none.
 size_t width_of(const std::string& text) {
   return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
 }

@@ -7,8 +7,8 @@
 
 namespace hyperx {
 
-// Rows printed in columns two blanks apart; the first row is the head. Columns whose cells below the head are all
-// numbers stand to the right.
+// Prints rows in columns that are two spaces apart; the first row is the header. A column whose cells below the header
+// are all numbers is right-aligned.
 class TextTable {
  public:
   explicit TextTable(std::vector<std::string> head) : rows_{std::move(head)} {}
@@ -20,6 +20,6 @@ class TextTable {
 };
 
 std::string shape_text(const std::vector<int64_t>& shape);  // "[700, 192]"
-std::string number_text(double value);                      // four digits that count
+std::string number_text(double value);                      // four significant digits
 
 }  // namespace hyperx

@@ -14,7 +14,7 @@ std::string_view git_revision() { return HYPERX_GIT_REVISION; }
 std::string cpu_capability() {
 #if defined(__x86_64__)
   std::string text = __builtin_cpu_supports("avx512f") ? "AVX512" : __builtin_cpu_supports("avx2") ? "AVX2" : "SSE";
-  // Bits of CPUID leaf 7 that the compiler's own question has no name for.
+  // Bits of CPUID leaf 7 for which the compiler's builtin has no name.
   unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
   if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx)) {
     if (ecx & (1U << 11)) text += " AVX512-VNNI";

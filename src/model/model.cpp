@@ -45,7 +45,7 @@ FlatBatch Model::flatten(const data::Batch& batch, const DropoutStream& dropout)
   for (const data::Segment& segment : batch.segments) {
     flat.pairs.push_back({segment.draw, segment.token_begin, segment.token_end});
     flat.parts.push_back({segment.draw, segment.label_begin, segment.label_end});
-    counts.push_back(std::max<int64_t>(1, segment.label_count));  // none: the loss is 0, and not 0 / 0
+    counts.push_back(std::max<int64_t>(1, segment.label_count));  // no label: the loss is 0 and not 0 / 0
   }
   const bool on_gpu = !options_.device.is_cpu();
   if (on_gpu && dropout.active) keys = dropout.key_table(encoder_->spec().layers);

@@ -22,9 +22,9 @@ namespace hyperx::model {
 // A batch as tensors on the model's device.
 struct PackedBatch {
   EncoderInput input;
-  at::Tensor labels;  // [labels] int64, of the input's output rows; kNoLabel: counts for nothing
+  at::Tensor labels;  // [labels] int64, of the input's output rows; kNoLabel: ignored
   struct Part {
-    int64_t pair;  // of begin_step's list
+    int64_t pair;  // index in begin_step's list
     int64_t label_begin, label_end;
   };
   std::vector<Part> parts;
@@ -32,10 +32,10 @@ struct PackedBatch {
   at::Tensor dropout_keys;  // DropoutStream::table, on a GPU
 };
 
-// The numbers of a batch end to end, [values] int64, so that one copy brings it to a device.
+// The numbers of a batch end to end, [values] int64, so that a single copy moves it to a device.
 struct FlatBatch {
   at::Tensor values;
-  // What pack() reads off beside the numbers.
+  // Values that pack() also needs on the host.
   int64_t tokens = 0, sentences = 0, labels = 0, keys = 0, longest = 0;
   std::vector<PairRows> pairs;
   std::vector<PackedBatch::Part> parts;
@@ -45,30 +45,30 @@ struct ModelOptions {
   Config config;
   data::TaskSet tasks;
   std::vector<std::string> languages;
-  at::ScalarType compute = at::kFloat;  // type of products; masters are fp32 (fp64 where it is fp64)
+  at::ScalarType compute = at::kFloat;  // type of matrix products; master values are fp32 (fp64 if this is fp64)
   at::Device device = at::kCPU;
-  comm::Communicator* ranks = nullptr;  // of a training; outlives the model
+  comm::Communicator* ranks = nullptr;  // of a training run; must outlive the model
   std::vector<TrainedRun> needed = {};  // MethodSpec::needs
 };
 
-// Encoder, method and heads together: what turns a packed batch into losses and scores.
+// Encoder, method and heads together: computes losses and scores of a packed batch.
 class Model {
  public:
   Model(const EncoderWeights& encoder, ModelOptions options);
 
   PackedBatch pack(const data::Batch& batch, const DropoutStream& dropout = {}) const;
-  // The two steps of pack(): the numbers on the host (in pinned memory for a GPU), and their views where they then are.
+  // The two steps of pack(): the numbers on the host (in pinned memory for a GPU), and views of them after the copy.
   FlatBatch flatten(const data::Batch& batch, const DropoutStream& dropout) const;
   PackedBatch views_of(const FlatBatch& flat, const at::Tensor& values, const at::Tensor& host_starts) const;
-  // The pairs of the next forward passes; with `training`, clears the gradients of all that they use. `step` keys what
-  // a method draws.
+  // Sets the pairs of the next forward passes; with `training`, clears the gradients of everything that they use.
+  // `step` keys the random draws of a method.
   void begin_step(const std::vector<data::Pair>& pairs, bool training, int64_t step = 0);
 
   // Mean over the step's pairs of (sum of the part's losses / label_count of its pair): the sum over ranks is the
-  // step's loss. `part_losses`, if given, takes the undivided terms, detached, a part each.
+  // step's loss. `part_losses`, if given, gets the undivided terms, detached, one per part.
   at::Tensor loss(const PackedBatch& batch, const DropoutStream& dropout,
                   std::vector<at::Tensor>* part_losses = nullptr, std::vector<at::Tensor>* hidden_states = nullptr);
-  // Without dropout and gradient, of each part's labelled rows: the best label, [labels of the part] int64; the loss,
+  // Without dropout and gradient, for each part's labelled rows: the best label, [labels of the part] int64; the loss,
   // [labels of the part]; the scores, [labels of the part, classes].
   std::vector<at::Tensor> predict(const PackedBatch& batch);
   std::vector<at::Tensor> losses(const PackedBatch& batch);

@@ -6,7 +6,7 @@
 namespace hyperx::model {
 namespace {
 
-// One file may hold the options of several methods; on the command line another method's would be a mistake.
+// One file may hold options of several methods; on the command line those of another method would be a mistake.
 void refuse_other_methods(const Config& config, const config::Given& given) {
   for (const MethodSpec& spec : method_specs()) {
     if (spec.name == config.model.method) continue;

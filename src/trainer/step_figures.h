@@ -10,8 +10,8 @@
 
 namespace hyperx::train {
 
-// A step's losses and norm on their way to the host: copied behind the step, so that a GPU works on the next one while
-// they are read.
+// A step's losses and gradient norm, copied to the host asynchronously, so that a GPU works on the next step while they
+// are read.
 class StepFigures {
  public:
   struct Result {
@@ -19,14 +19,14 @@ class StepFigures {
     UpdateReport update;
   };
   StepFigures(const Result& result, comm::Communicator& communicator);
-  // Wait for the copy, if it is still under way.
+  // Both wait for the copy if it is not complete.
   std::vector<double> losses();  // [draws]
   double gradient_norm();
 
  private:
   const double* values();
 
-  comm::Communicator* communicator_;  // what the step may hang on
+  comm::Communicator* communicator_;  // for waiting: the step may hang in one of its calls
   at::Tensor host_;                   // [draws + 1] fp64
   std::optional<c10::Event> copied_;
 };

@@ -22,7 +22,7 @@ void add_gradients(model::Model& model, const model::PackedBatch& batch, const m
                    at::Tensor& losses) {
   std::vector<at::Tensor> part_losses;
   const at::Tensor loss = model.loss(batch, dropout, &part_losses);
-  if (loss.defined()) loss.backward();  // not defined: no masked token in this piece
+  if (loss.defined()) loss.backward();  // undefined: no masked token in this piece
   for (size_t i = 0; i < batch.parts.size(); ++i) losses[batch.parts[i].pair] += part_losses[i];
 }
 
@@ -32,23 +32,23 @@ namespace {
 
 constexpr size_t kMostGraphs = 256;
 
-// After an error: the allocator must not go on as if a capture were under way.
+// After an error: ends the capture, so that the allocator does not act as if one were in progress.
 void abandon(at::cuda::CUDAGraph& graph) {
   try {
     graph.capture_end();
-  } catch (const c10::Error&) {  // of a graph that is not whole; the first error is on its way
+  } catch (const c10::Error&) {  // the graph is incomplete; the first error is already propagating
   }
 }
 
 }  // namespace
 
 struct StepGraphs::State {
-  // Task, place in the step, mini-batches of a step (by which the loss is divided) and sizes.
+  // Task, place in the step, mini-batches per step (by which the loss is divided) and sizes.
   using Key = std::tuple<std::string, int64_t, int64_t, data::Capacity>;
   struct Captured {
-    at::Tensor values;  // what a batch's numbers are copied into
+    at::Tensor values;  // buffer that a batch's numbers are copied into
     model::PackedBatch batch;
-    at::Tensor losses;  // [draws], of the part that was replayed
+    at::Tensor losses;  // [draws], of the replayed part
     at::cuda::CUDAGraph graph;
   };
 
@@ -57,7 +57,7 @@ struct StepGraphs::State {
                                     const model::DropoutStream& dropout, const at::Tensor& losses);
 
   model::Model& model;
-  std::map<Key, std::unique_ptr<Captured>> graphs{};  // null: came once
+  std::map<Key, std::unique_ptr<Captured>> graphs{};  // null: used once
   at::cuda::MempoolId_t pool = at::cuda::graph_pool_handle();
   c10::cuda::CUDAStream stream = c10::cuda::getStreamFromPool();
 };
@@ -71,11 +71,11 @@ std::unique_ptr<StepGraphs::State::Captured> StepGraphs::State::capture(const mo
       at::empty(flat.values.sizes(), at::TensorOptions().dtype(at::kLong).device(model.options().device));
   captured->losses = at::zeros_like(losses);
   c10::cuda::device_synchronize();
-  // While a graph is captured, what other steps have left in the cache is given to nobody: a batch of more than half
-  // the memory would find none.
+  // During a capture no memory that other steps left in the cache can be allocated: a batch of more than half the
+  // memory would find none.
   c10::cuda::CUDACachingAllocator::emptyCache();
   const c10::cuda::CUDAStreamGuard guard(stream);
-  // Of this thread alone: that of the watchdog goes on asking for events.
+  // Only of this thread: the watchdog's thread continues to query events.
   captured->graph.capture_begin(pool, cudaStreamCaptureModeThreadLocal);
   try {
     captured->batch = model.views_of(flat, captured->values, starts);

@@ -9,14 +9,15 @@
 
 namespace hyperx::train {
 
-// Forward and backward of a packed batch: adds its gradients to the model's, and its parts' losses to `losses` [draws].
+// Forward and backward of a packed batch: adds its gradients to the model's, and the losses of its parts to `losses`
+// [draws].
 void add_gradients(model::Model& model, const model::PackedBatch& batch, const model::DropoutStream& dropout,
                    at::Tensor& losses);
 
-// The same by CUDA graphs (train.cuda_graphs): forward and backward are captured once for each task, place in the step
-// and capacity (data/batch/capacity.h), and replayed with the numbers of later batches. All graphs share one pool of
-// memory. A capacity is captured when it comes a second time; the first time it runs as it is, which also warms
-// libraries up.
+// The same with CUDA graphs (train.cuda_graphs): forward and backward are captured once for each task, place in the
+// step and capacity (data/batch/capacity.h), and replayed with the values of later batches. All graphs share one memory
+// pool. A capacity is captured at its second use; the first use runs without a graph, which also warms up the
+// libraries.
 class StepGraphs {
  public:
   explicit StepGraphs(model::Model& model);
@@ -24,7 +25,7 @@ class StepGraphs {
   StepGraphs(const StepGraphs&) = delete;
   StepGraphs& operator=(const StepGraphs&) = delete;
 
-  // Segment by segment of the piece.
+  // Processes the piece segment by segment.
   void add_gradients(const data::Batch& piece, const model::DropoutStream& dropout, at::Tensor& losses);
   int64_t captured() const;
 

@@ -13,18 +13,18 @@
 
 namespace hyperx::train {
 
-// Brings each step's figures into the log, and ends a training that diverged. On a GPU a step is only queued when its
-// turn is over; its figures are read while the next one runs.
+// Logs the losses, gradient norm and times of each step, and ends a training run that diverged. On a GPU a step is only
+// queued at first; its values are read while the next one runs.
 class StepRecorder {
  public:
-  // All outlive it. `waits`: figures are there as soon as the step is (CPU).
+  // All arguments must outlive it. `waits`: the values are available as soon as the step returns (CPU).
   StepRecorder(comm::Communicator& communicator, RunLog& log, TrainingState& state, int nonfinite_limit, bool waits);
 
-  void begin();  // a step
-  // The step that was begun, and `losses` and `update` of it; reads the one before, which is then in the log.
+  void begin();  // marks the start of a step
+  // Adds the step that began, with its `losses` and `update`; reads the previous one, which is then logged.
   void add(const data::StepBatch& batch, const std::vector<data::Pair>& pairs, double learning_rate,
            const at::Tensor& losses, const UpdateReport& update);
-  // Reads what is queued. UserError (65): the gradient was not finite train.nonfinite_limit times in a row.
+  // Reads the queued step. UserError (65): the gradient was not finite train.nonfinite_limit times in a row.
   void finish();
 
  private:

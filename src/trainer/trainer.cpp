@@ -16,7 +16,7 @@
 namespace hyperx::train {
 namespace {
 
-// What a save copies: the trained values and their two moments.
+// Bytes that a save copies: the trained values and their two moments.
 int64_t state_bytes(const model::Model& model) {
   return 3 * model.parameters().element_count() * (model.options().compute == at::kDouble ? 8 : 4);
 }
@@ -92,7 +92,7 @@ ExitCode Trainer::run() {
   while (state_.step < mixture_.total_steps() && !control.stop) {
     const auto section = parts_.watchdog.enter("step", state_.step + 1);
     steps_->begin();
-    // 1 batch: this rank's share of the step's mini-batches, one pair of task and language each
+    // 1 batch: this rank's share of the step's mini-batches, each of one pair of task and language
     const data::StepBatch batch = loader_->next(state_.step);
     // 2, 3 forward, backward: down to the gradients of adapters, LayerNorms and heads
     at::Tensor losses = step_.forward_backward(batch, pairs_of(batch), &exchange_);
@@ -103,7 +103,7 @@ ExitCode Trainer::run() {
     const UpdateReport update = optimizer_.update(rate);
     ++state_.step;
     record(batch, rate, losses, update);
-    // 6 agree: all ranks do the same next
+    // 6 agree: all ranks decide together what to do next
     control = agree();
     if (control.evaluate) evaluate();
     if (control.save || best_is_new_) save();
@@ -120,7 +120,7 @@ void Trainer::start() {
   evaluate_what_a_stop_left_out();
 }
 
-// A run that a signal stopped at a step of eval.every saved at once, without the evaluation.
+// A run that a signal stopped at a multiple of eval.every saved at once, without the evaluation.
 void Trainer::evaluate_what_a_stop_left_out() {
   if (state_.step == 0 || !is_due(config_.eval.every) || state_.evaluated_step == state_.step) return;
   evaluate();
@@ -138,7 +138,7 @@ ExitCode Trainer::finish(int signal) {
   if (writer_) {
     const auto section = parts_.watchdog.enter("checkpoint", state_.step);
     writer_->wait();
-    if (parts_.lock != nullptr) parts_.lock->check();  // a better reason than the checkpoint that it stopped
+    if (parts_.lock != nullptr) parts_.lock->check();  // explains the end better than a failed checkpoint
     if (writer_->failure()) throw SystemError("the last checkpoint could not be saved: " + *writer_->failure());
   }
   parts_.communicator.barrier();
@@ -185,7 +185,7 @@ void Trainer::save() {
   const model::NamedTensors values = saved_values(parts_.model.parameters(), parts_.communicator);
   const model::NamedTensors moments = saved_moments(parts_.model.parameters(), parts_.communicator);
   if (writer_) hand_over(values, moments);
-  parts_.communicator.barrier();  // all wait within this section's limit, which is longer than a step's
+  parts_.communicator.barrier();  // all ranks wait within this section's limit, which is longer than a step's
 }
 
 void Trainer::hand_over(const model::NamedTensors& values, const model::NamedTensors& moments) {

@@ -27,7 +27,7 @@
 
 namespace hyperx::train {
 
-// What a trainer works with; all outlive it.
+// The parts that a trainer uses; all must outlive it.
 struct TrainerParts {
   const Config& config;
   const RunDir& run;
@@ -42,21 +42,21 @@ struct TrainerParts {
   const RunLock* lock = nullptr;           // rank 0
 };
 
-// The training loop (DESIGN.md section 7). All ranks run it; rank 0 writes.
+// The training loop (DESIGN.md section 7). Runs on all ranks; rank 0 writes.
 class Trainer {
  public:
   explicit Trainer(TrainerParts parts);
-  // Trains to the end, or to the next step boundary after a signal: kDone or kSavedRunAgain.
+  // Trains to the end, or to the next step boundary after a signal. Returns kDone or kSavedRunAgain.
   ExitCode run();
 
  private:
-  // What all ranks do as one after a step.
+  // What all ranks agreed to do after a step.
   struct Control {
     bool evaluate = false, save = false, stop = false;
     int signal = 0;
   };
   void resume(const std::string& checkpoint);
-  void try_largest_batches();  // before hours are spent on steps that fit
+  void try_largest_batches();  // fails early if they do not fit into memory
   void start();
   void evaluate_what_a_stop_left_out();
   void record(const data::StepBatch& batch, double rate, const at::Tensor& losses, const UpdateReport& update);
@@ -79,9 +79,9 @@ class Trainer {
   TrainingStep step_;
   TrainingState state_;
   Selection selection_;
-  std::optional<data::BestScore> step_score_;  // of the evaluation at this very step
+  std::optional<data::BestScore> step_score_;  // of the evaluation at the current step
   int64_t saved_step_ = -1;
-  bool best_is_new_ = false;  // and not saved yet
+  bool best_is_new_ = false;  // and is not saved yet
   std::unique_ptr<data::BatchLoader> loader_;
   std::unique_ptr<CheckpointWriter> writer_;  // rank 0
   std::unique_ptr<RunLog> log_;

@@ -58,8 +58,7 @@ at::Tensor TrainingStep::forward_backward(const data::StepBatch& batch, const st
   }
   at::Tensor losses = at::zeros({std::ssize(batch.draws)}, losses_options());
   const model::DropoutStream dropout{config_.train.seed, batch.step, true};
-  if (model_.options().device.is_cuda())  // flash attention's own dropout: anew each step, so that a resumed run goes
-                                          // on alike
+  if (model_.options().device.is_cuda())  // reseeds flash attention's dropout, so that a resumed run draws the same
     torch::cuda::manual_seed(derive_key(
         config_.train.seed, "flash", static_cast<uint64_t>(batch.step * communicator_.size() + communicator_.rank())));
   if (const at::Tensor extra = model_.method().extra_loss(); extra.defined()) extra.backward();

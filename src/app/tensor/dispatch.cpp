@@ -10,7 +10,7 @@ extern "C" __attribute__((visibility("default"))) int hyperx_run_tensor_command(
   using namespace hyperx;
   const std::string title = "hyperx " + line->command;
   if (std::strcmp(name, "train") == 0) {
-    const comm::StopRequest stop;  // before MPI starts: a signal during a slow start asks for a stop, too
+    const comm::StopRequest stop;  // before MPI starts: a signal during a slow start must stop the run too
     return run_under_mpi(title, [&](auto& session, auto& progress, auto& on_failure) {
       return run_train(*line, session, progress, stop, on_failure);
     });

@@ -25,7 +25,7 @@
 namespace hyperx {
 namespace {
 
-// RUN/checkpoints/step-N lies in RUN; a checkpoint elsewhere has its results beside it.
+// RUN/checkpoints/step-N has its results in RUN, a checkpoint elsewhere next to itself.
 std::string results_folder(const train::LoadedModel& loaded, const std::string& split) {
   namespace fs = std::filesystem;
   const fs::path checkpoint = fs::weakly_canonical(loaded.checkpoint);
@@ -34,7 +34,7 @@ std::string results_folder(const train::LoadedModel& loaded, const std::string& 
   return train::RunDir{run.string()}.results(loaded.step, split);
 }
 
-// The keys that the command line or a file set for this evaluation, over what the model was trained with.
+// The model's training configuration, with the keys that the command line or a file sets for this evaluation.
 Config evaluation_config(const CommandLine& line, const train::ModelInfo& info) {
   Config config = line.config;
   config.train.seed = info.config.train.seed;
@@ -44,7 +44,7 @@ Config evaluation_config(const CommandLine& line, const train::ModelInfo& info) 
   return config;
 }
 
-// Files in the results folder speak of whole splits.
+// Files in the results folder are about whole splits.
 void require_whole_splits_for_predictions(const EvalConfig& config) {
   if (config.limit == 0 || !config.predictions) return;
   throw UserError(ExitCode::kBadConfig,
@@ -66,7 +66,7 @@ void check_vocabulary(const data::Corpus& corpus, const Config& config, const tr
   check_tokenizer(corpus, config, model::read_encoder_spec(folder));
 }
 
-// A line a word, gold<TAB>predicted, an empty line after each sentence; `_` where there is no prediction.
+// One line per word, gold<TAB>predicted, an empty line after each sentence; `_` where there is no prediction.
 std::string predictions_text(const data::Split& split, const std::vector<std::string>& labels,
                              const train::SplitPredictions& predictions) {
   std::string text;
@@ -90,7 +90,7 @@ void log_result(const data::EvaluationResult& result, double sentences_per_secon
               result.unlabelled_words, result.truncated_words);
 }
 
-// Scores the pairs of one split and writes a result file a pair. All its calls are collective.
+// Scores the pairs of one split and writes one result file per pair. All its member functions are collective.
 class SplitScorer {
  public:
   SplitScorer(const train::LoadedModel& loaded, const data::Corpus& corpus, const Config& config,
@@ -102,13 +102,13 @@ class SplitScorer {
         folder_(results_folder(loaded, config.eval.split)),
         evaluator_(*loaded.model, corpus, communicator, config, std::move(on_progress)) {}
 
-  // Results of `pairs`, on rank 0; those that have been scored already are read, unless `again`.
+  // Results of `pairs`, on rank 0; existing results are read instead of computed, unless `again`.
   std::vector<data::EvaluationResult> score(const std::vector<data::Pair>& pairs, bool again) {
     if (config_.eval.limit > 0)
       log::info("eval.limit = {}: no file is written to {}, which holds results of whole splits", config_.eval.limit,
                 folder_);
     std::vector<data::EvaluationResult> results(pairs.size());
-    std::vector<size_t> group;  // scored together, so that every rank has work; written before the next
+    std::vector<size_t> group;  // scored together, so that every rank has work; written before the next group
     for (size_t place = 0; place < pairs.size(); ++place) {
       const std::string path = data::result_path(folder_, pairs[place]);
       const std::string scored = comm::on_rank_zero(communicator_, [&] {
@@ -128,7 +128,7 @@ class SplitScorer {
   }
 
  private:
-  // The same checkpoint, corpus and settings; and the predictions, where they are asked for, are there.
+  // Scored with the same checkpoint, corpus and settings; and the predictions exist, if they are requested.
   bool is_scored_already(const data::Pair& pair) const {
     const std::string path = data::result_path(folder_, pair);
     if (!std::filesystem::exists(path)) return false;
@@ -142,7 +142,7 @@ class SplitScorer {
     return result.checkpoint_xxh128 == loaded_.checkpoint_digest && result.corpus_xxh128 == corpus_.digest();
   }
 
-  // Empties `group`, places in `pairs`.
+  // `group` holds indices into `pairs`, and is emptied.
   void score_group(const std::vector<data::Pair>& pairs, std::vector<size_t>& group,
                    std::vector<data::EvaluationResult>& results) {
     std::vector<data::Pair> members;

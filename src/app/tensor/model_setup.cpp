@@ -41,7 +41,7 @@ FutureDigest digest_of_node(const model::EncoderWeights& encoder, const comm::Mp
   const auto digests = session.gather_texts(info.local_rank == 0 ? encoder.digest.get() : "");
   for (size_t rank = 0; rank < digests.size(); ++rank)
     if (info.hosts[rank] == info.host() && !digests[rank].empty()) return known_digest(digests[rank]);
-  return encoder.digest;  // ranks that share no host's name with a first rank
+  return encoder.digest;  // for ranks whose host name matches that of no first rank
 }
 
 void check_tokenizer(const data::Corpus& corpus, const Config& config, const model::EncoderSpec& spec) {

@@ -9,31 +9,31 @@
 #include "trainer/checkpoint/model_checkpoint.h"
 #include "trainer/comm/mpi_session.h"
 
-// What train and bench do before a model stands.
+// Steps of train and bench before the model is built.
 namespace hyperx {
 
-// Which kernels work on the device from here on; rank 0 says what ours have not been through. UserError (78) where
-// those asked for cannot.
+// Sets the kernels that run on the device from here on; rank 0 warns that ours have never run on a GPU. UserError (78)
+// if the requested ones cannot run.
 void choose_kernels(const Config& config, at::Device device, int rank);
 
 // One rank reads the index and sends it to all.
 data::Corpus open_corpus(const std::string& folder, comm::Communicator& communicator);
 
-// The encoder, with a digest that one rank of each node computes, beside what follows.
+// Loads the encoder; one rank of each node computes its digest in the background.
 model::EncoderWeights load_encoder_on_node(const Config& config, const comm::MpiSession& session);
-// Collective: the digest that the node's rank computed.
+// Collective: the digest from the node's rank that computes it.
 FutureDigest digest_of_node(const model::EncoderWeights& encoder, const comm::MpiSession& session);
 
-// The corpus must have been tokenised with the encoder's vocabulary: ids of another mean nothing to it. UserError; also
-// where check_positions() has one.
+// The corpus must be tokenised with the encoder's vocabulary: the encoder cannot use ids of another one. UserError;
+// also if check_positions() throws one.
 void check_tokenizer(const data::Corpus& corpus, const Config& config, const model::EncoderSpec& spec);
 // UserError (78): sentences may be longer than the encoder has positions.
 void check_positions(int max_subwords, const model::EncoderSpec& spec);
 
-// A fresh model of the pairs' tasks and languages.
+// Describes a new model for the tasks and languages of the pairs.
 train::ModelInfo describe_model(const Config& config, const data::Corpus& corpus, const std::vector<data::Pair>& pairs,
                                 const model::EncoderWeights& encoder);
-// Of a model that is trained: with this rank's share of the generators where they are sharded.
+// Options of a model in training; sharded generators get this rank's share.
 model::ModelOptions model_options(const train::ModelInfo& info, at::Device device, comm::Communicator& communicator);
 
 }  // namespace hyperx

@@ -28,7 +28,7 @@ namespace {
 
 constexpr size_t kChunkSentences = 512;
 
-// Sentences packed for the model, and where each label belongs.
+// Sentences packed for the model, and the word that each label belongs to.
 struct PackedChunk {
   data::Batch batch;
   std::vector<std::pair<size_t, size_t>> words;  // [labels] sentence and word
@@ -122,15 +122,15 @@ class Tagger {
   const data::Task* task_ = nullptr;  // of the model
 };
 
-// What --output names. A file is written as FILE.PID.tmp and takes its name when all of it is there, so that FILE may
-// be an input, too, and a failure leaves it as it was. A pipe or a device is written to as it stands.
+// The target of --output. A file is written as FILE.PID.tmp and renamed when it is complete, so that FILE may also be
+// an input, and a failure leaves it unchanged. A pipe or a device is written to directly.
 class OutputFile {
  public:
   explicit OutputFile(const std::string& path) : path_(path), written_(path) {
-    std::error_code ignored;  // what cannot be examined cannot be opened either
+    std::error_code ignored;  // a path that cannot be examined cannot be opened either
     const std::filesystem::file_status status = std::filesystem::status(path, ignored);
     if (!std::filesystem::exists(status) || std::filesystem::is_regular_file(status)) {
-      if (std::filesystem::exists(status)) path_ = std::filesystem::canonical(path, ignored).string();  // behind a link
+      if (std::filesystem::exists(status)) path_ = std::filesystem::canonical(path, ignored).string();  // of a link
       written_ = path_ + "." + std::to_string(::getpid()) + ".tmp";
     }
     stream_.open(written_, std::ios::binary | std::ios::trunc);

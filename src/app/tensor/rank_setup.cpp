@@ -15,7 +15,7 @@ int set_threads(const Config& config, const comm::MpiSession& session) {
     const bool known = sched_getaffinity(0, sizeof mask, &mask) == 0;
     const int allowed = known ? CPU_COUNT(&mask) : 1;
     const int online = static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN));
-    // Ranks that may all run everywhere share the CPUs; ranks that the launcher bound have theirs for themselves.
+    // Ranks that may use all CPUs share them; ranks that the launcher bound each have their own.
     threads = allowed == online ? std::max(1, allowed / session.info().local_size) : allowed;
     if (session.rank() == 0 && allowed == 1 && online > session.info().local_size && session.launched())
       log::warning(

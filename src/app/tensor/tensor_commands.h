@@ -6,13 +6,13 @@
 #include "trainer/comm/rank_progress.h"
 #include "trainer/comm/stop_request.h"
 
-// The commands of the tensor library. Each is the whole work of one rank and returns its exit code.
+// The commands of the tensor library. Each does the whole work of one rank and returns its exit code.
 namespace hyperx {
 
-// `on_failure` is set: run_rank calls it when the command has failed.
+// Sets `on_failure`, which run_rank calls when the command has failed.
 int run_train(const CommandLine& line, comm::MpiSession& session, comm::RankProgress& progress,
               const comm::StopRequest& stop, comm::OnFailure& on_failure);
 int run_evaluate(const CommandLine& line, comm::MpiSession& session, comm::RankProgress& progress);
-int run_predict(const CommandLine& line);  // alone, without MPI
+int run_predict(const CommandLine& line);  // a single process, without MPI
 
 }  // namespace hyperx

@@ -23,7 +23,8 @@ void require(const std::string& value, const char* key, const char* what) {
   if (value.empty()) throw UserError(ExitCode::kBadConfig, std::string(key) + " is not set: " + what);
 }
 
-// Starts from another checkpoint's weights: same names and shapes are taken, the rest stays as drawn and is named.
+// Starts from another checkpoint's weights: tensors with the same name and shape are copied; the others keep their
+// initial values and are listed.
 void take_initial_weights(const std::string& from, model::Model& model, int rank) {
   const train::Checkpoint checkpoint = train::Checkpoint::open(train::resolve_checkpoint(from));
   train::LoadReport report;
@@ -44,7 +45,7 @@ std::optional<std::string> find_resume_point(const RunDir& run, comm::Communicat
   return folder.empty() ? std::nullopt : std::optional<std::string>(folder);
 }
 
-// What an earlier start has left, if anything.
+// The state that an earlier start left, if any.
 train::RunState state_before(const RunDir& run) {
   try {
     return train::read_run_state(run);
@@ -75,22 +76,22 @@ std::vector<train::HostRow> host_rows(const comm::MpiSession& session, at::Devic
   return rows;
 }
 
-// Why the run failed, for `hyperx status`; not in the folder of a process that has taken over.
+// Records why the run failed, for `hyperx status`; not if another process has taken over the folder.
 void record_failure(const RunDir& run, const std::string& token, const comm::FailureReport& report) {
   if (train::RunLock::other_owner(run.lock(), token)) return;
   train::RunState state = state_before(run);
   state.state = "failed";
-  state.step = std::max(state.step, report.step - 1);  // the one that failed is not done
+  state.step = std::max(state.step, report.step - 1);  // the failed step is not done
   state.failure =
       train::RunFailure{report.rank, report.host, std::max<int64_t>(report.step, 0), report.section, report.reason};
   try {
     train::write_run_state(run, state);
-  } catch (const std::exception& error) {  // the failure itself is what the user must hear
+  } catch (const std::exception& error) {  // the user must see the failure itself
     log::warning("the failure could not be recorded: {}", error.what());
   }
 }
 
-// What train.precision = auto stands for is decided once in the life of a run, and stored as a word of its own.
+// The meaning of train.precision = auto is decided once in the life of a run, and stored as an explicit value.
 Config resolved_config(const Config& given, const std::optional<std::string>& resume_from, at::Device device,
                        comm::Communicator& communicator) {
   Config config = given;
@@ -173,7 +174,7 @@ int run_train(const CommandLine& line, comm::MpiSession& session, comm::RankProg
   const std::string token = comm::on_rank_zero(*communicator, [&] { return lock->token(); });
   const auto record = [run, token](const comm::FailureReport& report) { record_failure(run, token, report); };
   on_failure = [record](const comm::FailureReport& report) {
-    if (report.of_all) record(report);  // all ranks have this error: rank 0 is named, whoever claimed the report below
+    if (report.of_all) record(report);  // all ranks have this error: rank 0 is named, whoever claims the report below
   };
   comm::WatchdogOptions options;
   options.limits = comm::SectionLimits::of(config.parallel);
@@ -188,7 +189,7 @@ int run_train(const CommandLine& line, comm::MpiSession& session, comm::RankProg
     return code;
   } catch (const std::exception& error) {
     const comm::RankProgress::Place place = progress.failure();
-    if (watchdog.claim_report())  // now: what follows makes other ranks fail
+    if (watchdog.claim_report())  // before the clean-up that makes other ranks fail
       record({session.rank(), session.info().host(), place.section, place.step, error.what()});
     watchdog.watch(nullptr);
     throw;

@@ -7,7 +7,7 @@
 
 #include "common/config/sections.h"
 
-// The options of every run. A member's initialiser is its default; its key, help text and check stand in one row of
+// The options of every run. A member's initialiser is its default; its key, help text and check are in one row of
 // run_options.cpp. Methods and tasks have structs and tables of their own (Config::sections).
 namespace hyperx {
 
@@ -25,7 +25,7 @@ struct DataConfig {
   std::string root;                // manifest paths are relative to it; empty: the manifest's own folder
   int max_subwords = 256;          // [CLS] and [SEP] included
   std::string overlap = "report";  // report | drop | refuse
-  bool train_on_test = false;      // a pair that has a test split alone trains on it (and is then never scored)
+  bool train_on_test = false;      // a pair that has only a test split trains on it (and is then never scored)
 };
 
 struct ModelConfig {
@@ -39,10 +39,10 @@ struct ModelConfig {
 struct TrainConfig {
   std::string pairs;  // pair set, e.g. "pos:en,mlm:*"
   int64_t steps = 100000;
-  double epochs = 0;         // > 0: in place of steps
-  int batch_sentences = 32;  // a pair
+  double epochs = 0;         // > 0: replaces steps
+  int batch_sentences = 32;  // per pair
   int pairs_per_step = 1;
-  int micro_batch_tokens = 0;  // > 0: a rank computes its share in pieces of at most so many tokens
+  int micro_batch_tokens = 0;  // > 0: a rank computes its share in pieces of at most this many tokens
   double learning_rate = 1e-4;
   int64_t warmup_steps = 4000;
   std::string schedule = "linear";  // linear | constant
@@ -50,20 +50,20 @@ struct TrainConfig {
   double clip_norm = 1.0;           // 0: off
   double weight_decay = 0;
   double temperature = 5;         // 0: uniform
-  std::string sampling = "draw";  // draw: a draw a step; epoch: whole epochs laid out as the release does
+  std::string sampling = "draw";  // draw: one draw per step; epoch: whole epochs, laid out as in the release
   uint64_t seed = 1;
   std::string precision = "auto";  // auto | fp32 | bf16 | fp64 (tests)
-  std::string init_from;           // checkpoint whose weights to start from
+  std::string init_from;           // checkpoint whose weights are the starting point
   bool deterministic = false;
   bool cuda_graphs = false;  // forward and backward as CUDA graphs
-  int nonfinite_limit = 10;  // so many non-finite steps in a row end the run
+  int nonfinite_limit = 10;  // the run ends after this many non-finite steps in a row
 };
 
 struct ParallelConfig {
   std::string generator = "replicated";  // replicated | sharded
   std::string exchange = "auto";         // auto | factors | gather | dense
   std::string backend = "auto";          // auto | nccl | mpi | local
-  int start_limit_seconds = 600;         // watchdog limits of the sections
+  int start_limit_seconds = 600;         // watchdog limits of the sections, in seconds
   int step_limit_seconds = 300;
   int checkpoint_limit_seconds = 420;
   int evaluation_limit_seconds = 1800;
@@ -73,7 +73,7 @@ struct EvalConfig {
   std::string pairs;          // pair set; empty: every pair of the corpus that has the split
   int64_t every = 5000;       // steps; 0: never during training
   std::string split = "dev";  // dev | test
-  int64_t limit = 0;          // sentences a pair; 0: all
+  int64_t limit = 0;          // sentences per pair; 0: all
   int batch_tokens = 4096;    // tokens of one evaluation batch
   bool predictions = false;   // also write the predicted files
 };
@@ -82,7 +82,7 @@ struct CheckpointConfig {
   int64_t every = 5000;  // steps
   int keep_last = 2;
   int keep_best = 1;
-  std::string select;  // pair set whose mean main metric chooses the best; empty: eval.pairs
+  std::string select;  // pair set whose mean main metric selects the best checkpoint; empty: eval.pairs
 };
 
 struct Config {
@@ -94,8 +94,8 @@ struct Config {
   EvalConfig eval;
   CheckpointConfig checkpoint;
   std::string device = "auto";       // auto | cpu | cuda
-  std::string kernels = "libtorch";  // libtorch | hyperx: of what lies between the products on a GPU
-  int threads = 0;                   // 0: what the affinity mask allows
+  std::string kernels = "libtorch";  // libtorch | hyperx: operations between matrix products on a GPU
+  int threads = 0;                   // 0: as many as the affinity mask allows
   Sections sections;                 // options of methods and tasks
 };
 
@@ -104,14 +104,14 @@ struct ConfigOrigin {
   std::string key, value, origin;
 };
 
-// A command's arguments after its name, split up. Commands declare what they take; all else is an error with a
+// The arguments after a command's name, parsed. A command declares what it takes; anything else is an error with a
 // suggestion.
 struct CommandLine {
   std::string command;                 // "train"
-  std::vector<std::string> arguments;  // what was given after it, as it stood
+  std::vector<std::string> arguments;  // everything after it, unchanged
   Config config;
-  std::vector<std::string> objects;                        // arguments without a leading --
-  std::vector<std::pair<std::string, std::string>> flags;  // --resume auto and the like: what is the command's own
+  std::vector<std::string> objects;                        // positional arguments: those without a leading --
+  std::vector<std::pair<std::string, std::string>> flags;  // the command's own flags, such as --resume auto
   std::vector<ConfigOrigin> origins;                       // of every key that the command takes
   bool help = false;
   bool dump_config = false;
@@ -121,10 +121,11 @@ struct CommandLine {
   std::string flag(const std::string& name, const std::string& fallback = "") const;
   double number_flag(const std::string& name, double fallback) const;   // UserError (64): not a number above 0
   int64_t count_flag(const std::string& name, int64_t fallback) const;  // UserError (64): not a whole number above 0
-  // Is a flag given that takes one word alone, such as --resume auto? UserError (64): given with another value.
+  // Whether a flag that takes only the value `word` is given, such as --resume auto. UserError (64): given with another
+  // value.
   bool word_flag(const std::string& name, const std::string& word) const;
   config::Source source(std::string_view key) const;
-  bool given(const std::string& key) const;  // by the command line or a file, whatever the value
+  bool given(const std::string& key) const;  // on the command line or in a file, whatever the value
 };
 
 // A flag that belongs to one command, such as --task of `predict`.
@@ -144,28 +145,28 @@ struct CommandSpec {
   std::string title() const { return name.empty() ? program : program + " " + name; }
 };
 
-// Command line > config files (later wins) > defaults. Keys that are unknown, repeated, not the command's, or have a
-// value out of range: UserError (64 for the command line, 78 for a file) naming key, value, file and line, and the
-// nearest known key. Values are written --KEY VALUE or --KEY=VALUE; a yes-or-no key may stand alone; what follows -- is
-// an object.
+// Precedence: command line > config files (later ones win) > defaults. UserError (64 for the command line, 78 for a
+// file) for a key that is unknown, repeated or not the command's, and for a value out of range; it names key, value,
+// file and line, and the nearest known key. Values are written --KEY VALUE or --KEY=VALUE; a yes-or-no key needs no
+// value; every argument after a bare -- is positional.
 CommandLine parse_command_line(const config::Schema& schema, const CommandSpec& spec,
                                const std::vector<std::string>& arguments);
 
-// What --dump-config prints: the keys that the command takes, as a config file; with --origin each line says in a
-// comment where its value came from.
+// What --dump-config prints: the keys that the command takes, as a config file. With --origin, a comment on each line
+// says where its value came from.
 std::string dump_config(const CommandLine& line);
 
 // The whole configuration as a file that parse_config_text reads back to the same values. Checkpoints and run folders
 // hold it.
 std::string dump_config(const config::Schema& schema, const Config& config);
-// Also reads what earlier versions wrote: old key names count as the new ones. An option that is gone is passed over,
-// or refused where it asked for what this version cannot do (78).
+// Also reads what earlier versions wrote: old key names count as the new ones. A removed option is ignored, or refused
+// (78) where its value asks for something that this version cannot do.
 enum class Removed { kPassOver, kRefuse };
 Config parse_config_text(const config::Schema& schema, const std::string& text, const std::string& name_of_source,
                          Removed removed);
 
 // The word of `known` that was most likely meant: "--steps" for train.steps, "trian" for train. Empty when none is
-// near.
+// close.
 std::string nearest_word(const std::string& word, const std::vector<std::string>& known);
 
 std::string command_help(const config::Schema& schema, const CommandSpec& spec);

@@ -10,15 +10,15 @@ using config::Option;
 
 constexpr size_t kHelpColumn = 34;
 constexpr size_t kLineWidth = 110;
-constexpr char kNoBreak = '\x01';  // stands for a blank at which no line may break
+constexpr char kNoBreak = '\x01';  // stands for a space at which a line must not break
 
-// "train" of "train.steps"; keys without a prefix share a group of their own.
+// "train" of "train.steps"; all keys without a prefix form one group.
 std::string group_of(const std::string& key) {
   const size_t dot = key.find('.');
   return dot == std::string::npos ? "machine" : key.substr(0, dot);
 }
 
-// `left` in a column of its own, `text` beside it in lines of kLineWidth.
+// `left` in the first column, `text` next to it in lines of kLineWidth.
 std::string two_columns(const std::string& left, const std::string& text) {
   std::string result = "  " + left;
   if (result.size() + 2 > kHelpColumn) {
@@ -66,7 +66,7 @@ std::string escaped_for_table(std::string text) {
   return text;
 }
 
-// Calls `visit(option, is_first_of_its_group)` for every option that `wanted` chooses.
+// Calls `visit(option, is_first_of_its_group)` for every option that `wanted` accepts.
 template <class Wanted, class Visit>
 void for_each_option(const config::Schema& schema, Wanted wanted, Visit visit) {
   std::string group;

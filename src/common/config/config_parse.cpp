@@ -31,8 +31,8 @@ std::string trimmed(const std::string& text) {
   throw UserError(code, place + key + " = '" + value + "': expected " + expected);
 }
 
-// Boost cuts a line at the first #, wherever it stands. In the middle of a word it was hardly meant as a comment, and
-// cutting it would change the value in silence.
+// Boost cuts a line at the first #, wherever it is. A # inside a word is hardly meant as a comment, and cutting there
+// would silently change the value.
 void refuse_hidden_comment(const std::string& line, const std::string& place) {
   const size_t hash = line.find('#');
   if (hash != std::string::npos && hash > 0 && line[hash - 1] != ' ' && line[hash - 1] != '\t') {
@@ -50,7 +50,7 @@ std::vector<Assignment> parse_assignments(const std::string& text, const std::st
   std::map<std::string, int> line_of_key;
   std::istringstream lines(text.rfind("\xEF\xBB\xBF", 0) == 0 ? text.substr(3) : text);
   std::string line, section;
-  // Boost reports no line numbers: it is given one line at a time, under the section header in force.
+  // Boost reports no line numbers, so it gets one line at a time, under the current section header.
   for (int number = 1; std::getline(lines, line); ++number) {
     const std::string place = file + ":" + std::to_string(number) + ": ";
     line = trimmed(line);
@@ -105,8 +105,8 @@ void throw_unknown_key(const Schema& schema, const std::string& key, const std::
 
 namespace {
 
-// The name of today of a stored key; empty: the option is gone, and its value does what this version does anyway or
-// does not matter. UserError (78): it asked for what this version cannot do.
+// The current name of a stored key. Empty: the option was removed, and its value has no effect or is what this version
+// does anyway. UserError (78): the value asks for something that this version cannot do.
 std::string key_of_now(const Schema& schema, const Assignment& stored, const std::string& place, Removed removed) {
   const RetiredKey* const retired = schema.find_retired(stored.key);
   if (retired == nullptr) return stored.key;
@@ -117,13 +117,13 @@ std::string key_of_now(const Schema& schema, const Assignment& stored, const std
   return retired->new_key;
 }
 
-// RUN/config.conf as `train` wrote it, maybe by an earlier version; other files are a person's.
+// RUN/config.conf as `train` wrote it, possibly by an earlier version; a person wrote all other files.
 bool is_of_a_run(const std::string& file) {
   const std::filesystem::path path(file);
   return path.filename() == "config.conf" && std::filesystem::exists(path.parent_path() / "environment.json");
 }
 
-// Gathers what the command line says into a CommandLine.
+// Collects the contents of the command line in a CommandLine.
 class LineParser {
  public:
   LineParser(const Schema& schema, const CommandSpec& spec, const std::vector<std::string>& arguments)
@@ -159,7 +159,7 @@ class LineParser {
   }
 
  private:
-  // Brings the arguments into the one form that Boost needs no guessing for: a value to every key and none to a switch.
+  // Normalises the arguments so that Boost need not guess: every key gets a value, no switch gets one.
   void split(const std::vector<std::string>& arguments) {
     const auto dashes = std::find(arguments.begin(), arguments.end(), "--");
     if (dashes != arguments.end()) after_dashes_.assign(dashes + 1, arguments.end());
@@ -204,7 +204,7 @@ class LineParser {
   }
 
   void check_known(const po::option& option) const {
-    if (option.position_key >= 0) {  // an object
+    if (option.position_key >= 0) {  // a positional argument
       const std::string& word = option.value.front();
       if (word.size() > 1 && word.front() == '-') {
         throw UserError(ExitCode::kUsage, "unknown option " + word +
@@ -234,7 +234,7 @@ class LineParser {
       if (key.empty()) continue;
       const Option* const option = schema_.find(key);
       if (option == nullptr) throw_unknown_key(schema_, key, place, ExitCode::kBadConfig, &spec_);
-      if (!takes(spec_, *option)) continue;  // one file serves prepare, train and evaluate: each takes what it knows
+      if (!takes(spec_, *option)) continue;  // one file serves prepare, train and evaluate: each uses the keys it knows
       set(*option, each.value, place, ExitCode::kBadConfig);
       origin_of_key_[key] = "file " + file + ":" + std::to_string(each.line);
     }
@@ -276,7 +276,7 @@ class LineParser {
   const CommandSpec& spec_;
   CommandLine line_;
   std::vector<std::string> arguments_;     // before --
-  std::vector<std::string> after_dashes_;  // objects, whatever they look like
+  std::vector<std::string> after_dashes_;  // positional arguments, whatever they look like
   std::map<std::string, std::string> origin_of_key_;
   std::set<std::string> seen_;
 };

@@ -6,7 +6,7 @@
 namespace hyperx {
 namespace {
 
-// Levenshtein's distance, where two neighbours that changed places count as one edit too.
+// Levenshtein distance, with a swap of two neighbours counted as one edit too.
 size_t edit_distance(const std::string& a, const std::string& b) {
   std::vector<size_t> before_last(b.size() + 1), last(b.size() + 1), current(b.size() + 1);
   std::iota(last.begin(), last.end(), 0);
@@ -33,7 +33,7 @@ std::string after_dot(const std::string& key) {
 }  // namespace
 
 std::string nearest_word(const std::string& word, const std::vector<std::string>& known) {
-  // Dashes for underscores, and a forgotten or wrong prefix, are no differences.
+  // Dashes instead of underscores, and a missing or wrong prefix, do not count as differences.
   std::string plain = word;
   std::replace(plain.begin(), plain.end(), '-', '_');
   for (const std::string& each : known) {

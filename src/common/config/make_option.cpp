@@ -30,7 +30,7 @@ Reading read_value(std::string_view text, bool& value) {
   value = contains(kYes, text);
   return value || contains(kNo, text) ? Reading::kGood : Reading::kNotOne;
 }
-// Text must survive a config file, where # starts a comment and blanks around a value mean nothing.
+// Text must survive a config file, where # starts a comment and spaces around a value are ignored.
 template <>
 Reading read_value(std::string_view text, std::string& value) {
   const auto breaks = [](unsigned char c) { return c < ' ' || c == '#' || c == 0x7F; };

@@ -8,23 +8,23 @@
 
 #include "common/config/schema.h"
 
-// How a table of options is written: a row binds a key to a member of a struct, whose initialiser is its default.
+// How a table of options is written: each row binds a key to a member of a struct, whose initialiser is its default.
 namespace hyperx::config {
 
 enum class Reading { kGood, kNotOne, kTooLarge };
 
-// Numbers: the whole text, decimal, inside the type's range; no hexadecimal, no inf or nan. Text: what a config file
-// can hold. For bool, int, int64_t, uint64_t, double and std::string.
+// Numbers: the whole text must be decimal and inside the type's range; no hexadecimal, no inf or nan. Text: anything
+// that a config file can hold. For bool, int, int64_t, uint64_t, double and std::string.
 template <class T>
 Reading read_value(std::string_view text, T& value);
 template <class T>
-std::string write_value(const T& value);  // of a double the shortest text that reads back to the same bits
+std::string write_value(const T& value);  // double: the shortest text that reads back to the same bits
 template <class T>
 bool satisfies(const Check& check, const T& value);
 template <class T>
 std::string kind_of();  // "integer", "number", "yes or no", "text"
 
-// `reach` gives the value in a Config that may change, `look` in one that may not.
+// `reach` returns the value in a mutable Config, `look` in a const one.
 template <class T>
 Option bind(std::function<T&(Config&)> reach, std::function<const T&(const Config&)> look, Option option) {
   option.kind = kind_of<T>();
@@ -42,7 +42,7 @@ Option bind(std::function<T&(Config&)> reach, std::function<const T&(const Confi
   return option;
 }
 
-// An option of the struct `Section` of a method or task.
+// An option in the struct `Section` of a method or task.
 template <class Section, class T>
 Option option(T Section::*member, const char* key, const char* help, Check check = {}, Resume resume = Resume::kFree,
               const char* taken_with = "") {

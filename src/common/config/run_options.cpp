@@ -17,7 +17,7 @@ Option opt(T Config::*member, const char* key, const char* help, Check check = {
                  {key, help, {}, std::move(check), resume, nullptr, nullptr});
 }
 
-// Units stand in brackets. Defaults are the initialisers in config.h.
+// Units are in brackets. Defaults are the initialisers in config.h.
 std::vector<Option> table(const std::vector<std::string>& methods) {
   using C = Config;
   using D = DataConfig;

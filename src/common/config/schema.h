@@ -10,11 +10,11 @@
 #include "common/errors.h"
 #include "common/log.h"
 
-// The options as a table: what parsing, --help, --dump-config, checkpoints and configs/OPTIONS.md are made from. Those
-// of every run stand in run_options.cpp; methods and tasks bring their own (model/options.h puts them together).
+// The table of options, from which parsing, --help, --dump-config, checkpoints and configs/OPTIONS.md are produced. The
+// options of every run are in run_options.cpp; methods and tasks add their own (model/options.h combines them).
 namespace hyperx::config {
 
-// What a value must satisfy, as data, so that help and error messages say the same.
+// What a value must satisfy, as data, so that help and error messages agree.
 struct Check {
   std::vector<std::string> words;  // text: one of these; empty: any
   double low = -std::numeric_limits<double>::infinity();
@@ -22,7 +22,7 @@ struct Check {
   bool low_allowed = true;   // false: above `low`
   bool high_allowed = true;  // false: below `high`
 
-  std::string text() const;  // "report | drop | refuse", "at least 0", "0 to 1"; empty: anything goes
+  std::string text() const;  // "report | drop | refuse", "at least 0", "0 to 1"; empty: any value
 };
 
 Check one_of(std::vector<std::string> words);
@@ -32,15 +32,15 @@ Check in_range(double low, double high);
 Check fraction();  // at least 0, below 1
 Check any_text();
 
-// Whether a resumed run may have another value than the run began with.
+// Whether a resumed run may change the value that the run began with.
 enum class Resume {
-  kFixed,   // no: the run would be another one
-  kLogged,  // yes, and the log says so: what is learnt changes from here on
-  kFree,    // yes: nothing that is learnt depends on it
+  kFixed,   // no: it would be a different run
+  kLogged,  // yes, with a log line: training differs from here on
+  kFree,    // yes: no result of training depends on it
 };
 const char* resume_word(Resume resume);  // "fixed", "logged", "free"
 
-// One option: its key, its help with unit, and how its text gets into a Config and out of it.
+// One option: its key, its help text with unit, and how its value is set and read as text.
 struct Option {
   std::string key;
   std::string help;
@@ -50,24 +50,24 @@ struct Option {
   // Throws std::invalid_argument that says what is expected ("an integer, at least 0").
   std::function<void(Config&, const std::string& text)> set;
   std::function<std::string(const Config&)> get;
-  // Commands that take keys with this prefix take this one too: "model." of a method's, "eval." of a task's option.
+  // Commands that take keys with this prefix also take this one: "model." for a method's options, "eval." for a task's.
   std::string taken_with = {};
 
   bool is_switch() const { return kind == "yes or no"; }
   std::string expected() const;  // "an integer, at least 0"
 };
 
-// A key of an earlier version. Typed by a person it is refused with the advice; stored in a file that such a version
-// wrote, it is read as its new name, or passed over where there is none.
+// A key of an earlier version. On the command line or in a user's config file it is refused with the advice. In a file
+// that the earlier version stored, it is read under its new name, or ignored if it has none.
 struct RetiredKey {
   std::string key;
-  std::string new_key = {};       // empty: there is none
-  std::string advice = {};        // what to do in place of it; without a new key
-  std::string value_of_now = {};  // the value that does what this version does; empty: any
+  std::string new_key = {};       // empty: none
+  std::string advice = {};        // what to do instead, where there is no new key
+  std::string value_of_now = {};  // the value whose behaviour this version has; empty: any
 };
 
-// A rule across options; throws UserError (78). `given` says where a key stands, whatever its value; stored settings
-// are all kDefault.
+// A rule across options; throws UserError (78). `given` returns where a key's value comes from, whatever the value;
+// stored settings are all kDefault.
 enum class Source { kDefault, kFile, kCommandLine };
 using Given = std::function<Source(std::string_view key)>;
 using Rule = std::function<void(const Config& config, const Given& given)>;
@@ -77,7 +77,7 @@ struct Schema {
   std::vector<RetiredKey> retired;
   std::vector<Rule> rules;
 
-  const Option* find(std::string_view key) const;  // nullptr: there is none
+  const Option* find(std::string_view key) const;  // nullptr: none
   const RetiredKey* find_retired(std::string_view key) const;
   void check(const Config& config, const Given& given) const;
 };
@@ -88,18 +88,19 @@ Schema run_options(const std::vector<std::string>& methods);
 // "yes", "no", "1", "0", "true", "false".
 bool is_boolean_word(std::string_view text);
 
-// Whether a command that declares these prefixes takes the option: "train." all of train., "threads" itself alone.
+// Whether a command with these prefixes takes the option. "train." takes all keys of train.; "threads" takes only
+// itself.
 bool takes(const CommandSpec& spec, const Option& option);
 
-// One `key = value` of a file, with its line.
+// One `key = value` line of a file, with its line number.
 struct Assignment {
   std::string key, value;
   int line = 0;
 };
-// UserError (78) naming file and line: a line that is none of `key = value`, `# comment`, `[section]`; a repeated key.
+// UserError (78) naming file and line: a line other than `key = value`, `# comment` or `[section]`; a repeated key.
 std::vector<Assignment> parse_assignments(const std::string& text, const std::string& file);
 
-// Names the nearest known key, among those of `spec` unless it is null. `place` is "file:line: ", or empty for the
+// Names the nearest known key, among those of `spec` if it is not null. `place` is "file:line: ", or empty for the
 // command line.
 [[noreturn]] void throw_unknown_key(const Schema& schema, const std::string& key, const std::string& place,
                                     ExitCode code, const CommandSpec* spec);

@@ -7,8 +7,8 @@
 
 namespace hyperx {
 
-// The options of methods and tasks, a struct each, which common/config does not know. One that nobody has set holds its
-// initialisers.
+// The options of methods and tasks, one struct each, whose types common/config does not know. A struct that was never
+// edited has its default values.
 class Sections {
  public:
   template <class T>

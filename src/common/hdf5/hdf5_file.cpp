@@ -60,12 +60,12 @@ int64_t product(const std::vector<int64_t>& shape) {
   return count;
 }
 
-// Equal content shall give equal bytes: HDF5 would note the time in every object.
+// Equal content must give equal bytes: HDF5 would record the time in every object.
 void forbid_times(const Handle& plist, const Place& place) {
   check(H5Pset_obj_track_times(plist.get(), false), "H5Pset_obj_track_times", place);
 }
 
-// For groups, of which a file's root is one: sets are listed in the order in which they were made.
+// For groups, including the root of a file: datasets are then listed in order of creation.
 void track_order(const Handle& plist, const Place& place) {
   check(H5Pset_link_creation_order(plist.get(), H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED),
         "H5Pset_link_creation_order", place);
@@ -106,7 +106,7 @@ Handle File::Impl::make_dataset(const std::string& name, Type type, const std::v
   const Handle plist(H5Pcreate(H5P_DATASET_CREATE), &H5Pclose, "H5Pcreate", place);
   check(H5Pset_fill_time(plist.get(), H5D_FILL_TIME_NEVER), "H5Pset_fill_time", place);
   forbid_times(plist, place);
-  // early: the place in the file is known, and a full disk noticed, when the set is made
+  // early: creating the dataset fixes its place in the file and detects a full disk
   check(H5Pset_alloc_time(plist.get(), elements > 0 ? H5D_ALLOC_TIME_EARLY : H5D_ALLOC_TIME_LATE), "H5Pset_alloc_time",
         place);
   Handle dataset(
@@ -209,17 +209,17 @@ File File::create(const std::string& path) {
   impl->path = path;
   impl->writing = true;
   const Place place = impl->at("");
-  // Asked for here so that the answer is the system's own: a folder that is missing, a disk that is read-only.
+  // Opened here first, so that the error is the system's own: a missing folder, a read-only disk.
   const int descriptor = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0666);
   if (descriptor < 0) {
-    impl->writing = false;  // nothing of ours to remove
+    impl->writing = false;  // no file of ours to remove
     throw SystemError(path + ": cannot be created: " + errno_text(), ExitCode::kCannotCreate);
   }
   ::close(descriptor);
   const Handle access(H5Pcreate(H5P_FILE_ACCESS), &H5Pclose, "H5Pcreate", place);
   check(H5Pset_libver_bounds(access.get(), H5F_LIBVER_V110, H5F_LIBVER_V110), "H5Pset_libver_bounds", place);
   check(H5Pset_fclose_degree(access.get(), H5F_CLOSE_STRONG), "H5Pset_fclose_degree", place);
-  // flock fails on some network file systems; who writes is settled by temporary names and the run folder's own lock
+  // flock fails on some network file systems; temporary names and the run folder's own lock exclude other writers
   check(H5Pset_file_locking(access.get(), 0, 1), "H5Pset_file_locking", place);
   check(H5Pset_alignment(access.get(), 1, 64), "H5Pset_alignment", place);
   const Handle creation(H5Pcreate(H5P_FILE_CREATE), &H5Pclose, "H5Pcreate", place);
@@ -290,7 +290,7 @@ void File::read(const std::string& name, Type type, void* data) const {
 void File::read_rows(const std::string& name, Type type, int64_t first_row, int64_t rows, void* data) const {
   auto found = impl_->streamed.find(name);
   if (found == impl_->streamed.end()) {
-    impl_->streamed.clear();  // one set's chunk cache is enough
+    impl_->streamed.clear();  // one dataset's chunk cache is enough
     found = impl_->streamed.emplace(name, impl_->open_dataset(name)).first;
   }
   const DatasetInfo set = impl_->describe(name, found->second);

@@ -5,10 +5,10 @@
 #include <string>
 #include <vector>
 
-// The one place that calls the HDF5 C library (serial, 1.10). Every call is checked; a failure is a SystemError (74)
-// with the file, the object and HDF5's own innermost message (for example "No space left on device"). What is read and
-// found damaged, or of another type or shape than asked for, is a UserError (65). A File is used by one thread at a
-// time; two Files may be used by two.
+// The only place that calls the HDF5 C library (serial, 1.10). Every call is checked; a failure is a SystemError (74)
+// with the file, the object and HDF5's own innermost message (for example "No space left on device"). Data that is
+// damaged, or has another type or shape than asked for, is a UserError (65). A File may be used by one thread at a
+// time; different Files may be used by different threads.
 namespace hyperx::h5 {
 
 enum class Type {
@@ -37,17 +37,18 @@ struct DatasetInfo {
 class File {
  public:
   // Creates or replaces `path`; libver v110, no user block, datasets contiguous at offsets aligned to 64 bytes, so that
-  // they can be memory-mapped. HDF5 keeps no checksum of such elements: who writes a file keeps its digest elsewhere.
+  // they can be memory-mapped. HDF5 keeps no checksum of such elements: the writer of a file stores its digest
+  // elsewhere.
   static File create(const std::string& path);
-  // Read-only, without file locks. UserError (66) missing; UserError (65) not HDF5, truncated, damaged, other byte
+  // Opens for reading, without file locks. UserError: 66 missing; 65 not HDF5, truncated, damaged, or of another byte
   // order.
   static File open(const std::string& path);
   ~File();
   File(File&&) noexcept;
   File& operator=(File&&) noexcept;
 
-  // After a failed call nothing more can be written, and close() throws: HDF5 itself would close such a file as if it
-  // were whole. Groups on the way are made. `data` holds the elements in row-major order.
+  // Creates missing groups. `data` holds the elements in row-major order. After a failed call nothing more can be
+  // written, and close() throws: HDF5 itself would close such a file as if it were complete.
   void write(const std::string& name, Type type, const std::vector<int64_t>& shape, const void* data);
 
   std::vector<DatasetInfo> datasets() const;  // of the whole file, in order of creation within each group
@@ -57,20 +58,20 @@ class File {
   void read(const std::string& name, Type type, void* data) const;
   void read_rows(const std::string& name, Type type, int64_t first_row, int64_t rows, void* data) const;
 
-  // Text of any length as a dataset of bytes.
+  // Text of any length, stored as a dataset of bytes.
   void write_text(const std::string& name, const std::string& text);
   std::string read_text(const std::string& name) const;
 
-  // Attributes of the file ("" as object), a group or a dataset. Text is UTF-8, at most 60,000 bytes (longer:
-  // write_text).
+  // Attributes of the file ("" as object), a group or a dataset. Text is UTF-8 of at most 60,000 bytes; use write_text
+  // for more.
   void set_attribute(const std::string& object, const std::string& name, const std::string& text);
   void set_attribute(const std::string& object, const std::string& name, int64_t value);
   std::string text_attribute(const std::string& object, const std::string& name) const;
   int64_t int_attribute(const std::string& object, const std::string& name) const;
   bool has_attribute(const std::string& object, const std::string& name) const;
 
-  // Flushes and closes, checking each call, then fsyncs the file (unless `sync` is false: the caller does). A created
-  // file that is not closed so is removed by the destructor.
+  // Flushes and closes, checking each call, then fsyncs the file (unless `sync` is false: then the caller does). The
+  // destructor removes a created file that was not closed this way.
   void close(bool sync = true);
 
  private:

@@ -8,7 +8,7 @@ namespace {
 
 struct Innermost {
   std::string text;
-  bool system_call = false;  // the operating system refused, and the text holds its errno
+  bool system_call = false;  // the operating system refused; the text holds its errno
 };
 
 extern "C" herr_t take_first(unsigned number, const H5E_error2_t* error, void* result) {

@@ -5,8 +5,7 @@
 #include <string>
 #include <utility>
 
-// What hdf5_file.cpp stands on: owned identifiers and checked calls of the HDF5 C library. For the sources of h5::File
-// alone.
+// Basis of hdf5_file.cpp: owned identifiers and checked calls of the HDF5 C library. Only for the sources of h5::File.
 namespace hyperx::h5 {
 
 // Where a call was made, for its error message.
@@ -26,10 +25,10 @@ Status check(Status status, const char* call, const Place& place) {
   return status;
 }
 
-// HDF5 prints its error stack by itself unless told otherwise, once a thread.
+// Stops HDF5 from printing its error stack by itself, a setting of each thread.
 void keep_quiet();
 
-// An identifier with the function that closes it. The destructor closes in silence; close() checks, as H5Dclose is
+// An identifier with the function that closes it. The destructor ignores errors; close() checks, because H5Dclose is
 // where a full disk can first be noticed.
 class Handle {
  public:

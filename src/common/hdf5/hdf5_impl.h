@@ -11,17 +11,17 @@
 #include "common/hdf5/hdf5_file.h"
 #include "common/hdf5/hdf5_handle.h"
 
-// What h5::File holds, for its own sources (hdf5_file.cpp, hdf5_attributes.cpp) alone.
+// The state of h5::File, only for its own sources (hdf5_file.cpp, hdf5_attributes.cpp).
 namespace hyperx::h5 {
 
 struct File::Impl {
   std::string path;
   bool writing = false;
   bool closed = false;
-  bool failed = false;     // a call failed: nothing that follows can be trusted
+  bool failed = false;     // a call failed: later calls cannot be trusted
   int64_t file_bytes = 0;  // of a file opened for reading
   Handle file;
-  std::map<std::string, Handle> streamed;  // the set that read_rows used last
+  std::map<std::string, Handle> streamed;  // the dataset that read_rows used last
 
   Place at(const std::string& object) const { return Place{path, object, !writing}; }
 

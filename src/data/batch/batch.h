@@ -5,25 +5,25 @@
 
 namespace hyperx::data {
 
-// Contiguous rows of one pair. All ranges are half open.
+// Contiguous rows of one pair. All ranges are half-open.
 struct Segment {
-  int pair = 0;  // index into the mixture's (or the caller's) list of pairs
+  int pair = 0;  // index into the list of pairs of the mixture (or the caller)
   int token_begin = 0, token_end = 0;
   int sentence_begin = 0, sentence_end = 0;
   int label_begin = 0, label_end = 0;
-  int64_t label_count = 0;  // of the whole step's mini-batch of this pair, over all ranks: the loss's divisor
-  int draw = 0;             // which of the step's mini-batches; evaluation: 0
+  int64_t label_count = 0;  // of this pair's whole mini-batch, over all ranks: the divisor of the loss
+  int draw = 0;             // index among the step's mini-batches; evaluation: 0
 };
 
-constexpr int64_t kNoLabel = -100;  // in Batch::labels: counts for nothing
+constexpr int64_t kNoLabel = -100;  // in Batch::labels: ignored by the loss
 
-// Sentences packed end to end, without padding: plain arrays that `model` turns into tensors.
+// Sentences packed end to end without padding, in plain arrays that `model` turns into tensors.
 struct Batch {
-  std::vector<int64_t> input_ids;        // [tokens], [CLS] and [SEP] included; masked already for mlm
-  std::vector<int64_t> positions;        // [tokens] place in its sentence, from 0
+  std::vector<int64_t> input_ids;        // [tokens], [CLS] and [SEP] included; for mlm already masked
+  std::vector<int64_t> positions;        // [tokens] position in its sentence, from 0
   std::vector<int32_t> sentence_starts;  // [sentences + 1] offsets into the tokens
-  std::vector<int64_t>
-      sentence_slots;  // [sentences] place in the whole step's batch, whatever the rank: keys the dropout
+  std::vector<int64_t> sentence_slots;   // [sentences] place in the whole step's batch, the same for any number of
+                                         // ranks: keys the dropout
   std::vector<int64_t> sentence_ids;     // [sentences] index into the pair's split
   std::vector<int64_t> label_positions;  // [labels] row of the token that carries the label
   std::vector<int64_t> labels;           // [labels] index into the task's labels, or the token id for mlm
@@ -34,12 +34,12 @@ struct Batch {
   int64_t sentences() const { return static_cast<int64_t>(sentence_slots.size()); }
 };
 
-// One mini-batch of a step as a whole, known to every rank before anything is computed.
+// The size of one whole mini-batch of a step, known to every rank before anything is computed.
 struct DrawSummary {
   int pair = 0;
   int64_t sentences = 0;
   int64_t tokens = 0;       // [CLS] and [SEP] included
-  int64_t label_count = 0;  // 0 (no token chosen to be masked): the mini-batch's loss is 0
+  int64_t label_count = 0;  // 0 (no token was chosen to be masked): the mini-batch's loss is 0
 };
 
 }  // namespace hyperx::data

@@ -36,7 +36,7 @@ BatchMaker::BatchMaker(const Corpus& corpus, std::vector<Pair> pairs, std::strin
             std::to_string(kFrameTokens + 1));
   }
   for (const Pair& pair : pairs_) {
-    if (!corpus.has(pair, split_name_)) corpus.split(pair, split_name_);  // throws, saying what there is
+    if (!corpus.has(pair, split_name_)) corpus.split(pair, split_name_);  // throws, listing the splits that exist
     const Task& task = corpus.tasks().at(pair.task);
     masked_.push_back(task.masked());
     label_kinds_.push_back(std::ssize(task.labels()));
@@ -80,7 +80,7 @@ std::vector<std::vector<SentencePlace>> BatchMaker::share(const StepPlan& plan, 
       loads.back().places.push_back({static_cast<int>(d), static_cast<int>(place)});
     }
   }
-  // Stable, and ties go to the lowest rank: every rank comes to the same result.
+  // The sort is stable and ties go to the lowest rank, so every rank computes the same result.
   std::stable_sort(loads.begin(), loads.end(), [](const Load& a, const Load& b) { return a.tokens > b.tokens; });
   std::vector<std::vector<SentencePlace>> shares(static_cast<size_t>(ranks));
   std::vector<int64_t> tokens(shares.size(), 0);

@@ -12,52 +12,53 @@
 
 namespace hyperx::data {
 
-// A sentence of a step: the `place`-th of its `draw`-th mini-batch.
+// A sentence of a step: place `place` of mini-batch `draw`.
 struct SentencePlace {
   int draw = 0;
   int place = 0;
   auto operator<=>(const SentencePlace&) const = default;
 };
 
-// How a step's mini-batches are laid out over the ranks.
+// How a step's mini-batches are divided among the ranks.
 enum class ShareMode {
-  kSplit,  // every mini-batch's sentences over all ranks; for an exchange by sums of factors
-  kWhole,  // a mini-batch whole on one rank; for an exchange that gathers factors
+  kSplit,  // every mini-batch's sentences spread over all ranks; for an exchange by sums of factors
+  kWhole,  // each mini-batch whole on one rank; for an exchange that gathers factors
 };
 
 // Makes the batches of one pair list and split: [CLS] sub-words [SEP], truncated to max_subwords, labels on first
-// sub-words, masks drawn for mlm. Everything is a function of the plan, so ranks need not talk. Const functions may be
-// called by several threads.
+// sub-words, masks drawn for mlm. Everything is a function of the plan, so ranks need not communicate. Several threads
+// may call const functions.
 class BatchMaker {
  public:
-  // `corpus` must outlive the maker. `seed` draws the masks of evaluation. UserError (78): max_subwords < 3, a split
-  // that is not there.
+  // `corpus` must outlive the maker. `seed` determines the masks of evaluation. UserError (78): max_subwords < 3, a
+  // split that does not exist.
   BatchMaker(const Corpus& corpus, std::vector<Pair> pairs, std::string split, int max_subwords, uint64_t seed);
 
   int64_t token_count(int pair, int64_t sentence) const;  // [CLS] and [SEP] included, after truncation
 
-  // [ranks] each rank's sentences, in the order of the step; every sentence once. Tokens are balanced: longest first,
-  // to the rank that has fewest. A rank may get none.
+  // [ranks] each rank's sentences, in the order of the step; every sentence once. Tokens are balanced: the longest
+  // sentence first, each to the rank with the fewest tokens. A rank may get none.
   std::vector<std::vector<SentencePlace>> share(const StepPlan& plan, int ranks, ShareMode mode) const;
   // [draws] sizes of the whole mini-batches, over all ranks.
   std::vector<DrawSummary> summarize(const StepPlan& plan) const;
-  // A share cut into consecutive pieces of at most max_tokens tokens (a longer sentence is a piece of its own); 0: one
-  // piece. No pieces when the share is empty.
+  // Cuts a share into consecutive pieces of at most max_tokens tokens (a longer sentence is a piece of its own); 0: one
+  // piece. An empty share has no pieces.
   std::vector<std::vector<SentencePlace>> pieces(const StepPlan& plan, const std::vector<SentencePlace>& part,
                                                  int64_t max_tokens) const;
-  // The batch of these sentences, which must be in ascending order. `draws` is summarize(plan). A mini-batch without a
-  // sentence here has no segment. UserError (65): an array holds an id, label or position that cannot be: the corpus is
+  // The batch of these sentences, which must be in ascending order. `draws` is summarize(plan). A mini-batch with no
+  // sentence here has no segment. UserError (65): an array holds an impossible id, label or position: the corpus is
   // damaged.
   Batch make(const StepPlan& plan, const std::vector<SentencePlace>& part, const std::vector<DrawSummary>& draws) const;
 
   // For evaluation: the split's sentences [0, limit) (0: all) in order, cut into stretches of at most batch_tokens
-  // tokens. Which of them a rank takes is the evaluation's to say: neighbours, to about as many tokens a rank.
+  // tokens. The evaluation decides which stretches a rank takes: adjacent ones, with about the same number of tokens
+  // per rank.
   std::vector<std::vector<int64_t>> evaluation_stretches(int pair, int64_t limit, int64_t batch_tokens) const;
   // One segment; sentence_slots = sentence_ids; label_count counts the batch itself; masks by (seed, pair, sentence).
   Batch make_evaluation(int pair, const std::vector<int64_t>& sentences) const;
 
   const std::vector<Pair>& pairs() const { return pairs_; }
-  const Split& split(int pair) const;                              // maps the pair's file when first asked for
+  const Split& split(int pair) const;                              // maps the pair's file on first use
   void verify(int pair, const std::stop_token& stop = {}) const {  // Corpus::verify_once
     corpus_.verify_once(pairs_[static_cast<size_t>(pair)], split_name_, stop);
   }
@@ -74,7 +75,7 @@ class BatchMaker {
   const Corpus& corpus_;
   std::vector<Pair> pairs_;
   std::string split_name_;
-  int64_t room_;  // sub-words of a sentence beside [CLS] and [SEP]
+  int64_t room_;  // sub-words of a sentence, not counting [CLS] and [SEP]
   uint64_t seed_;
   MlmMasks masks_;
   mutable std::vector<std::atomic<const Split*>> splits_;  // [pairs] nullptr: not opened yet; opening takes a lock

@@ -12,7 +12,7 @@ constexpr int64_t kTokenStep = 64, kLabelStep = 16, kSentenceStep = 8, kLeastLon
 
 int64_t round_up(int64_t count, int64_t step) { return (count + step - 1) / step * step; }
 
-// Steps of an eighth of the power of two below, and of no less than `least`.
+// Rounds up to a multiple of an eighth of the power of two below `count`, or of `least` if that is larger.
 int64_t next_rung(int64_t count, int64_t least) {
   const auto power = static_cast<int64_t>(std::bit_floor(static_cast<uint64_t>(std::max<int64_t>(count, 1))));
   return round_up(std::max<int64_t>(count, 1), std::max(least, power / 8));
@@ -54,7 +54,7 @@ Batch filled(const Batch& batch, const Capacity& capacity) {
     full.sentence_ids.push_back(0);
   }
   HYPERX_CHECK(full.sentence_starts.back() == capacity.tokens, "too few sentences to fill the batch up");
-  // Spread over the tokens: what would come back to one row alone comes back in turn.
+  // Spread over the tokens: with a single row, its gradients would all be added to that row, one after the other.
   for (size_t label = batch.labels.size(); label < labels; ++label)
     full.label_positions.push_back(static_cast<int64_t>(label) % capacity.tokens);
   full.labels.resize(labels, kNoLabel);

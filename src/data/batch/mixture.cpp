@@ -68,7 +68,7 @@ void Mixture::enter_draw(int64_t draw) {
 void Mixture::seek(int64_t step) {
   HYPERX_CHECK(step >= 0, "a step before the first");
   const int64_t draw = step * pairs_per_step_;
-  // Epochs are independent of each other, so their replay may start at the last boundary before the draw.
+  // Epochs are independent of each other, so the replay may start at the last epoch boundary before the draw.
   const int64_t start = whole_epochs_ ? draw / total_batches_ * total_batches_ : 0;
   if (draw < next_draw_ || next_draw_ < start) {
     std::fill(cursors_.begin(), cursors_.end(), 0);
@@ -97,7 +97,7 @@ Draw Mixture::take(int64_t number) {
   draw.batch = cursor % batch_counts_[j];
   draw.pass = whole_epochs_ ? epoch : cursor / batch_counts_[j];
   const std::string name = pairs_[j].pair.name();
-  // In epoch sampling a mini-batch that comes round again within the epoch keeps its masks, as in the original.
+  // In epoch sampling a mini-batch that is repeated within the epoch keeps its masks, as in the original.
   draw.mask_key = whole_epochs_ ? derive_key(derive_key(seed_, "mask:" + name, static_cast<uint64_t>(epoch)), "batch",
                                              static_cast<uint64_t>(draw.batch))
                                 : derive_key(seed_, "mask", static_cast<uint64_t>(number));

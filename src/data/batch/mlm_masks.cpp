@@ -6,7 +6,7 @@ namespace hyperx::data {
 
 namespace {
 
-// Shares as thresholds of a uniform 32-bit number.
+// A share as a threshold for a uniform 32-bit number.
 constexpr uint32_t threshold(double share) { return static_cast<uint32_t>(share * 4294967296.0); }
 
 PhiloxCounter words_of(int64_t place, uint64_t key) {

@@ -10,7 +10,7 @@ namespace hyperx::data {
 
 namespace {
 
-// A place within the running sums `ends` -> the index of the range that holds it.
+// Index of the range that holds `place`, where `ends` are the running sums of the ranges' sizes.
 int range_of(const std::vector<int64_t>& ends, int64_t place) {
   return static_cast<int>(std::upper_bound(ends.begin(), ends.end(), place) - ends.begin());
 }
@@ -52,7 +52,7 @@ EpochLayout::EpochLayout(const std::vector<int64_t>& batch_counts, double temper
   RandomStream stream(derive_key(key, "fill"));
   const int64_t missing = total - weights.back();
   for (int64_t k = 0; k < missing; ++k) {
-    // With more pairs than mini-batches every count may be 0: then each pair is as likely.
+    // With more pairs than mini-batches every count may be 0: then all pairs are equally likely.
     const int pair = weights.back() > 0
                          ? range_of(weights, static_cast<int64_t>(stream.below(static_cast<uint64_t>(weights.back()))))
                          : static_cast<int>(stream.below(counts.size()));

@@ -42,7 +42,7 @@ MappedFile map_checked(const std::string& path, int64_t bytes) {
   return file;
 }
 
-// Bytes of a dataset inside the file, after checking that it lies there whole.
+// Bytes of a dataset inside the file, after a check that it is entirely there.
 std::string_view bytes_of(const MappedFile& file, const std::string& path, const DatasetEntry& entry, size_t element) {
   if (entry.count == 0) return {};
   const auto size = static_cast<uint64_t>(file.size());
@@ -57,7 +57,7 @@ std::string_view bytes_of(const MappedFile& file, const std::string& path, const
 size_t element_size(const std::string& type) {
   if (type == "uint8") return 1;
   if (type == "int16") return 2;
-  return type == "int32" ? 4 : 8;  // no others pass map_split
+  return type == "int32" ? 4 : 8;  // map_split lets no others pass
 }
 
 template <class T>
@@ -68,8 +68,8 @@ void assign(std::span<const T>& span, const MappedFile& file, const std::string&
   span = {reinterpret_cast<const T*>(bytes.data()), bytes.size() / sizeof(T)};
 }
 
-// Offsets begin at 0 and end at `total`. That they never fall is checked sentence by sentence where they are used
-// (part): here it would read all of a file that may be larger than memory.
+// Checks that offsets begin at 0 and end at `total`. That they never decrease is checked for each sentence where it is
+// used (part): checking it here would read a file that may be larger than memory.
 void check_starts(std::span<const int64_t> starts, size_t total, size_t sentences, const std::string& path,
                   const std::string& name) {
   if (starts.size() != sentences + 1 || starts.front() != 0 || starts.back() != static_cast<int64_t>(total))
@@ -120,7 +120,7 @@ std::span<const T> part(std::span<const T> all, std::span<const int64_t> starts,
   return all.subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin));
 }
 
-// A piece at a time, so that it can be left.
+// Piece by piece, so that it can be interrupted.
 std::string digest_of(std::string_view bytes, const std::stop_token& stop) {
   constexpr size_t kPieceBytes = size_t{16} << 20;
   Xxh128 digest;
@@ -131,7 +131,7 @@ std::string digest_of(std::string_view bytes, const std::stop_token& stop) {
 
 void verify_split(const MappedFile& file, const std::string& path, const SplitEntry& entry,
                   const std::stop_token& stop) {
-  const Split split = map_split(file, path, entry);  // types and places
+  const Split split = map_split(file, path, entry);  // checks types and offsets
   for (const DatasetEntry& dataset : entry.datasets) {
     const std::string digest = digest_of(bytes_of(file, path, dataset, element_size(dataset.type)), stop);
     if (stop.stop_requested()) return;
@@ -161,8 +161,8 @@ struct Corpus::State {
   CorpusIndex index;
   TaskSet tasks;
   std::unordered_map<std::string, size_t> places;     // pair name -> index.pairs
-  std::mutex mutex;                                   // guards what follows
-  std::vector<std::unique_ptr<MappedPair>> mapped;    // [pairs] null: not yet asked for
+  std::mutex mutex;                                   // guards the members below
+  std::vector<std::unique_ptr<MappedPair>> mapped;    // [pairs] null: not used yet
   std::set<std::pair<size_t, std::string>> verified;  // pair and split
 
   std::string path_of(const PairEntry& entry) const { return folder + "/" + entry.file; }

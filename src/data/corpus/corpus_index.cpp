@@ -38,7 +38,7 @@ Json to_json(const SplitEntry& split) {
 int64_t count_at(const Json& json, const char* key, int64_t least = 0) {
   const Json& value = json.at(key);
   if (!value.is_number_integer()) throw std::runtime_error(std::string(key) + " is not a whole number");
-  // An unsigned number beyond int64 would turn negative.
+  // An unsigned number beyond int64 would become negative.
   if (value.is_number_unsigned() &&
       value.get<uint64_t>() > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) {
     throw std::runtime_error(std::string(key) + " is too large");
@@ -124,8 +124,9 @@ void head_from(const Json& json, CorpusIndex& index) {
   }
 }
 
-// Each pair is taken over and let go as soon as it is read: with thousands of them, the whole as JSON values takes ten
-// times the memory and more time. `wrong`: of the first that cannot be; it matters only in this format version.
+// Each pair is converted and freed as soon as it is read: with thousands of pairs, the whole file as JSON values would
+// take ten times the memory and more time. `wrong`: the first error in a pair; it matters only if the format version is
+// ours.
 Json parse_by_pair(const std::string& text, std::vector<PairEntry>& pairs, std::string& wrong) {
   constexpr int kPairsDepth = 1, kPairDepth = 2;
   bool in_pairs = false;
@@ -171,7 +172,7 @@ std::string CorpusIndex::to_json() const {
     for (const SplitEntry& split : entry.splits) item["splits"].push_back(hyperx::data::to_json(split));
     if (&entry != pairs.data()) text += ',';
     text += '\n';
-    text += item.dump();  // a line a pair
+    text += item.dump();  // one pair per line
   }
   text += "\n]}\n";
   return text;

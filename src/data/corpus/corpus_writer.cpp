@@ -18,14 +18,14 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr const char* kMarkerName = ".hyperx-prepare";  // says that a temporary folder is ours to remove
+constexpr const char* kMarkerName = ".hyperx-prepare";  // marks a temporary folder as ours to remove
 
 bool is_empty_folder(const std::string& path) {
   std::error_code error;
   return fs::is_directory(path, error) && fs::is_empty(path, error);
 }
 
-// 0: there is none.
+// 0: no such file.
 ino_t inode_of(int file) {
   struct stat status {};
   return ::fstat(file, &status) == 0 ? status.st_ino : 0;
@@ -88,19 +88,19 @@ void CorpusFolder::take() {
   const std::string marker = temporary_ + "/" + kMarkerName;
   lock_ = ::open(marker.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
   if (lock_ < 0) throw UserError(ExitCode::kCannotCreate, marker + ": cannot be created: " + errno_text());
-  // Whoever had the lock may have removed or renamed the folder since: what is held must be what stands there.
+  // The lock's previous holder may have removed or renamed the folder since: the locked file must be the current one.
   if (::flock(lock_, LOCK_EX | LOCK_NB) != 0 || inode_of(lock_) != inode_of(marker)) {
     ::close(lock_);
     throw UserError(ExitCode::kCannotCreate, temporary_ +
                                                  ": another prepare is writing this corpus now; wait for it, or name "
                                                  "another data.corpus");
   }
-  for (const auto& entry : fs::directory_iterator(temporary_))  // of one that was killed
+  for (const auto& entry : fs::directory_iterator(temporary_))  // left by a killed process
     if (entry.path().filename() != kMarkerName) fs::remove_all(entry.path());
 }
 
 CorpusFolder::~CorpusFolder() {
-  std::error_code ignored;  // nothing can be done about it here; the next prepare tries again
+  std::error_code ignored;  // an error cannot be handled here; the next prepare tries again
   if (!committed_) fs::remove_all(temporary_, ignored);
   ::close(lock_);
 }
@@ -109,7 +109,7 @@ void CorpusFolder::commit() {
   sync_path(temporary_);
   replace_folder(temporary_, path_);
   committed_ = true;
-  fs::remove(path_ + "/" + kMarkerName);  // after it: another prepare must not take the folder for a free one
+  fs::remove(path_ + "/" + kMarkerName);  // after the rename: another prepare must not take over the folder before it
 }
 
 void write_pair(const std::string& folder, const std::vector<std::pair<std::string, const SplitArrays*>>& splits,
@@ -126,7 +126,7 @@ void write_pair(const std::string& folder, const std::vector<std::pair<std::stri
     write_split(writer, *arrays);
   }
   writer.file.close();
-  // Where the arrays came to lie is known for certain only from the closed file.
+  // The offsets of the arrays are known for certain only from the closed file.
   const h5::File closed = h5::File::open(path);
   for (SplitEntry& split : entry.splits) {
     for (DatasetEntry& dataset : split.datasets) {

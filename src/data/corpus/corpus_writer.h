@@ -9,25 +9,25 @@
 
 namespace hyperx::data {
 
-// A folder that appears whole or not at all: filled as FOLDER.tmp, then renamed. Destroyed without commit(), the
-// temporary one is removed. One left behind by a killed run is replaced.
+// A folder that appears as a whole or not at all: it is filled as FOLDER.tmp, then renamed. The destructor removes the
+// temporary folder if commit() was not called. One that a killed run left behind is replaced.
 class CorpusFolder {
  public:
-  // UserError (73): `path` exists and holds something and `force` is false, or it holds something that is no corpus, or
-  // its parent cannot be made, or another process writes it at this moment.
+  // UserError (73): `path` is not empty and `force` is false, or it holds something that is not a corpus, or its parent
+  // cannot be created, or another process is writing it.
   CorpusFolder(const std::string& path, bool force);
   ~CorpusFolder();
   CorpusFolder(const CorpusFolder&) = delete;
   CorpusFolder& operator=(const CorpusFolder&) = delete;
   const std::string& temporary() const { return temporary_; }
-  // SystemError (74), see replace_folder(): an old corpus then still stands.
+  // SystemError (74), see replace_folder(); an old corpus is then still there.
   void commit();
 
  private:
-  void take();  // the temporary folder, empty, for this process alone
+  void take();  // creates the temporary folder, empty and locked by this process
 
   std::string path_, temporary_;
-  int lock_ = -1;  // of the file in the temporary folder that says whose it is
+  int lock_ = -1;  // lock on the file in the temporary folder that names its owner
   bool committed_ = false;
 };
 

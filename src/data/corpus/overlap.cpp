@@ -71,7 +71,7 @@ SentenceKey sentence_key(std::span<const std::string_view> words) {
 int64_t OverlapSplit::found_count() const { return std::count(found.begin(), found.end(), uint8_t{1}); }
 
 void find_overlaps(std::vector<OverlapSplit*>& splits) {
-  // Each dev or test sentence -> where it stands; a sentence may stand in several splits.
+  // Each dev or test sentence -> its places; a sentence may be in several splits.
   std::unordered_map<SentenceKey, std::vector<std::pair<OverlapSplit*, size_t>>, KeyHash> places;
   for (OverlapSplit* split : splits) {
     split->found.assign(split->keys.size(), 0);
@@ -81,7 +81,7 @@ void find_overlaps(std::vector<OverlapSplit*>& splits) {
   }
   for (OverlapSplit* train : splits) {
     if (!train->trains) continue;
-    std::unordered_set<const std::pair<OverlapSplit*, size_t>*> counted;  // a sentence counts once a train split
+    std::unordered_set<const std::pair<OverlapSplit*, size_t>*> counted;  // a sentence counts once per train split
     for (size_t i = 0; i < train->keys.size(); ++i) {
       const auto found = places.find(train->keys[i]);
       if (found == places.end()) continue;

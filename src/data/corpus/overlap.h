@@ -12,10 +12,10 @@
 
 namespace hyperx::data {
 
-// What two sentences have in common if they are the same text: the forms joined, white space taken out (Unicode's), in
-// NFC; 128 bits of a hash of that. Words and plain text compare equal although their spaces differ. Case and
-// punctuation count. A treebank's multiword tokens count by their syntactic words, so a text with the surface form may
-// go unnoticed.
+// Equal for two sentences with the same text: a 128-bit hash of the word forms, joined, in NFC and without (Unicode)
+// white space. Words and plain text therefore compare equal although their spaces differ. Case and punctuation are
+// significant. A treebank's multiword tokens enter as their syntactic words, so a text with the surface form may not be
+// recognised.
 struct SentenceKey {
   uint64_t high = 0, low = 0;
   auto operator<=>(const SentenceKey&) const = default;
@@ -29,12 +29,12 @@ struct OverlapSplit {
   std::vector<SentenceKey> keys;  // [sentences]
 
   // Results.
-  std::vector<uint8_t> found;  // [sentences] dev, test: stands in training data; train: stands in a dev or test split
-  std::map<std::string, int64_t> against;  // dev, test: pair name -> sentences that stand in that pair's train split
+  std::vector<uint8_t> found;  // [sentences] dev, test: is in training data; train: is in a dev or test split
+  std::map<std::string, int64_t> against;  // dev, test: pair name -> sentences that are in that pair's train split
   int64_t found_count() const;
 };
 
-// Compares every dev and test split with every train split among `splits`, which are those of one language.
+// Compares every dev and test split with every train split. All `splits` must be of one language.
 void find_overlaps(std::vector<OverlapSplit*>& splits);
 
 }  // namespace hyperx::data

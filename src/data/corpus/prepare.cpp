@@ -25,21 +25,21 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr int64_t kGroupBytes = int64_t{256} << 20;  // source files whose sentences are in memory together
+constexpr int64_t kGroupBytes = int64_t{256} << 20;  // source files whose sentences are in memory at the same time
 
-// One pair and split on its way from the manifest into the corpus.
+// One pair and split during preparation.
 struct Job {
   size_t pair = 0;    // CorpusIndex::pairs
-  std::string split;  // as stored: a test split that trains is "train"
+  std::string split;  // as stored: a test split used for training is "train"
   std::vector<const ManifestEntry*> entries;
-  int64_t bytes = 0;  // of its files
+  int64_t bytes = 0;  // of its source files
   SplitArrays arrays;
   OverlapSplit overlap;
   int64_t dropped = 0;
 };
 
-// Calls work(0) ... work(count - 1) on `threads` threads, each taking the next when it is free. After an exception no
-// new work is begun, and the one of the lowest number is thrown.
+// Calls work(0) ... work(count - 1) on `threads` threads, each taking the next number when it is free. After an
+// exception no further work is started, and the exception with the lowest number is thrown.
 void parallel_for(size_t count, int threads, const std::function<void(size_t)>& work) {
   std::atomic<size_t> next{0};
   std::atomic<bool> failed{false};
@@ -120,14 +120,14 @@ class Preparation {
         job.split = entry.trains_on_test ? "train" : split;
         job.entries = manifest_.entries_of(entry.pair, split);
         for (const ManifestEntry* source : job.entries) {
-          std::error_code error;  // a file that is gone by now is reported by its reader
+          std::error_code error;  // a file that is missing by now is reported by its reader
           const auto bytes = fs::file_size(source->source.path, error);
           if (!error) job.bytes += static_cast<int64_t>(bytes);
         }
         jobs_.push_back(std::move(job));
       }
     }
-    // Languages whole, in the manifest's order, as many as fit together.
+    // Groups whole languages, in the manifest's order, as many as fit together.
     std::vector<std::string> languages;
     std::map<std::string, std::vector<Job*>> by_language;
     for (Job& job : jobs_) {
@@ -181,7 +181,7 @@ class Preparation {
       if (options_.overlap == "drop") {
         if (job->overlap.trains) {
           job->dropped = drop_sentences(job->arrays, job->overlap.found);
-        } else {  // nothing that it shares with training data is left there
+        } else {  // no overlap with training data is left there
           job->overlap.found.assign(job->overlap.found.size(), 0);
           job->overlap.against.clear();
         }

@@ -9,10 +9,10 @@ namespace hyperx::data {
 
 struct PrepareOptions {
   std::string manifest;
-  std::string root;                // data.root; empty: the manifest's
+  std::string root;                // data.root; empty: the manifest's root
   std::string corpus;              // folder to write
   std::string tokenizer;           // folder of an encoder
-  int max_subwords = 256;          // for the counts of what will be truncated
+  int max_subwords = 256;          // limit used to count the words that will be truncated
   Sections task_options;           // pos.multiword and the like
   std::string overlap = "report";  // report | drop | refuse
   bool train_on_test = false;
@@ -20,9 +20,9 @@ struct PrepareOptions {
   int threads = 0;     // 0: all that the process may use
 };
 
-// Reads all that a manifest names, tokenises it and writes a corpus folder: a file a pair, index.json, summary.json and
-// summary.tsv. The result does not depend on the number of threads. Languages are done in groups, so that memory does
-// not grow with their number. Errors of readers pass through, and then no folder is left.
+// Reads the files that a manifest lists, tokenises them and writes a corpus folder: one file per pair, index.json,
+// summary.json and summary.tsv. The result does not depend on the number of threads. Languages are processed in groups,
+// so memory does not grow with their number. Errors of the readers propagate, and no folder is left behind.
 CorpusIndex prepare(const PrepareOptions& options);
 
 }  // namespace hyperx::data

@@ -15,7 +15,7 @@ bool is_syntactic_word(std::string_view id) {
   return std::all_of(id.begin(), id.end(), [](char c) { return c >= '0' && c <= '9'; });
 }
 
-// Multiword ranges repeat the words that follow, so they have no part in the comparison of texts.
+// Multiword ranges repeat the words that follow, so they are left out of the text comparison.
 SentenceKey key_of(const Sentence& sentence) {
   if (sentence.ids.empty()) return sentence_key(sentence.words);
   std::vector<std::string_view> words;
@@ -49,7 +49,7 @@ std::string shown_path(const std::string& path, const std::string& root) {
   return relative.empty() || *relative.begin() == ".." ? path : relative.string();
 }
 
-// Copies the kept stretches [starts[i], starts[i+1]) of `values` together and rewrites `starts`.
+// Moves the kept ranges [starts[i], starts[i+1]) of `values` together and updates `starts`.
 template <class T>
 void keep_parts(std::vector<T>& values, const std::vector<int64_t>& starts, const std::vector<uint8_t>& drop) {
   auto out = values.begin();
@@ -75,7 +75,7 @@ SplitArrays read_split(const std::vector<const ManifestEntry*>& entries, const T
   SplitArrays split;
   split.masked = task.masked();
   Sentence sentence;
-  int64_t room = kTextSentenceLimit;  // for text without a limit of its own
+  int64_t room = kTextSentenceLimit;  // for text whose manifest line has no limit
   for (const ManifestEntry* entry : entries) {
     SourceSpec spec = entry->source;
     task.complete(spec);

@@ -12,9 +12,9 @@
 
 namespace hyperx::data {
 
-constexpr int64_t kTextSentenceLimit = 100000;  // of a masked task's pair, where the manifest gives no limit=
+constexpr int64_t kTextSentenceLimit = 100000;  // for a masked task's pair whose manifest line has no limit=
 
-// One split in memory, as it will stand in the pair's file (arrays as in Split).
+// One split in memory, as it will be written to the pair's file (arrays as in Split).
 struct SplitArrays {
   std::vector<int32_t> token_ids;
   std::vector<int64_t> sentence_starts{0};
@@ -30,12 +30,12 @@ struct SplitArrays {
   int64_t sentences() const { return static_cast<int64_t>(sentence_starts.size()) - 1; }
 };
 
-// Reads and tokenises the files of one pair and split. `root` shortens the paths that the index keeps.
-// UserErrors of the readers pass through.
+// Reads and tokenises the files of one pair and split. `root` shortens the paths that the index stores. UserErrors of
+// the readers propagate.
 SplitArrays read_split(const std::vector<const ManifestEntry*>& entries, const Task& task, const Tokenizer& tokenizer,
                        const std::string& root);
 
-// Takes out the sentences with drop[i] != 0; returns how many.
+// Removes the sentences with drop[i] != 0; returns how many.
 int64_t drop_sentences(SplitArrays& split, const std::vector<uint8_t>& drop);
 
 SplitCounts count_split(const SplitArrays& split, int32_t unk_id, int max_subwords);

@@ -6,7 +6,7 @@
 
 namespace hyperx::data {
 
-// The corpus in figures, a line a pair and split, in three forms. Columns: pair, split, sentences, words, subwords,
+// The corpus in figures, one line per pair and split, in three forms. Columns: pair, split, sentences, words, subwords,
 // unk, unk_rate, empty, truncated, over_limit, longest, overlap (any), overlap_own (with its own train split),
 // overlap_tasks (other labelled train splits of the language), overlap_text (mlm), dropped, notes.
 std::string summary_table(const CorpusIndex& index);  // aligned, for people

@@ -135,7 +135,7 @@ void ConlluReader::check_tree() const {
     if (head == 0) root = word;
   }
   if (root == 0) lines_.fail(word_lines_.front(), "no root in the sentence: a tree has one word with HEAD 0");
-  // Every word must reach the root; what a walk has reached needs no second one.
+  // Every word must reach the root; words that an earlier walk reached are not walked again.
   std::vector<int32_t> walk_of(heads_.size() + 1, 0);
   for (int32_t start = 1; start <= count; ++start) {
     for (int32_t word = start; word != 0; word = heads_[static_cast<size_t>(word) - 1]) {

@@ -4,10 +4,10 @@
 
 namespace hyperx::data {
 
-// CoNLL-U: ten columns, ids n (words), n-m (multiword ranges) and n.k (empty nodes), which are checked to follow each
-// other. With spec.read_heads, heads are checked to be a tree with one root unless their column is `_`. With
-// spec.keep_multiword, ranges (tagged `_`) and empty nodes are words too, as in the original; they have no head then,
-// and heads is left empty.
+// CoNLL-U: ten columns, with ids n (words), n-m (multiword ranges) and n.k (empty nodes), whose order is checked. With
+// spec.read_heads, heads are checked to form a tree with one root unless their column is `_`. With spec.keep_multiword,
+// ranges (tagged `_`) and empty nodes are words too, as in the original; they have no head then, and heads is left
+// empty.
 class ConlluReader : public SourceReader {
  public:
   using SourceReader::SourceReader;
@@ -29,7 +29,7 @@ class ConlluReader : public SourceReader {
   // Of the current sentence:
   Kind kind_ = Kind::kWord;  // of the current line
   int words_ = 0;            // syntactic words so far
-  int range_end_ = 0;        // last word of the newest range
+  int range_end_ = 0;        // last word of the latest range
   int64_t range_line_ = 0;
   int empty_nodes_ = 0;         // since the last word
   std::vector<int32_t> heads_;  // [words]; -1: `_`

@@ -102,7 +102,7 @@ class ManifestParser {
       Pair pair = parse_pair(fmt::format("{}:{}", columns_[0], columns_[1]));
       tasks_.at(pair.task);
       return pair;
-    } catch (const UserError& error) {  // there it is a mistake of the configuration, here one of a file
+    } catch (const UserError& error) {  // there it is a mistake in the configuration, here one in a file
       fail(error.what());
     }
   }

@@ -15,7 +15,7 @@
 namespace hyperx::data {
 namespace {
 
-// One option as it is being read.
+// One option of a manifest line.
 struct Setting {
   std::string key, value;
   std::string where, root, folder;
@@ -52,7 +52,7 @@ struct Setting {
   }
 };
 
-constexpr unsigned kConllu = 1, kTagged = 2, kText = 4;  // formats that know an option
+constexpr unsigned kConllu = 1, kTagged = 2, kText = 4;  // formats that an option applies to
 
 struct Known {
   const char* key;

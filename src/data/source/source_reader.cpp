@@ -12,7 +12,7 @@
 namespace hyperx::data {
 namespace {
 
-// Arabic vowel signs, from fathatan to sukun: in vocalised treebanks only, so ordinary text has other sub-words.
+// Arabic vowel signs, from fathatan to sukun. Only vocalised treebanks have them, so ordinary text has other sub-words.
 constexpr char32_t kFirstDiacritic = 0x064B, kLastDiacritic = 0x0652;
 
 }  // namespace

@@ -11,19 +11,19 @@
 
 namespace hyperx::data {
 
-// What the readers of all formats share: lines, labels, the limit, the file without a sentence.
+// What the readers of all formats share: lines, labels, the limit, and the check for a file without sentences.
 class SourceReader : public SentenceReader {
  public:
   SourceReader(const SourceSpec& spec, const Task& task);
   bool next(Sentence& sentence) final;
 
  protected:
-  virtual bool read(Sentence& sentence) = 0;  // `sentence` is empty
-  virtual void at_end() {}                    // the file is read to its end or limit: checks of the whole file
+  virtual bool read(Sentence& sentence) = 0;  // `sentence` is empty; false: end of file
+  virtual void at_end() {}                    // called at the end of the file or limit, for checks of the whole file
 
-  // Adds the word's tag, through the label map and the scheme, and its label. An unknown one is an error.
+  // Adds the word's tag, after the label map and the tagging scheme, and its label. An unknown tag is an error.
   void add_tag(Sentence& sentence, std::string_view tag, int64_t line);
-  // `word`, without diacritics if that is asked for.
+  // `word`, without diacritics if the spec says so.
   std::string_view clean(std::string_view word);
 
   const SourceSpec spec_;
@@ -38,12 +38,12 @@ class SourceReader : public SentenceReader {
   [[noreturn]] void fail_unknown(std::string_view tag, const std::string& mapped, int64_t line) const;
 
   const Task& task_;
-  std::unordered_map<std::string_view, Label> known_;  // tag in the file (a view into it) -> what it stands for
-  std::deque<std::string> owned_;                      // words of the current sentence that are no views into the file
+  std::unordered_map<std::string_view, Label> known_;  // tag in the file (a view into it) -> resolved tag
+  std::deque<std::string> owned_;                      // words of the current sentence that are not views into the file
   int64_t sentences_ = 0;
 };
 
-// Parts of a line between separators, of which there may be several in a row only where `merge`.
+// Splits a line at separators. Consecutive separators are one if `merge`, else they enclose empty columns.
 void split_columns(std::string_view line, char separator, bool merge, std::vector<std::string_view>& columns);
 
 }  // namespace hyperx::data

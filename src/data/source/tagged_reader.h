@@ -4,8 +4,9 @@
 
 namespace hyperx::data {
 
-// One word a line, a blank line between sentences. Columns are separated by tabs; where a line has none, by spaces, of
-// which only the last one counts unless columns are named. Without tags being read, a line may be a word alone.
+// One word per line, a blank line between sentences. Columns are separated by tabs. A line without a tab is split at
+// spaces, of which only the last one counts unless columns are named. If tags are not read, a line may hold only the
+// word.
 class TaggedReader : public SourceReader {
  public:
   using SourceReader::SourceReader;

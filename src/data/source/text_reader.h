@@ -4,7 +4,7 @@
 
 namespace hyperx::data {
 
-// One sentence a line; lines of white space are passed over.
+// One sentence per line; lines of white space are skipped.
 class TextReader : public SourceReader {
  public:
   using SourceReader::SourceReader;

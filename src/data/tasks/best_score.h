@@ -12,12 +12,12 @@ namespace hyperx::data {
 
 struct BestScore {
   double value;    // larger is better
-  std::string of;  // what it is the mean of, such as "pos:en accuracy, ner:tr f1"
+  std::string of;  // the metrics that it is the mean of, such as "pos:en accuracy, ner:tr f1"
 };
 
-// What chooses the best checkpoint: the mean main metric of the deciding pairs whose task selects the best; where none
-// does, of all deciding pairs. A metric of which less is better (a loss) counts with a minus sign. None where no pair
-// decides, or the mean is not finite.
+// The score that selects the best checkpoint: the mean main metric of the deciding pairs whose task selects the best,
+// or of all deciding pairs if there is no such task. A metric where lower is better (a loss) is negated. None if no
+// pair decides, or the mean is not finite.
 std::optional<BestScore> best_score(const std::vector<EvaluationResult>& results, const std::set<Pair>& deciding,
                                     const TaskSet& tasks);
 

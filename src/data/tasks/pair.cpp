@@ -23,7 +23,7 @@ struct Pattern {
   bool removes = false;
 };
 
-// At commas outside braces.
+// Splits at commas outside braces.
 std::vector<std::string> split_set(const std::string& set) {
   std::vector<std::string> parts = {""};
   int depth = 0;
@@ -43,7 +43,8 @@ std::vector<std::string> alternatives(const std::string& text) {
   return split_set(text.substr(1, text.size() - 2));
 }
 
-// `pattern` against a name with or without @source. * is any name without one; "*@*" any with one; "yo@*" those of yo.
+// `pattern` against a name with or without @source. * matches any name without one; "*@*" any with one; "yo@*" those of
+// yo.
 bool matches(std::string_view pattern, std::string_view name) {
   const size_t pattern_at = pattern.find('@'), name_at = name.find('@');
   if ((pattern_at == std::string_view::npos) != (name_at == std::string_view::npos)) return false;
@@ -64,7 +65,7 @@ std::string name_list(const std::vector<Pair>& pairs) {
   return fmt::format("{}", fmt::join(names, " "));
 }
 
-// Each name of {a,b,c} must be that of some pair: one that is misspelt would else be left out in silence.
+// Each name of {a,b,c} must match some pair: a misspelt one would otherwise be left out silently.
 void check_alternatives(const Pattern& pattern, const std::string& element, const std::vector<Pair>& available,
                         const std::string& key) {
   const auto stands_in = [&](const std::string& task, const std::string& language) {

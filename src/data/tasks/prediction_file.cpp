@@ -37,10 +37,10 @@ std::string without_vowel_signs(std::string_view word) {
   return kept;
 }
 
-// A word's line as it was read: the views point into it.
+// A word's line as it was read; the views point into it.
 struct WordLine {
   std::string_view word;
-  std::string_view tag;  // or, where it has no tag column, the empty end of the line
+  std::string_view tag;  // if there is no tag column, the empty end of the line
   bool has_tag = true;
 };
 
@@ -56,7 +56,7 @@ struct PredictionInput::Impl {
   bool in_sentence = false;
   size_t sentence_begin = 0;     // offset in the chunk's bytes
   int64_t last_id = 0;           // CoNLL-U
-  std::optional<bool> has_tags;  // tagged: whether the word lines have a tag column; all or none do
+  std::optional<bool> has_tags;  // tagged: whether word lines have a tag column; all or none have one
   int64_t has_tags_line = 0;
 
   [[noreturn]] void fail(const std::string& what) const {
@@ -90,7 +90,7 @@ std::optional<WordLine> PredictionInput::Impl::parse_conllu(std::string_view lin
   return word;
 }
 
-// Word and tag of a tagged line by the columns asked for.
+// Word and tag of a tagged line, from the requested columns.
 WordLine PredictionInput::Impl::columns_of(std::string_view line) const {
   std::vector<std::string_view> columns;
   const bool named = spec.word_column > 0 || spec.tag_column > 0;

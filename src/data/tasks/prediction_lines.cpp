@@ -53,7 +53,7 @@ bool PredictionLines::fill() {
 }
 
 bool PredictionLines::next(std::string_view& line) {
-  size_t searched = 0;  // bytes of the line that hold no line feed
+  size_t searched = 0;  // leading bytes of the line that contain no line feed
   size_t end = std::string::npos;
   for (;;) {
     end = buffer_.find('\n', begin_ + searched);

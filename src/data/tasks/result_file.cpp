@@ -15,7 +15,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr int kFormatVersion = 2;
-constexpr char kTypes[] = "types";  // beside the values in the file
+constexpr char kTypes[] = "types";  // next to the values in the file
 
 Json json_number(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
 

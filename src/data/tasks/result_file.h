@@ -11,20 +11,20 @@
 
 namespace hyperx::data {
 
-// One pair and split scored with one checkpoint: results/step-N/SPLIT/pos.tr.json.
+// The score of one checkpoint on one pair and split: results/step-N/SPLIT/pos.tr.json.
 struct EvaluationResult {
   Pair pair;
   std::string split;
   std::string main_metric;  // key of metrics.values that tables and checkpoint selection use
   MetricSet metrics;
-  std::optional<MetricSet> novel;  // the same on the sentences that training has not seen; none: there are no such
+  std::optional<MetricSet> novel;  // the same on sentences not in the training data; none: no such sentences
   int64_t novel_sentences = 0;
-  std::optional<double> baseline;  // main metric of always giving the commonest tag of the training data
+  std::optional<double> baseline;  // main metric of always predicting the most frequent tag of the training data
   bool trained = false;            // the pair's own training split was among the checkpoint's sources
   int64_t sentences = 0;
   int64_t words = 0;             // of the file
-  int64_t words_scored = 0;      // pos, ner: equals words; mlm: the masked tokens
-  int64_t unlabelled_words = 0;  // no sub-word to carry a label: counted as wrong
+  int64_t words_scored = 0;      // pos, ner: equal to words; mlm: the masked tokens
+  int64_t unlabelled_words = 0;  // without a sub-word to carry a label: counted as wrong
   int64_t truncated_words = 0;   // beyond data.max_subwords: counted as wrong
   std::string checkpoint_xxh128, corpus_xxh128;
   std::string signature;
@@ -42,10 +42,10 @@ std::string signature_line(const Pair& pair, const std::string& split, const std
 std::string result_path(const std::string& folder, const Pair& pair);
 std::string predictions_path(const std::string& folder, const Pair& pair);
 std::string result_to_json(const EvaluationResult& result);
-// UserError (65) naming `origin`: no JSON, a field missing or of another type, another format version.
+// UserError (65) naming `origin`: not JSON, a field that is missing or of another type, another format version.
 EvaluationResult result_from_json(const std::string& text, const std::string& origin);
-// As result_path(), and `predictions`, where there are any, as predictions_path(); each file atomically. Without them
-// the predictions of an older score are removed: those that lie beside a result are its own.
+// Writes result_path() and, unless `predictions` is empty, predictions_path(); each file atomically. If it is empty,
+// the predictions of an older score are removed: predictions next to a result always belong to it.
 void write_result(const std::string& folder, const EvaluationResult& result, const std::string& predictions = "");
 EvaluationResult read_result(const std::string& path);
 

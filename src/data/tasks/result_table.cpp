@@ -57,7 +57,7 @@ std::string row_text(const std::string& name, const std::vector<std::string>& ce
 
 using Group = std::map<std::string, std::vector<const EvaluationResult*>>;  // by task or by language
 
-// One mean a task over the results that `belongs` picks; an empty string where it picks none at all.
+// One mean per task over the results that `belongs` accepts; an empty string if it accepts none at all.
 template <class Belongs>
 std::string mean_row(const std::string& name, const Group& by_task, Belongs belongs) {
   std::vector<std::string> cells;

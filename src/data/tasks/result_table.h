@@ -10,16 +10,16 @@ namespace hyperx::data {
 struct LanguageInfo {
   std::string code;
   std::string name;
-  bool in_mbert = false;  // among the languages that multilingual BERT was pretrained on ("seen")
+  bool in_mbert = false;  // among the languages that multilingual BERT was pre-trained on ("seen")
 };
 
-// The 17 languages of the paper, English first, then seen and unseen ones; nullptr for another code.
+// The 17 languages of the paper: English first, then seen and unseen ones. nullptr for any other code.
 const LanguageInfo* find_language(const std::string& code);
 
-// A table for people: a row a language (seen, unseen, others), a column a task of its main metric: shares in per cent,
-// losses as they are. `*` marks pairs that were trained, `(61.2)` is the baseline where results have one. Below it
-// means over seen and unseen languages, and over pairs trained and never trained, each with the number of pairs.
-// Results of one split.
+// A table for people: one row per language (seen, unseen, others) and one column per task with its main metric, shares
+// in per cent and losses unchanged. `*` marks pairs that were trained; `(61.2)` is the baseline, if the results have
+// one. Below it are means over seen and unseen languages, and over trained and untrained pairs, each with the number of
+// pairs. All results must be of one split.
 std::string results_table(const std::vector<EvaluationResult>& results);
 
 }  // namespace hyperx::data

@@ -9,7 +9,7 @@
 
 namespace hyperx::data {
 
-// The figures of one set of sentences. Keys of `values`: accuracy; f1, precision, recall, macro_f1, weighted_f1,
+// The metrics of one set of sentences. Keys of `values`: accuracy; f1, precision, recall, macro_f1, weighted_f1,
 // strict_f1, ...; loss, perplexity. Shares are in [0, 1]. A value that is not finite is null in the file.
 struct MetricSet {
   std::map<std::string, double> values;
@@ -18,22 +18,22 @@ struct MetricSet {
   bool operator==(const MetricSet&) const = default;
 };
 
-// What a model found in one sentence.
+// The predictions of a model for one sentence.
 struct ScoredSentence {
-  std::span<const LabelId> gold = {}, predicted = {};  // [words] of a task with tags
-  double loss = 0;                                     // sum over the masked tokens of a masked task
+  std::span<const LabelId> gold = {}, predicted = {};  // [words] for a task with tags
+  double loss = 0;                                     // sum over the masked tokens, for a masked task
   int64_t masked = 0;                                  // number of these tokens
 };
 
 struct FileScores;
 
-// Turns sentences into figures. The sentences must be added in the order of the file.
+// Computes metrics from sentences, which must be added in the order of the file.
 class Scorer {
  public:
   virtual ~Scorer() = default;
   virtual void add(const ScoredSentence& sentence) = 0;
   virtual MetricSet metrics() const = 0;
-  // Adds to accuracy and tags what `hyperx score` shows of this task.
+  // Adds what `hyperx score` shows for this task, apart from accuracy and the scores by tag.
   virtual void add_to([[maybe_unused]] FileScores& scores) const {}
 };
 

@@ -15,11 +15,11 @@ namespace hyperx::data {
 namespace {
 
 constexpr size_t kChunkSentences = 1024;
-constexpr size_t kMostTags = 1000;  // more: the tag column holds something else
+constexpr size_t kMostTags = 1000;  // with more, the tag column holds something else
 
 std::string name_of(const SourceSpec& spec) { return spec.path == "-" ? "standard input" : spec.path; }
 
-// A tag after label map and BILOU.
+// A tag after the label map and BILOU.
 std::string mapped_tag(const SourceSpec& spec, const std::string& tag) {
   const auto found = spec.label_map.find(tag);
   std::string mapped = found == spec.label_map.end() ? tag : found->second;
@@ -28,7 +28,7 @@ std::string mapped_tag(const SourceSpec& spec, const std::string& tag) {
   return mapped;
 }
 
-// Reads two files in step and turns their tags into numbers.
+// Reads two files in parallel and turns their tags into numbers.
 class PairReader {
  public:
   PairReader(const SourceSpec& gold_source, const SourceSpec& predicted_source, const Task& task)

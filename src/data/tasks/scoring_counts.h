@@ -4,7 +4,7 @@
 
 namespace hyperx::data {
 
-// Index of a tag in a list of labels. A word that got no prediction (cut off, or without a sub-word) has kNoPrediction:
+// Index of a tag in a list of labels. A word without a prediction (truncated, or without a sub-word) has kNoPrediction:
 // it counts as wrong, never as absent.
 using LabelId = int16_t;
 constexpr LabelId kNoPrediction = -1;

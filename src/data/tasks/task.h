@@ -14,8 +14,8 @@
 
 namespace hyperx::data {
 
-// What is learnt: how its labels are read, scored and written. A task is one row of tasks.cpp; nothing outside
-// data/tasks/ and model/heads/ asks which task it has. The tensor half is a head (model/heads/head.h).
+// A task that is learnt: how its labels are read, scored and written. A task is one row of tasks.cpp; no code outside
+// data/tasks/ and model/heads/ depends on which task it has. The tensor part is a head (model/heads/head.h).
 class Task {
  public:
   Task(std::string name, std::vector<std::string> labels) : name_(std::move(name)), labels_(std::move(labels)) {}
@@ -24,16 +24,16 @@ class Task {
   const std::string& name() const { return name_; }
   const std::vector<std::string>& labels() const { return labels_; }  // in order; empty for a masked task
   virtual const char* head() const = 0;                               // name of a row of model/heads/heads.cpp
-  // Labels are tokens drawn from running text: there are no words, and nothing is read or predicted.
+  // Labels are tokens drawn from running text: there are no words, and no tags are read or predicted.
   virtual bool masked() const { return false; }
 
   // Whether files of this format hold gold labels of the task.
   virtual bool reads(SourceFormat format) const = 0;
-  // Adds to a source what the task knows of reading it.
+  // Sets the task's own reading options in a source.
   virtual void complete([[maybe_unused]] SourceSpec& source) const {}
-  // The label that a tag stands for; none: it is no label of the task.
+  // The label of a tag; none: the tag is not a label of the task.
   std::optional<LabelId> label_of(std::string_view tag) const;
-  // Whether a file that is scored may hold this tag: such a file need not keep to labels().
+  // Whether a file that is scored may hold this tag: such a file may have tags outside labels().
   virtual bool may_be_tag([[maybe_unused]] const std::string& tag) const { return true; }
 
   // What `predict` writes for a word without a prediction.
@@ -43,9 +43,9 @@ class Task {
 
   virtual std::string main_metric() const = 0;  // key of MetricSet::values
   virtual bool larger_is_better() const { return true; }
-  // Whether the main metric chooses the best checkpoint. Where no evaluated task does, all do (best_score.h).
+  // Whether the main metric selects the best checkpoint. If no evaluated task does, all do (best_score.h).
   virtual bool selects_best() const { return true; }
-  // Label ids of the sentences index `tags`: labels(), or the tags that were found in two files.
+  // Label ids of the sentences index `tags`, which are labels() or the tags found in two files.
   virtual std::unique_ptr<Scorer> scorer(const std::vector<std::string>& tags) const = 0;
 
  private:
@@ -56,7 +56,8 @@ class Task {
 // "conllu or tagged": the formats that hold gold labels of the task.
 std::string formats_of(const Task& task);
 
-// An option that decides what `prepare` reads. A corpus keeps its value, and whoever opens the corpus reads it there.
+// An option that determines what `prepare` reads. The corpus stores its value, and every reader of the corpus takes it
+// from there.
 struct CorpusOption {
   const char* key;  // in the corpus's index
   std::string (*get)(const Sections& options);
@@ -75,7 +76,6 @@ struct TaskRow {
 // Every task of this version.
 std::span<const TaskRow> task_rows();
 
-// Adds the options of all tasks.
 void add_task_options(config::Schema& schema);
 
 }  // namespace hyperx::data

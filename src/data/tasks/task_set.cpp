@@ -111,7 +111,7 @@ const Task* TaskSet::find(const std::string& name) const { return shared(name).g
 TaskSet TaskSet::only(const std::vector<std::string>& names) const {
   TaskSet set;
   for (const std::string& name : names) {
-    at(name);  // throws where it is missing
+    at(name);  // throws if it is missing
     set.tasks_.push_back(shared(name));
   }
   return set;

@@ -17,17 +17,17 @@ class TaskSet {
   static TaskSet all(const Sections& options = {});
   // These tasks, in this order. UserError (78): a name that this version does not know.
   static TaskSet of(const std::vector<std::string>& names, const Sections& options = {});
-  // Those of a corpus's index. UserError (65) naming `origin`: a name that this version does not know.
+  // The tasks of a corpus's index. UserError (65) naming `origin`: a name that this version does not know.
   static TaskSet of_labels(const std::map<std::string, std::vector<std::string>>& labels, const Sections& options,
                            const std::string& origin);
-  // Those of a checkpoint, as to_json() writes them. UserError (65) as of_labels(); nlohmann::json::exception.
+  // The tasks of a checkpoint, as to_json() writes them. UserError (65) as of_labels(); nlohmann::json::exception.
   static TaskSet from_json(const nlohmann::json& array, const std::string& origin);
   nlohmann::json to_json() const;
 
-  // With labels in place of the declared ones.
+  // Adds a task with these labels in place of the declared ones.
   void add(const std::string& name, std::vector<std::string> labels, const Sections& options = {});
 
-  const Task& at(const std::string& name) const;    // UserError (78), listing what there is
+  const Task& at(const std::string& name) const;    // UserError (78), listing the tasks of the set
   const Task* find(const std::string& name) const;  // nullptr: not in the set
   TaskSet only(const std::vector<std::string>& names) const;
   std::vector<std::string> names() const;

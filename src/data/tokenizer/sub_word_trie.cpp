@@ -8,11 +8,12 @@
 namespace hyperx::data {
 namespace {
 constexpr int32_t kAlphabet = 256;
-constexpr int32_t kNoNode = std::numeric_limits<int32_t>::max();  // parent of a root: taken, and nobody's child
-constexpr int kTries = 64;  // free slots tried for a node of several children before the array grows
+constexpr int32_t kNoNode = std::numeric_limits<int32_t>::max();  // parent of a root: not free, and a child of no node
+constexpr int kTries = 64;  // free slots tried for a node with several children before the array grows
 }  // namespace
 
-// Fills the array breadth first. Free slots form a ring, so that a node of one child (most are) finds room at once.
+// Fills the array breadth-first. Free slots form a ring, so that a node with one child (as most have) finds a slot at
+// once.
 class SubWordTrie::Builder {
  public:
   explicit Builder(std::vector<Node>& nodes) : nodes_(nodes) {
@@ -32,7 +33,7 @@ class SubWordTrie::Builder {
   }
 
   void finish() {
-    nodes_.resize(last_taken_ + 1 + kAlphabet);  // any base + byte lies inside
+    nodes_.resize(last_taken_ + 1 + kAlphabet);  // base + byte is always inside
     nodes_.shrink_to_fit();
   }
 
@@ -64,7 +65,7 @@ class SubWordTrie::Builder {
     }
   }
 
-  // A base under which every child's slot is free.
+  // A base at which every child's slot is free.
   int32_t find_base() {
     int32_t slot = next_free_[kHead];
     for (int tries = 0; slot != kHead && tries < kTries; ++tries, slot = next_free_[static_cast<size_t>(slot)]) {
@@ -80,7 +81,7 @@ class SubWordTrie::Builder {
     return base;
   }
 
-  // Slot 0 is the first root, never free: it heads the ring.
+  // Slot 0 is the first root and never free: it is the head of the ring.
   void grow(size_t size) {
     const size_t old = nodes_.size();
     nodes_.resize(size);

@@ -6,8 +6,8 @@
 
 namespace hyperx::data {
 
-// A trie over bytes as a double array (Aoe 1989): a step is one addition and one comparison. Two roots: for the
-// beginning of a word, and for what continues it (stored without its ##).
+// A trie over bytes as a double array (Aoe 1989): each step is one addition and one comparison. It has two roots: one
+// for the beginning of a word and one for its continuations (stored without their ##).
 class SubWordTrie {
  public:
   struct Entry {
@@ -15,14 +15,14 @@ class SubWordTrie {
     int32_t id;
   };
   struct Match {
-    int32_t id = -1;    // -1: nothing in the vocabulary begins here
+    int32_t id = -1;    // -1: no entry matches here
     size_t length = 0;  // bytes
   };
 
-  // Texts are distinct within each list.
+  // Texts must be distinct within each list.
   SubWordTrie(std::vector<Entry> beginnings, std::vector<Entry> continuations);
 
-  // The longest entry that `text` begins with.
+  // The longest entry that is a prefix of `text`.
   Match longest(std::string_view text, bool continues) const {
     Match match;
     int32_t node = continues ? kContinuation : kBeginning;
@@ -38,7 +38,7 @@ class SubWordTrie {
 
  private:
   struct Node {
-    int32_t base = 0;     // children stand at base + byte
+    int32_t base = 0;     // children are at base + byte
     int32_t parent = -1;  // -1: free
     int32_t id = -1;
   };

@@ -9,11 +9,11 @@ namespace hyperx::data {
 namespace {
 
 struct Kind {
-  const char* file;                                                     // that it is known by
+  const char* file;                                                     // that identifies it
   std::unique_ptr<const Tokenizer> (*find)(const std::string& folder);  // nullptr: the folder is of another kind
 };
 
-// The first kind that finds its files in the folder is taken.
+// The first kind that finds its files in the folder is used.
 constexpr Kind kKinds[] = {
     {WordPiece::kFile, WordPiece::find},
 };

@@ -8,28 +8,29 @@
 
 namespace hyperx::data {
 
-// Ids of the tokens that no word is cut into.
+// Ids of the special tokens, which no word contains.
 struct SpecialIds {
   int32_t begin = 0, end = 0;  // around every sentence: [CLS] and [SEP], <s> and </s>
-  int32_t mask = 0;            // replaces a sub-word that a masked language model has to guess
+  int32_t mask = 0;            // replaces a sub-word that a masked language model has to predict
   int32_t pad = 0;
   int32_t unknown = 0;
 };
 
-constexpr int64_t kFrameTokens = 2;  // that begin and end add to a sentence
+constexpr int64_t kFrameTokens = 2;  // tokens that begin and end add to a sentence
 
-// Cuts words into the sub-words of an encoder's vocabulary, whose ids are [0, size()); a masked language model draws
-// its random replacements from all of them. Immutable, so threads may share one. A kind of tokenizer is one class and
-// one row of tokenizer.cpp.
+// Splits words into the sub-words of an encoder's vocabulary, whose ids are [0, size()); a masked language model draws
+// its random replacements from all of them. Immutable, so threads may share one. Each kind of tokenizer is one class
+// and one row of tokenizer.cpp.
 class Tokenizer {
  public:
-  // Reads the vocabulary in an encoder's folder; which kind it is follows from the files there. UserError: 66 there is
-  // none, with the folder and the files that were looked for; 65 a file is damaged.
+  // Reads the vocabulary in an encoder's folder; the files there determine its kind. UserError: 66 there is none,
+  // naming the folder and the files that were looked for; 65 a file is damaged.
   static std::unique_ptr<const Tokenizer> load(const std::string& folder);
 
   virtual ~Tokenizer() = default;
 
-  // Appends the ids of one word of a sentence that came as words. Any bytes are allowed; may append nothing.
+  // Appends the ids of one word of a sentence that is already split into words. Any bytes are allowed; may append
+  // nothing.
   virtual void word(std::string_view word, std::vector<int32_t>& ids) const = 0;
   // Appends the ids of a text, untruncated and without special().begin and end.
   virtual void line(std::string_view line, std::vector<int32_t>& ids) const = 0;

@@ -7,7 +7,7 @@ namespace {
 
 constexpr char32_t kFirstSyllable = 0xAC00, kLastSyllable = 0xD7A3;
 
-// Lower case by itself: the runs, and what becomes more than one character.
+// Lower-casing without accent stripping: the runs, and the code points that become several.
 class LowerCase {
  public:
   LowerCase() {

@@ -9,7 +9,7 @@
 
 namespace hyperx::data {
 
-// A table over all code points in pages of 256, equal pages stored once: O(1) look-up in a few ten thousand bytes.
+// A table over all code points in pages of 256, with equal pages stored once: O(1) look-up in a few tens of kilobytes.
 template <class Value>
 class CodePointTable {
  public:
@@ -23,7 +23,7 @@ class CodePointTable {
   void set(char32_t code_point, Value value) { values_[own_page(code_point >> 8) << 8 | (code_point & 0xFF)] = value; }
   // [first, last)
   void set_range(char32_t first, char32_t last, Value value) {
-    int shared = -1;  // page that whole pages of this value share
+    int shared = -1;  // page shared by all whole pages of this value
     while (first < last) {
       if ((first & 0xFF) != 0 || last - first < 256) {
         set(first++, value);
@@ -53,18 +53,18 @@ class CodePointTable {
 
   std::vector<uint16_t> pages_;
   std::vector<Value> values_;
-  std::vector<bool> owned_ = {false};  // a page of one code point range alone, free to change
+  std::vector<bool> owned_ = {false};  // whether only one range of code points uses the page, so it may be changed
 };
 
 // The class of every code point, for splitting.
 CodePointTable<CharacterClass> make_class_table(bool split_chinese_characters);
 
-// What accent stripping (canonical decomposition, marks taken out) and lower-casing make of a code point.
+// The result of accent stripping (canonical decomposition, marks removed) and lower-casing for a code point.
 class CharacterMap {
  public:
   CharacterMap(bool strip_accents, bool lower_case);
 
-  // The code points that `code_point` becomes, perhaps none. `scratch` holds them where they are not in a table.
+  // The code points that `code_point` becomes, possibly none. `scratch` holds them where they are not in a table.
   std::span<const char32_t> map(char32_t code_point, std::array<char32_t, 3>& scratch) const {
     const uint32_t entry = entries_[code_point];
     if (entry == 0) {

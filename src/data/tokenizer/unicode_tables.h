@@ -5,46 +5,46 @@
 
 namespace hyperx::data {
 
-// What BERT's clean-up and splitting do with a code point.
+// How BERT's clean-up and splitting treat a code point.
 enum class CharacterClass : uint8_t {
   kInside,     // a letter of a word
-  kRemoved,    // control and format characters, U+FFFD, private use, unassigned ones of the reference's Unicode version
+  kRemoved,    // control and format characters, U+FFFD, private use, code points unassigned in the reference's Unicode
+               // version
   kSpace,      // separates words
   kAlone,      // punctuation: a word of its own
-  kIdeograph,  // a word of its own when Chinese characters are split, else inside
+  kIdeograph,  // a word of its own when Chinese characters are split, else part of a word
 };
 
-// Code points from `first` up to the next run's.
+// Code points from `first` to just before the next run's.
 struct ClassRun {
   char32_t first;
   CharacterClass kind;
 };
 
-// first, first + stride, ..., last: marks that accent stripping takes out.
+// first, first + stride, ..., last: marks that accent stripping removes.
 struct MarkRun {
   char32_t first, last, stride;
   bool starter;  // combining class 0: marks are not reordered across it
 };
 
-// A mark that stays, with its combining class.
+// A mark that is kept, with its combining class.
 struct CombiningMark {
   char32_t code_point;
   uint8_t combining_class;
 };
 
-// first, first + stride, ..., last: the lower case is `delta` away.
+// first, first + stride, ..., last: the lower-case code point is that plus `delta`.
 struct CaseRun {
   char32_t first, last, stride;
   int32_t delta;
 };
 
-// Sorted by code point. The last two are lists of: code point, number n, n code points.
+// Sorted by code point. In the last two, each entry is: code point, number n, n code points.
 std::span<const ClassRun> class_runs();
 std::span<const MarkRun> removed_marks();
 std::span<const CombiningMark> kept_marks();
 std::span<const CaseRun> case_runs();
 std::span<const char32_t> long_cases();
-std::span<const char32_t>
-decompositions();  // canonical, without the marks that go; Hangul syllables are not among them
+std::span<const char32_t> decompositions();  // canonical, without the removed marks; Hangul syllables are not included
 
 }  // namespace hyperx::data

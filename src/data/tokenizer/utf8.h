@@ -9,9 +9,9 @@ namespace hyperx::data {
 
 constexpr char32_t kReplacementCharacter = 0xFFFD;
 
-// The code point at text[position] (position < text.size()), and moves `position` past it. A byte that begins no valid
-// sequence (overlong, surrogate, beyond U+10FFFF, cut off) gives U+FFFD and is passed alone, so that any bytes can be
-// walked.
+// Returns the code point at text[position] (position < text.size()) and moves `position` past it. A byte that begins no
+// valid sequence (overlong, surrogate, beyond U+10FFFF, cut off) gives U+FFFD and is skipped by itself, so any bytes
+// can be decoded.
 char32_t decode_utf8(std::string_view text, size_t& position);
 
 void append_utf8(char32_t code_point, std::string& text);

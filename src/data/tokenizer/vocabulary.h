@@ -8,13 +8,12 @@
 
 namespace hyperx::data {
 
-// The sub-words of a vocab.txt: the token of a line has the line's number, from 0, as its id.
+// The sub-words of a vocab.txt: the id of a token is its line number, from 0.
 class Vocabulary {
  public:
-  // `name` stands for the file in messages. UserError (65) for an empty or repeated line, invalid UTF-8, or no line at
-  // all.
+  // `name` is the file's name in messages. UserError (65): an empty or repeated line, invalid UTF-8, or no line at all.
   Vocabulary(std::string_view text, std::string name);
-  Vocabulary(Vocabulary&&) noexcept = default;  // no copies: ids_ looks into tokens_
+  Vocabulary(Vocabulary&&) noexcept = default;  // no copies: ids_ refers to tokens_
   Vocabulary& operator=(Vocabulary&&) noexcept = default;
 
   const std::string& name() const { return name_; }
@@ -22,7 +21,8 @@ class Vocabulary {
   const std::string& token(int32_t id) const { return tokens_[static_cast<size_t>(id)]; }
   int32_t find(std::string_view token) const;       // -1: absent
   int32_t require(const std::string& token) const;  // UserError (65) if absent
-  // A vocabulary in which no word holds a capital letter A-Z (names in brackets apart) was made for lower-cased text.
+  // True if no word has a capital letter A-Z (names in brackets excepted): the vocabulary was made for lower-cased
+  // text.
   bool is_lower_case() const;
 
  private:

@@ -9,7 +9,7 @@
 namespace hyperx::data {
 
 // A normalised word under construction, in canonical order, without allocation. Of a word longer than BERT allows only
-// the fact is kept.
+// its being too long is kept.
 class WordBuffer {
  public:
   static constexpr size_t kLongestWord = 100;  // code points; a longer word is [UNK]

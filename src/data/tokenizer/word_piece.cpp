@@ -23,7 +23,7 @@ namespace {
 
 constexpr std::string_view kContinuationPrefix = "##";
 
-// tokenizer_config.json beside the vocabulary; names itself in messages.
+// tokenizer_config.json next to the vocabulary; error messages name it.
 class TokenizerConfig {
  public:
   explicit TokenizerConfig(const std::string& path) : path_(path) {
@@ -119,13 +119,13 @@ struct WordPiece::State {
   SubWordTrie trie;
   CodePointTable<CharacterClass> classes;
   std::array<CharacterClass, 128> ascii_classes{};
-  std::optional<CharacterMap> map;  // absent: words are stretches of the text itself
+  std::optional<CharacterMap> map;  // absent: words are substrings of the text itself
   SpecialIds special;
-  std::vector<Written> written;  // the special tokens, as a text may hold them
+  std::vector<Written> written;  // the special tokens as they may appear in a text
   std::string digest;
 };
 
-// The first special token at or after `from`, the longest of those that begin there.
+// The first special token at or after `from`; if several begin there, the longest.
 const WordPiece::State::Written* WordPiece::State::find_special(std::string_view text, size_t from,
                                                                 size_t& place) const {
   const Written* found = nullptr;
@@ -147,7 +147,7 @@ const WordPiece::State::Written* WordPiece::State::find_special(std::string_view
   return found;
 }
 
-// Greedy longest match from the left; a word of which any part is not in the vocabulary is [UNK] as a whole.
+// Greedy longest match from the left; a word with any part that is not in the vocabulary is [UNK] as a whole.
 void WordPiece::State::emit(std::string_view word, std::vector<int32_t>& ids) const {
   const size_t before = ids.size();
   for (bool continues = false; !word.empty(); continues = true) {
@@ -171,8 +171,8 @@ void WordPiece::State::flush(WordBuffer& word, std::vector<int32_t>& ids) const 
   word.clear();
 }
 
-// The word (inside and removed characters) at the beginning of `text`, used where it stands unless something is to be
-// taken out of it. Returns its length in bytes.
+// Tokenises the word (inside and removed characters) at the beginning of `text`, without a copy unless characters must
+// be removed from it. Returns its length in bytes.
 size_t WordPiece::State::tokenize_plain_word(std::string_view text, std::vector<int32_t>& ids) const {
   size_t end = 0, code_points = 0;
   CharacterClass kind = CharacterClass::kInside;
@@ -205,7 +205,7 @@ size_t WordPiece::State::tokenize_plain_word(std::string_view text, std::vector<
   return at;
 }
 
-// A text without special tokens, whose characters stay as they are.
+// For a text without special tokens.
 void WordPiece::State::tokenize(std::string_view text, std::vector<int32_t>& ids) const {
   if (map) return tokenize_mapped(text, ids);
   size_t at = 0;
@@ -229,7 +229,7 @@ void WordPiece::State::tokenize(std::string_view text, std::vector<int32_t>& ids
   }
 }
 
-// One code point of the original text through accents and lower case into the word, which it may end.
+// Adds one code point of the original text to the word, after accent stripping and lower-casing; it may end the word.
 void WordPiece::State::push_mapped(char32_t code_point, CharacterClass kind, WordBuffer& word,
                                    std::vector<int32_t>& ids) const {
   std::array<char32_t, 3> scratch;

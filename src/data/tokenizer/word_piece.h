@@ -9,8 +9,8 @@
 
 namespace hyperx::data {
 
-// Options of BERT's normaliser, from tokenizer_config.json beside vocab.txt. Where it or its do_lower_case is absent,
-// text is lower-cased if no sub-word holds a capital letter; the rest is as here.
+// Options of BERT's normaliser, from tokenizer_config.json next to vocab.txt. If that file or its do_lower_case is
+// absent, text is lower-cased if no sub-word holds a capital letter; the other options have the defaults below.
 struct WordPieceOptions {
   bool lower_case = false;
   bool strip_accents = false;            // null in the file: as lower_case
@@ -25,8 +25,8 @@ class WordPiece final : public Tokenizer {
  public:
   static constexpr const char* kFile = "vocab.txt";  // one sub-word per line; its id is the line number from 0
 
-  // A folder with vocab.txt and perhaps tokenizer_config.json. UserError: 66 missing; 65 empty or repeated line,
-  // invalid UTF-8, a special token that is not there (file and line named).
+  // A folder with vocab.txt and optionally tokenizer_config.json. UserError: 66 missing; 65 empty or repeated line,
+  // invalid UTF-8, a special token that is not in the vocabulary (naming file and line).
   static WordPiece from_folder(const std::string& folder);
   static WordPiece from_text(std::string_view vocabulary, const WordPieceOptions& options, const std::string& name);
   // The same as from_folder; nullptr where there is no vocab.txt.
@@ -36,10 +36,9 @@ class WordPiece final : public Tokenizer {
   WordPiece& operator=(WordPiece&&) noexcept;
   ~WordPiece() override;
 
-  // BERT treats a word of a list as a text of its own: it may hold spaces and punctuation.
+  // BERT treats each word of a list as a text: it may hold spaces and punctuation.
   void word(std::string_view word, std::vector<int32_t>& ids) const override { line(word, ids); }
-  // Special tokens written out in the text become their ids, even inside a word. What is not UTF-8 is dropped as U+FFFD
-  // is.
+  // Special tokens written out in the text become their ids, even inside a word. Invalid UTF-8 is dropped, like U+FFFD.
   void line(std::string_view line, std::vector<int32_t>& ids) const override;
 
   const SpecialIds& special() const override;

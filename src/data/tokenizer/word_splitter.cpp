@@ -15,11 +15,12 @@ struct Range {
   char32_t first, last;
 };
 
-// Scripts that join words without spaces and are no ideographs: Thai, Lao, Myanmar, Khmer, kana.
+// Scripts that join words without spaces and are not ideographic: Thai, Lao, Myanmar, Khmer, kana.
 constexpr Range kUnspaced[] = {{0x0E00, 0x0E7F}, {0x0E80, 0x0EFF}, {0x1000, 0x109F},   {0x1780, 0x17FF},
                                {0x3040, 0x30FF}, {0x31F0, 0x31FF}, {0x1B000, 0x1B16F}, {0xFF66, 0xFF9F}};
 
-// What belongs to the letter before it in the scripts of Asia that `auto` and `chars` cut: vowel signs, tones, joiners.
+// Characters that belong to the letter before them in the Asian scripts that `auto` and `chars` split: vowel signs,
+// tones, joiners.
 constexpr Range kMarks[] = {{0x0300, 0x036F}, {0x0E31, 0x0E31}, {0x0E33, 0x0E3A}, {0x0E47, 0x0E4E}, {0x0EB1, 0x0EB1},
                             {0x0EB3, 0x0EBC}, {0x0EC8, 0x0ECE}, {0x102B, 0x103E}, {0x1056, 0x1059}, {0x105E, 0x1060},
                             {0x1062, 0x1064}, {0x1067, 0x106D}, {0x1071, 0x1074}, {0x1082, 0x108D}, {0x108F, 0x108F},
@@ -31,7 +32,7 @@ bool in(const auto& ranges, char32_t c) {
                      [c](const Range& range) { return c >= range.first && c <= range.last; });
 }
 
-// True where a word ends before `c` and another begins with it, `previous` being the character before in the word.
+// True if a word ends before `c` and another begins with it; `previous` is the class of the word's last character.
 bool cuts(WordSplit how, char32_t c, CharacterClass kind, CharacterClass previous) {
   if (how == WordSplit::kSpace) return false;
   if (how == WordSplit::kChars) return !in(kMarks, c);
@@ -55,7 +56,7 @@ void split_words(std::string_view line, WordSplit how, std::vector<std::string_v
   static const CodePointTable<CharacterClass> classes = make_class_table(true);
   words.clear();
   size_t begin = 0;
-  bool open = false, visible = false;  // a word has begun; it holds more than what clean-up takes out
+  bool open = false, visible = false;  // a word has begun; it has characters that clean-up keeps
   CharacterClass previous = CharacterClass::kSpace;
   const auto close = [&](size_t end) {
     if (open && visible) words.push_back(line.substr(begin, end - begin));
@@ -69,7 +70,7 @@ void split_words(std::string_view line, WordSplit how, std::vector<std::string_v
       close(here);
       continue;
     }
-    if (kind == CharacterClass::kRemoved) {  // stays with the word it stands in, and is none by itself
+    if (kind == CharacterClass::kRemoved) {  // belongs to the surrounding word, and is not a word by itself
       if (!open) begin = here;
       if (!open) previous = kind;
       open = true;

@@ -12,21 +12,20 @@
 
 namespace hyperx::comm {
 
-// What ranks say to each other.
+// Communication between ranks.
 //
 // Contract: all ranks make the same calls in the same order with the same shapes and types. One thread calls at a time:
-// the main thread, or autograd's within a backward pass that the main thread waits for.
-// Tensors are contiguous, of type float, double, int64, uint8 or bfloat16, and are changed in place; counts come from
-// numel(). A tensor without elements is no message. Breaking this is a bug (HYPERX_CHECK) where one rank alone can see
-// it.
+// the main thread, or autograd's within a backward pass that the main thread waits for. Tensors are contiguous, of type
+// float, double, int64, uint8 or bfloat16, and are changed in place; counts come from numel(). A tensor without
+// elements sends no message. A breach that a single rank can detect is a bug (HYPERX_CHECK).
 //
-// Sums: the same ranks and the same input give the same bits, on every rank and in every run. MPI: added in the order
-// of ranks, float in double and bfloat16 in float, rounded once; so the bits do not depend on how values are laid out
-// in messages either. Integers wrap around. NCCL: the order is NCCL's; NCCL_ALGO=Ring fixes it.
+// Sums: the same ranks and the same input give the same bits, on every rank and in every run. MPI: added in rank order,
+// float in double and bfloat16 in float, rounded once; so the bits do not depend on how values are grouped into
+// messages either. Integers wrap around. NCCL: the order is NCCL's; NCCL_ALGO=Ring fixes it.
 //
 // On CUDA a call is ordered with torch's current stream like a kernel and may return before it is done; synchronize()
-// waits. Errors of the library, a lost rank or a limit passed: SystemError. The communicator is useless then; end with
-// run_rank().
+// waits. An error of the library, a lost rank or a timeout is a SystemError. The communicator is unusable after it;
+// exit through run_rank().
 class Communicator {
  public:
   explicit Communicator(RankInfo info) : info_(std::move(info)) {}
@@ -42,38 +41,39 @@ class Communicator {
 
   void broadcast(at::Tensor tensor, int root = 0);
   void all_reduce(at::Tensor tensor);  // sum
-  // The same sum beside other work: `tensor` is not to be touched before finish_sums(). Only NCCL returns earlier.
+  // The same sum in the background: `tensor` must not be used before finish_sums(). Only NCCL returns before the sum is
+  // done.
   void start_all_reduce(at::Tensor tensor);
   void finish_sums() { do_finish_sums(); }
   virtual bool sums_run_beside() const { return false; }
-  // `output` [size * n] gets every rank's `input` [n] in the order of ranks; `input` may be this rank's own part of
-  // `output`.
+  // `output` [size * n] gets every rank's `input` [n] in rank order; `input` may be this rank's own part of `output`.
   void all_gather(const at::Tensor& input, at::Tensor output);
-  // The same with counts[r] elements from rank r: equal on all ranks, and counts[rank()] == input.numel().
+  // The same with counts[r] elements from rank r. `counts` is equal on all ranks, and counts[rank()] == input.numel().
   void all_gather_v(const at::Tensor& input, at::Tensor output, const std::vector<int64_t>& counts);
-  // `output` [n] gets this rank's part of the sum of all `input` [size * n]; may be that part of `input`.
+  // `output` [n] gets this rank's part of the sum of all `input` [size * n]; it may be that part of `input`.
   void reduce_scatter(const at::Tensor& input, at::Tensor output);
   void barrier();
-  // Returns when all calls so far are done on the device; a failed one throws here at the latest.
+  // Returns when all calls so far are done on the device; a failed call throws here at the latest.
   void synchronize();
-  // Returns when `done` says so of other work on the device, which may hang on calls that hang: fails as they would.
+  // Returns when `done` returns true for other work on the device. Such work may hang because a call hangs; this then
+  // throws as the call would.
   void wait_until(const std::function<bool()>& done) { do_wait_until(done); }
 
-  // Control messages between hosts, a few values: agreed decisions such as "stop" or "save". Sums and maxima do not
+  // Control messages between hosts, of a few values: agreed decisions such as "stop" or "save". Sums and maxima do not
   // wait for the device.
   std::vector<int64_t> all_reduce_max(std::vector<int64_t> values);
   std::vector<int64_t> all_reduce_sum(std::vector<int64_t> values);
-  void broadcast_bytes(std::string& bytes, int root = 0);  // any length; grows or shrinks to root's
+  void broadcast_bytes(std::string& bytes, int root = 0);  // any length; resized to root's
 
   // Bytes that this rank sends when n ranks form a ring and a message holds S bytes (broadcast: the mean over ranks):
-  //   all_reduce 2 S (n-1)/n;  broadcast, reduce_scatter (S: input) S (n-1)/n;  all_gather S - the bytes of rank + 1
-  //   (S: output)
-  // A figure to compare methods by: the library may send in another way. Control messages count too.
+  //   all_reduce 2 S (n-1)/n;  broadcast, reduce_scatter (S: input) S (n-1)/n;
+  //   all_gather (S: output) S - the bytes of rank + 1
+  // A figure for comparing methods: the library may send in another way. Control messages count too.
   int64_t bytes_sent() const { return bytes_sent_; }
   int64_t payload_bytes() const { return payload_bytes_; }  // the sum of S
   const CollectiveTrace& trace() const { return trace_; }
 
-  // From any thread: a call that polls (NCCL) gives up with SystemError at its next look. Others do not notice.
+  // May be called from any thread: a call that polls (NCCL) throws SystemError at its next poll. Others do not notice.
   virtual void request_abort() {}
 
  protected:

@@ -4,7 +4,7 @@
 
 namespace hyperx::comm {
 
-// A rank on its own, on any device: sums are what is there, gathers are copies.
+// A single rank, on any device: sums change nothing, gathers are copies.
 class LocalCommunicator final : public Communicator {
  public:
   explicit LocalCommunicator(RankInfo info = {});

@@ -11,7 +11,7 @@
 namespace hyperx::comm {
 namespace {
 
-// Of this group alone, as a job's name is of one start.
+// Unique to this group, as a job's name is to one start of a program.
 std::string new_job_name() {
   return "threads-" + std::to_string(std::chrono::system_clock::now().time_since_epoch().count());
 }
@@ -28,7 +28,7 @@ std::string text_of(const std::exception_ptr& error) {
 
 char* bytes_of(const at::Tensor& tensor) { return static_cast<char*>(tensor.data_ptr()); }
 
-// memcpy for what may be the same place.
+// memcpy, except when both are the same address.
 void copy_bytes(void* to, const void* from, size_t bytes) {
   if (to != from && bytes > 0) std::memcpy(to, from, bytes);
 }
@@ -174,7 +174,7 @@ void ThreadRanks::wait_for_all(int rank, const char* name) {
     throw SystemError("rank " + std::to_string(rank) + " waits in " + name + " in vain: " + failure_);
 }
 
-// Between meet and depart nobody changes calls_, so all ranks see, and throw, the same.
+// Between meet and depart no rank changes calls_, so all ranks see the same and throw the same.
 void ThreadRanks::check_calls_match() const {
   const auto text = [](const Call& call) {
     return std::string(call.name) + " of " + std::to_string(call.count) + " " + c10::toString(call.type) + ", root " +

@@ -15,10 +15,10 @@
 
 namespace hyperx::comm {
 
-// Ranks that are threads of one process: what several ranks do together, tested in milliseconds. CPU tensors only.
+// Ranks that are threads of one process, so that multi-rank behaviour is tested in milliseconds. CPU tensors only.
 //
-// Sums are added in rank order as MpiCommunicator adds them, so the bits are the same. A rank that fails, or ends while
-// others wait for it, wakes them: their calls throw SystemError instead of hanging. So do calls that do not match.
+// Sums are added in rank order like MpiCommunicator's, so the bits are the same. A rank that fails, or ends while
+// others wait for it, wakes them: their calls throw SystemError instead of hanging. Mismatched calls throw it too.
 class ThreadRanks {
  public:
   explicit ThreadRanks(int size);
@@ -28,13 +28,13 @@ class ThreadRanks {
   // Runs `body` on one thread per rank and returns when all have ended. Rethrows what the first failing rank threw.
   void run(const std::function<void(Communicator&)>& body);
 
-  // One per rank; each lives in one thread, and the group outlives them. Its end is the rank's end.
+  // One per rank; each is used by one thread, and the group must outlive them. Destroying one ends its rank.
   std::unique_ptr<Communicator> communicator(int rank);
 
  private:
   friend class ThreadCommunicator;
 
-  // What one rank brings to a collective.
+  // A rank's part in a collective.
   struct Call {
     const char* name = "";
     at::ScalarType type = at::kByte;
@@ -53,10 +53,10 @@ class ThreadRanks {
 
   const int size_;
   const std::string job_;
-  std::mutex mutex_;  // guards what follows
+  std::mutex mutex_;  // guards the members below
   std::condition_variable changed_;
   int arrived_ = 0;
-  int64_t meetings_ = 0;  // complete ones
+  int64_t meetings_ = 0;  // completed ones
   std::string failure_;   // of the first rank that failed or ended; empty: none
   std::vector<Call> calls_;
 };

@@ -122,7 +122,8 @@ at::Tensor Encoder::forward(const EncoderInput& input, Method& method, const Dro
   at::Tensor x = keyed_dropout(embed(input), {}, dropout_at(kSiteEmbeddings, input, rates.hidden, dropout));
   x = method.after_embeddings(x, input.pairs);
   if (hidden_states != nullptr) hidden_states->push_back(x);
-  // Where no row is read, as where all hidden states are asked for, all are made and none or some are taken.
+  // Without needed rows, or when all hidden states are asked for, the last layer computes all rows, and the needed ones
+  // are selected afterwards.
   const bool narrows = hidden_states == nullptr && input.output_rows.defined() && input.output_rows.numel() > 0;
   const int64_t last = std::ssize(layers_) - 1;
   for (int64_t index = 0; index <= last; ++index) {

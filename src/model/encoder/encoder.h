@@ -20,7 +20,8 @@ struct EncoderInput {
   SentenceStarts sentence_starts;
   RowKeys row_keys;             // dropout keys of the rows
   std::vector<PairRows> pairs;  // in order, covering all rows
-  // The rows whose last hidden states are read, [outputs] int64, and which of these each pair has. Undefined: all rows.
+  // The rows whose last hidden states are needed, [outputs] int64, and which of these each pair has. Undefined: all
+  // rows.
   at::Tensor output_rows;
   std::vector<PairRows> output_pairs;
 };
@@ -30,16 +31,18 @@ struct DropoutRates {
   double attention = 0.1;
 };
 
-// An encoder of BERT's architecture over packed sentences. Everything is frozen but the LayerNorms, or, with
+// An encoder of BERT's architecture over packed sentences. Everything except the LayerNorms is frozen; with
 // `train_all`, nothing is.
 class Encoder {
  public:
-  // Adds its trained tensors to `parameters` as "encoder." + name. `compute` is the type of products and activations.
+  // Adds its trained tensors to `parameters` as "encoder." + name. `compute` is the type of matrix products and
+  // activations.
   Encoder(const EncoderWeights& weights, ParameterSet& parameters, bool train_all, at::ScalarType compute,
           at::Device device);
 
-  // Last hidden states of the rows that are read: [outputs, hidden]. Past attention no row sees another, so the last
-  // layer goes on with these alone. With `hidden_states`, all rows' after the embeddings and after each layer go there.
+  // Last hidden states of the needed rows: [outputs, hidden]. After attention no row depends on another, so the last
+  // layer computes only these from there on. `hidden_states`, if given, gets those of all rows after the embeddings and
+  // after each layer.
   at::Tensor forward(const EncoderInput& input, Method& method, const DropoutRates& rates, const DropoutStream& dropout,
                      std::vector<at::Tensor>* hidden_states = nullptr) const;
 
@@ -50,20 +53,20 @@ class Encoder {
 
  private:
   struct Layer {
-    Linear query_key_value;        // frozen: the three side by side
+    Linear query_key_value;        // frozen: the three concatenated
     std::vector<Linear> separate;  // trained: query, key, value
     Linear attention_output, up, down;
     NormParameters attention_norm, output_norm;
   };
   at::Tensor embed(const EncoderInput& input) const;
-  // x [tokens, hidden]; returns the same, or [outputs, hidden] of the rows that are read.
+  // x [tokens, hidden]; returns the same shape, or [outputs, hidden] for the needed rows.
   at::Tensor layer_forward(int64_t index, bool outputs_alone, const at::Tensor& x, const EncoderInput& input,
                            Method& method, const DropoutRates& rates, const DropoutStream& dropout) const;
 
   EncoderSpec spec_;
   at::ScalarType compute_;
   at::Tensor word_embeddings_, position_embeddings_;
-  at::Tensor type_embeddings_;  // not defined where the encoder has no token types
+  at::Tensor type_embeddings_;  // undefined where the encoder has no token types
   NormParameters embedding_norm_;
   std::vector<Layer> layers_;
 };

@@ -18,34 +18,35 @@ struct EncoderSpec {
   int64_t intermediate = 0;
   int64_t vocabulary = 0;
   int64_t max_positions = 0;
-  int64_t type_vocabulary = 0;  // token types, of which a sentence has the first; 0: the encoder has none
+  int64_t type_vocabulary = 0;  // token types, of which every sentence has the first; 0: the encoder has none
   int64_t position_offset = 0;  // id of a sentence's first position
   double layer_norm_eps = 1e-12;
-  const EncoderFamily* family = nullptr;  // says what its tensors are called in a weights file
+  const EncoderFamily* family = nullptr;  // knows the names of its tensors in a weights file
   int64_t head_dim() const { return hidden / heads; }
 };
 
-// model.encoder is a folder, or random:FOLDER: the sizes and the vocabulary of the folder, weights drawn.
+// model.encoder is a folder, or random:FOLDER: sizes and vocabulary of the folder, with random weights.
 bool has_random_weights(const std::string& encoder);
 std::string encoder_folder(const std::string& encoder);
 
-// Reads FOLDER/config.json. UserError (66, 65): missing file or key, a size that does not fit, a model_type that is not
-// of `families`, an activation other than GELU's erf form, what the family refuses: names file, key and value.
+// Reads FOLDER/config.json. UserError (66, 65) naming file, key and value: a missing file or key, a size that does not
+// fit, a model_type that is not in `families`, an activation other than GELU's erf form, or a value that the family
+// refuses.
 EncoderSpec read_encoder_spec(const std::string& folder,
                               const std::vector<EncoderFamily>& families = encoder_families());
 
 using TensorShapes = std::vector<std::pair<std::string, std::vector<int64_t>>>;
-// Every tensor of an encoder of these sizes under our name, which is Hugging Face's of a bare BERT:
+// Every tensor of an encoder of these sizes, under our names, which are Hugging Face's for a bare BERT:
 // "embeddings.word_embeddings.weight", "encoder.layer.0.attention.self.query.weight", ...
 TensorShapes encoder_tensor_shapes(const EncoderSpec& spec);
-// The same of its head for masked words: "transform.dense.weight", ..., "bias"; the decoder is the word embedding.
+// The same for its head for masked words: "transform.dense.weight", ..., "bias"; the decoder is the word embedding.
 TensorShapes mlm_head_shapes(const EncoderSpec& spec);
 
-// Numbers of values in the encoder's tensors, by what they are for.
+// Numbers of values in the encoder's tensors, by purpose.
 struct EncoderSizes {
   int64_t norms = 0;     // LayerNorms, which every method trains
   int64_t tables = 0;    // embeddings of sub-words, positions and token types
-  int64_t products = 0;  // weights of the products of all layers
+  int64_t products = 0;  // weights of the matrix products of all layers
   int64_t biases = 0;    // of these products
   int64_t without_norms() const { return tables + products + biases; }
 };

@@ -40,7 +40,7 @@ std::map<std::string, at::Tensor> read_pickle(const std::string& path) {
   return tensors;
 }
 
-// The tensors of a weights file under its family's names, from which ours are taken one by one.
+// The tensors of a weights file under its family's names; those of the encoder are taken out one by one.
 class WeightsFile {
  public:
   using Tensors = std::map<std::string, at::Tensor>;

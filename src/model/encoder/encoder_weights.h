@@ -16,20 +16,20 @@ namespace hyperx::model {
 struct EncoderWeights {
   EncoderSpec spec;
   std::map<std::string, at::Tensor> tensors;
-  std::map<std::string, at::Tensor> mlm_head;  // those of mlm_head_shapes(); empty where the file has none
+  std::map<std::string, at::Tensor> mlm_head;  // named as in mlm_head_shapes(); empty where the file has none
   std::string source;                          // folder, or "random:FOLDER"
-  FutureDigest digest;                         // SHA-256 of the weights' file; of spec and seed where they are drawn
+  FutureDigest digest;  // SHA-256 of the weights file, or of spec and seed where the weights are random
 };
 
 // `source` is model.encoder: a folder with config.json and model.safetensors (or a pytorch_model.bin that LibTorch can
 // read), or random:FOLDER for that configuration with weights N(0, 0.02²) drawn from `seed`. Strict: a missing, extra
-// or misshapen tensor is a UserError (65) that lists names; what the names are in a file, and which tensors there are
-// no part of the encoder, is said by the row of `families` for config.json's model_type. fp32 tensors view the mapped
-// file. Its digest takes longer than all else here: a thread computes it, or, deferred, whoever first asks.
+// or misshapen tensor is a UserError (65) that lists names. The row of `families` for config.json's model_type says how
+// the tensors are named in a file, and which of them are not part of the encoder. fp32 tensors view the mapped file.
+// The digest takes longer than all the rest: a thread computes it, or, if deferred, its first reader.
 EncoderWeights load_encoder(const std::string& source, uint64_t seed, std::launch digest = std::launch::async,
                             const std::vector<EncoderFamily>& families = encoder_families());
 
-// Checks names and shapes as load_encoder does. `found` has the names of a weights file of spec.family.
+// Checks names and shapes as load_encoder does. `found` has the names used in a weights file of spec.family.
 EncoderWeights sort_encoder_tensors(const EncoderSpec& spec, const std::map<std::string, at::Tensor>& found,
                                     const std::string& path);
 

@@ -9,7 +9,7 @@
 namespace hyperx::model {
 
 // FOLDER/config.json of an encoder. Its UserErrors name file, key and value: 66 missing; 65 not an object, or a value
-// that is not what the caller asks for.
+// that is not of the requested kind.
 class EncoderConfig {
  public:
   explicit EncoderConfig(const std::string& folder);
@@ -18,7 +18,7 @@ class EncoderConfig {
   int64_t id(const std::string& key) const;    // an integer from 0
   double number(const std::string& key, double fallback) const;
   std::string text(const std::string& key, const std::string& fallback) const;
-  // Refuses every value of the key but `supported`; the key may be absent.
+  // Refuses any value of the key except `supported`; the key may be absent.
   void require(const std::string& key, const std::string& supported) const;
   [[noreturn]] void fail(const std::string& what) const;
 
@@ -30,23 +30,23 @@ class EncoderConfig {
   nlohmann::json json_;
 };
 
-// What sets a kind of encoder apart from the others. One row per `model_type` of Hugging Face's config.json; everything
-// else knows encoders by their EncoderSpec and by our tensor names (encoder_tensor_shapes(), mlm_head_shapes()).
+// What distinguishes a kind of encoder from the others. One row per `model_type` of Hugging Face's config.json; all
+// other code knows encoders by their EncoderSpec and by our tensor names (encoder_tensor_shapes(), mlm_head_shapes()).
 struct EncoderFamily {
   using Names = std::vector<std::string> (*)(const std::string& ours);
 
   std::string model_type;
-  // What the encoder's tensor names begin with in the weights of a model with heads; those of a bare encoder lack it.
+  // Prefix of the encoder's tensor names in the weights of a model with heads; those of a bare encoder have none.
   std::string prefix;
-  // The names, without `prefix`, that a weights file may have for our name.
+  // The names, without `prefix`, that a weights file may use for our name.
   Names encoder_names, mlm_head_names;
-  // How the names, without `prefix`, of other parts of such a model begin: they are left out without a word.
+  // Beginnings of the names, without `prefix`, of other parts of such a model, which are ignored silently.
   std::vector<std::string> other_parts;
-  // Checks config.json and reads from it what families say differently: token types and position offset.
+  // Checks config.json and reads the parts that differ between families: token types and position offset.
   void (*read)(const EncoderConfig& config, EncoderSpec& spec);
 };
 
-// The family of that model_type; nullptr: none of `families`.
+// The family of that model_type; nullptr: not in `families`.
 const EncoderFamily* find_encoder_family(const std::string& model_type,
                                          const std::vector<EncoderFamily>& families = encoder_families());
 

@@ -42,7 +42,7 @@ uint64_t byte_count(const std::vector<int64_t>& shape, at::ScalarType type, cons
   return bytes;
 }
 
-// Parses the header; duplicate keys, which nlohmann would let pass, are refused.
+// Parses the header; refuses duplicate keys, which nlohmann accepts.
 json parse_header(std::string_view text, const std::string& path) {
   std::vector<std::string> keys;
   const json::parser_callback_t callback = [&](int depth, json::parse_event_t event, json& parsed) {

@@ -12,8 +12,8 @@
 
 namespace hyperx::model {
 
-// A safetensors file, mapped. Format: u64 header length (little-endian), JSON header, then one buffer without holes.
-// Everything is checked before a byte is used; any fault is a UserError (65) with file and tensor name.
+// A safetensors file, mapped. Format: u64 header length (little-endian), JSON header, then one buffer without gaps.
+// Everything is checked before use; any fault is a UserError (65) with file and tensor name.
 class Safetensors {
  public:
   explicit Safetensors(const std::string& path);
@@ -21,8 +21,8 @@ class Safetensors {
   const std::string& path() const { return path_; }
   std::vector<std::string> names() const;
   bool has(const std::string& name) const { return entries_.count(name) != 0; }
-  // A tensor that views the map (read-only memory: never write to it) and keeps it alive; a copy where the offset is
-  // not a multiple of the element size.
+  // A tensor that views the mapped file (read-only memory: never write to it) and keeps it alive; a copy where the
+  // offset is not a multiple of the element size.
   at::Tensor tensor(const std::string& name) const;
   std::vector<int64_t> shape(const std::string& name) const;
 

@@ -18,29 +18,29 @@ namespace hyperx::model {
 // The encoder's rows of one pair that carry labels.
 struct HeadInput {
   at::Tensor rows;           // [labels, hidden] in the compute type
-  Method& method;            // gives its part, where it has one
-  int64_t pair = 0;          // place of the rows' pair in Method::select
-  SiteDropout dropout = {};  // of these rows
+  Method& method;            // generates the head's weights or changes its input, if the method does so
+  int64_t pair = 0;          // index of the rows' pair in Method::select
+  SiteDropout dropout = {};  // dropout of these rows
 };
 
-// The tensor half of a task: what turns hidden states into losses and predictions. One file and one row of rows.inc per
+// The tensor part of a task: computes losses and predictions from hidden states. One file and one row of rows.inc per
 // kind. The parameters of task t form the group "heads.t".
 class Head {
  public:
   virtual ~Head() = default;
-  // Scores of each class, [labels, classes] fp32 (fp64 in tests).
+  // Scores of the classes, [labels, classes] fp32 (fp64 in tests).
   virtual at::Tensor logits(const HeadInput& input) const = 0;
-  // Cross-entropy with labels [labels] int64, of which kNoLabel counts for nothing: the sum, or one per row [labels].
+  // Cross-entropy with labels [labels] int64, where kNoLabel is ignored: the sum, or one value per row, [labels].
   virtual at::Tensor loss(const HeadInput& input, const at::Tensor& labels, at::Reduction::Reduction reduction) const;
   // The best class of each row, [labels] int64.
   virtual at::Tensor predict(const HeadInput& input) const;
 };
 
-// What a head is made from.
+// What a head is constructed from.
 struct HeadContext {
   const data::Task& task;
-  const EncoderWeights& weights;  // as read
-  const Encoder& encoder;         // outlives the head
+  const EncoderWeights& weights;  // as loaded
+  const Encoder& encoder;         // must outlive the head
   const Config& config;
   bool method_makes_heads;             // MethodSpec::makes_heads
   at::ScalarType master = at::kFloat;  // type of trained values

@@ -7,7 +7,7 @@
 #include "data/tasks/task.h"
 #include "model/encoder/encoder_spec.h"
 
-// The half of a head that needs no LibTorch: what it costs, for `estimate`.
+// The part of a head that needs no LibTorch: its costs, for `estimate`.
 namespace hyperx::model {
 
 struct HeadQuestion {
@@ -19,10 +19,10 @@ struct HeadQuestion {
 };
 
 struct HeadCosts {
-  int64_t values = 0;         // that are trained
-  double products = 0;        // multiplications by weights for each label, forward and backward together
-  int64_t classes = 0;        // scores for each label
-  int64_t copied_values = 0;  // of frozen weights, kept in the type of the products
+  int64_t values = 0;         // number of trained values
+  double products = 0;        // multiplications by weights per label, forward and backward together
+  int64_t classes = 0;        // scores per label
+  int64_t copied_values = 0;  // frozen weights that are also kept in the compute type
 };
 
 struct HeadSpec {
@@ -30,11 +30,11 @@ struct HeadSpec {
   HeadCosts (*costs)(const HeadQuestion& question);
 };
 
-// Of the head that the question's task names.
+// Costs of the head that the question's task names.
 HeadCosts head_costs(const HeadQuestion& question);
 
 const std::vector<HeadSpec>& head_specs();
-// The place of the row that a task's head names.
+// Index of the row that a task's head names.
 size_t find_head(std::string_view kind);
 
 }  // namespace hyperx::model

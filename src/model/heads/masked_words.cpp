@@ -6,7 +6,7 @@ namespace hyperx::model {
 
 MaskedWordsHead::MaskedWordsHead(const HeadContext& context) : encoder_(context.encoder) {
   const EncoderSpec& spec = context.weights.spec;
-  // From the encoder's own file; `fallback` where that has no head.
+  // From the encoder's own file, or `fallback` if that has no head.
   const auto from_file = [&](const std::string& name, const auto& fallback) {
     const auto found = context.weights.mlm_head.find(name);
     return context.add(name, found == context.weights.mlm_head.end() ? fallback() : found->second);
@@ -27,7 +27,7 @@ MaskedWordsHead::MaskedWordsHead(const HeadContext& context) : encoder_(context.
 at::Tensor MaskedWordsHead::decoder() const {
   if (trained_decoder_.defined()) return trained_decoder_;
   const at::Tensor& embeddings = encoder_.word_embeddings();
-  // A copy of trained embeddings would be stale after the next update, and would hide their gradient.
+  // A copy of trained embeddings would be outdated after the next update, and would hide their gradient.
   if (embeddings.requires_grad()) return embeddings.to(encoder_.compute_type());
   if (!frozen_decoder_.defined()) frozen_decoder_ = embeddings.to(encoder_.compute_type());
   return frozen_decoder_;

@@ -5,8 +5,8 @@
 namespace hyperx::model {
 
 // BERT's head for masked sub-words: a linear layer, GELU and LayerNorm, then a decoder of the vocabulary's size. The
-// decoder is the encoder's word embeddings (tied), or with model.mlm_decoder = trained a trained copy of them (the
-// release, where mlm is not its first task).
+// decoder is the encoder's word embeddings (tied), or, with model.mlm_decoder = trained, a trained copy of them (as in
+// the release when mlm is not its first task).
 class MaskedWordsHead : public Head {
  public:
   explicit MaskedWordsHead(const HeadContext& context);
@@ -19,7 +19,7 @@ class MaskedWordsHead : public Head {
   at::Tensor transform_weight_, transform_bias_, bias_;
   NormParameters norm_;
   at::Tensor trained_decoder_;         // undefined: tied
-  mutable at::Tensor frozen_decoder_;  // tied to frozen embeddings: these in the compute type, made when first needed
+  mutable at::Tensor frozen_decoder_;  // tied to frozen embeddings: these in the compute type, made on first use
 };
 
 }  // namespace hyperx::model

@@ -3,7 +3,7 @@
 namespace hyperx::model {
 namespace {
 
-// Products of a weight: forward and back to its input, and where it is trained, its own gradient.
+// Products per weight: forward and gradient of the input, and, for a trained weight, its own gradient.
 constexpr double kFrozenPasses = 2, kTrainedPasses = 3;
 
 HeadCosts costs_of(const HeadQuestion& question) {

@@ -3,7 +3,7 @@
 namespace hyperx::model {
 namespace {
 
-constexpr double kTrainedPasses = 3;  // products of a trained weight: forward, and two backward
+constexpr double kTrainedPasses = 3;  // products per trained weight: one forward and two backward
 
 HeadCosts costs_of(const HeadQuestion& question) {
   HeadCosts costs;

@@ -19,7 +19,7 @@
 
 namespace hyperx::model {
 
-// Rows of one pair in a packed batch. `pair` is its place in the pairs given to Method::select.
+// Rows of one pair in a packed batch. `pair` is its index in the pairs given to Method::select.
 struct PairRows {
   int64_t pair = 0;
   int64_t token_begin = 0, token_end = 0;
@@ -30,18 +30,18 @@ struct HeadWeights {
   at::Tensor weight, bias;  // [classes, hidden], [classes]
 };
 
-// All that a layer's end works on: layer output = norm(dropout(down(inner)) + residual), plus what a method adds.
+// The operands of a layer's end: layer output = norm(dropout(down(inner)) + residual), plus what a method adds.
 struct LayerEnd {
-  const Linear& down;                  // second feed-forward product
+  const Linear& down;                  // second feed-forward layer
   at::Tensor inner;                    // [rows, intermediate]
-  SiteDropout dropout;                 // of down's output
+  SiteDropout dropout;                 // dropout of down's output
   at::Tensor residual;                 // [rows, hidden]
   const NormParameters& norm;          // the layer's LayerNorm
   const std::vector<PairRows>& pairs;  // in order, covering all rows
 };
 
 // What a method adds to an encoder. The base class adds nothing: plain BERT. A method is one folder of methods/ and one
-// row of rows.inc; nothing outside methods/ asks which method runs.
+// row of rows.inc; no code outside methods/ depends on which method runs.
 class Method {
  public:
   Method() = default;
@@ -49,36 +49,36 @@ class Method {
   Method(const Method&) = delete;
   Method& operator=(const Method&) = delete;
 
-  // The pairs of the next forward passes; `training` says whether gradients will be asked for. Marks what the pairs use
-  // of the method's parameters. What is drawn at random depends on train.seed and `step` only.
+  // Sets the pairs of the next forward passes; `training`: whether gradients will be computed. Marks the method's
+  // parameters that the pairs use. Random draws depend only on train.seed and `step`.
   virtual void select([[maybe_unused]] const std::vector<data::Pair>& pairs, [[maybe_unused]] bool training,
                       [[maybe_unused]] int64_t step) {}
-  // Whether all ranks must call select together, also in an evaluation.
+  // Whether all ranks must call select together, in evaluation too.
   virtual bool select_is_collective() const { return false; }
-  // Where select is collective: asks for all the memory that a training step's select needs, without the other ranks,
-  // so that a rank that has too little can say so before the others wait for it.
+  // For a method whose select is collective: allocates all the memory that a training step's select needs, without the
+  // other ranks, so that a rank with too little memory can say so before the others wait for it.
   virtual void reserve([[maybe_unused]] const std::vector<data::Pair>& pairs) {}
 
-  // Hidden states [rows, hidden] after the embeddings, as the first layer takes them.
+  // Changes the hidden states [rows, hidden] between the embeddings and the first layer.
   virtual at::Tensor after_embeddings(const at::Tensor& x, [[maybe_unused]] const std::vector<PairRows>& pairs) {
     return x;
   }
   // Hidden states after layer `layer`, [rows, hidden].
   virtual at::Tensor end_layer([[maybe_unused]] int64_t layer, const LayerEnd& end) { return plain_end(end); }
-  // What the decoder of masked words multiplies, [labels, hidden], of the pair at this place of select's list.
+  // Changes the input of the masked-words decoder, [labels, hidden], for the pair at this index of select's list.
   virtual at::Tensor before_decoder([[maybe_unused]] int64_t pair, const at::Tensor& x) { return x; }
-  // The last layer of a pair's labelled task, once per sample; the scores are the mean over the samples. Asked for only
-  // of a method whose row says makes_heads.
+  // The last layer of a pair's labelled task, one per sample; the scores are the mean over the samples. Called only if
+  // the method's row sets makes_heads.
   virtual std::vector<HeadWeights> head_samples(int64_t pair);
-  // This rank's part of a loss beside those of the pairs, once per step before their backward passes; the ranks' parts
-  // add up. Undefined: none.
+  // This rank's part of a loss in addition to those of the pairs, once per step before their backward passes; the
+  // ranks' parts add up. Undefined: none.
   virtual at::Tensor extra_loss() { return {}; }
 
  protected:
   static at::Tensor plain_end(const LayerEnd& end);
 };
 
-// What another run has trained, one of MethodSpec::needs.
+// The trained values of another run, one of MethodSpec::needs.
 struct TrainedRun {
   std::string checkpoint;  // folder
   Config config;
@@ -87,7 +87,7 @@ struct TrainedRun {
   std::map<std::string, at::Tensor> values;  // by name, on the host
 };
 
-// What a method is made from.
+// What a method is constructed from.
 struct MethodContext {
   const Config& config;
   const EncoderSpec& spec;
@@ -96,7 +96,7 @@ struct MethodContext {
   at::ScalarType master = at::kFloat;   // type of trained values
   at::ScalarType compute = at::kFloat;  // type of products
   at::Device device = at::kCPU;
-  comm::Communicator* ranks;              // of a training; nullptr: the model is alone
+  comm::Communicator* ranks;              // of a training run; nullptr: a single process without communication
   const std::vector<TrainedRun>& needed;  // in the order of MethodSpec::needs
   ParameterSet& parameters;
 };
@@ -106,7 +106,7 @@ struct MethodRow {
   std::unique_ptr<Method> (*make)(const MethodContext& context);
 };
 
-// The row of model.method. UserError (78): there is none.
+// The row of model.method. UserError (78): no such method.
 const MethodRow& find_method(const std::string& name);
 
 }  // namespace hyperx::model

@@ -8,18 +8,17 @@
 #include "data/tasks/task_set.h"
 #include "model/encoder/encoder_spec.h"
 
-// The half of a method that needs no LibTorch: its options and what it costs, for --help, `options`, `prepare` and
-// `estimate`.
+// The part of a method that needs no LibTorch: its options and costs, for --help, `options`, `prepare` and `estimate`.
 namespace hyperx::model {
 
 // One message of a step between all ranks.
 struct MessageCost {
   enum class Kind { kAllReduce, kReduceScatter, kAllGather };
   Kind kind = Kind::kAllReduce;
-  double bytes = 0;  // S: all_reduce, reduce_scatter: of the input; all_gather: of the output
+  double bytes = 0;  // S: input of all_reduce and reduce_scatter, output of all_gather
 
-  // What each of n ranks in a ring sends: 2 S (n-1)/n of an all-reduce, else S (n-1)/n. The Communicator counts the
-  // same.
+  // Bytes that each of n ranks in a ring sends: 2 S (n-1)/n for an all-reduce, otherwise S (n-1)/n. The Communicator
+  // counts the same.
   double sent(int ranks) const;
 };
 
@@ -29,28 +28,28 @@ struct BlockCost {
   int64_t values = 0;  // over all ranks
 };
 
-// What a method trains and computes beside the frozen encoder, its LayerNorms and the heads.
+// What a method trains and computes in addition to the frozen encoder, its LayerNorms and the heads.
 struct MethodCosts {
   std::vector<BlockCost> blocks;
-  std::vector<MessageCost> messages;  // of a step, beside the bucket of small sums
-  double bucket_values = 0;           // of the blocks, that travel in the bucket
-  const char* exchange = "sum";       // how the gradient travels, in one word; equal to the block's own
+  std::vector<MessageCost> messages;  // per step, in addition to the bucket of small sums
+  double bucket_values = 0;           // values of the blocks that travel in the bucket
+  const char* exchange = "sum";       // how the gradient is exchanged, in one word; equal to the block's own
   bool whole_pairs = false;           // ranks hold whole pairs of a step
 
   // Bytes on one rank.
   double state_bytes = 0;      // values, moments and gradients of the blocks
-  double generated_bytes = 0;  // what is made for every pair and layer, and its gradient
+  double generated_bytes = 0;  // values generated for every pair and layer, and their gradient
 
-  // Of each token in each layer.
-  double product_values = 0;     // trained weights that it is multiplied by
-  double activation_values = 0;  // activations that are kept for the backward pass
+  // Per token and layer.
+  double product_values = 0;     // trained weights that a token is multiplied by
+  double activation_values = 0;  // activations kept for the backward pass
 
-  // Of a step on one rank, beside the products of the tokens.
+  // Per step on one rank, in addition to the matrix products of the tokens.
   double update_bytes = 0, update_operations = 0;
-  std::string smaller_state;  // the keys that make the state smaller
+  std::string smaller_state;  // the keys whose change makes the state smaller
 };
 
-constexpr double kAdamPasses = 6;  // over as many values: reads and writes of values and both moments
+constexpr double kAdamPasses = 6;  // equivalent passes over the values: reads and writes of values and both moments
 
 struct CostQuestion {
   const Config& config;
@@ -58,7 +57,7 @@ struct CostQuestion {
   data::TaskSet tasks;
   int64_t languages = 1;
   int ranks = 1;
-  double pairs = 1;  // of a step
+  double pairs = 1;  // per step
   bool gpu = false, bf16 = false;
 };
 
@@ -68,12 +67,12 @@ struct MethodSpec {
   void (*add_options)(config::Schema& schema);
   MethodCosts (*costs)(const CostQuestion& question);
   bool makes_heads = false;  // the last layers of labelled tasks come from Method::head_samples
-  // Folders of other runs whose trained values the method builds on; nullptr: none.
+  // Folders of other runs whose trained values the method builds on; nullptr: needs none.
   std::vector<std::string> (*needs)(const Config& config) = nullptr;
 };
 
 const std::vector<MethodSpec>& method_specs();
-// UserError (78): there is none.
+// UserError (78): no such method.
 const MethodSpec& find_method_spec(const std::string& name);
 
 }  // namespace hyperx::model

@@ -15,7 +15,7 @@ at::Tensor attention_by_operations(const at::Tensor& qkv, const at::Tensor& sent
   const int64_t hidden = qkv.size(1) / 3, dim = hidden / heads;
   const int32_t* const starts = sentence_starts.const_data_ptr<int32_t>();
   std::vector<at::Tensor> sentences;
-  at::Tensor mask;  // [heads, tokens, longest], drawn at once: a draw is 250 small operations
+  at::Tensor mask;  // [heads, tokens, longest], drawn at once: each draw is 250 small operations
   if (dropout.probability > 0) {
     int64_t longest = 0;
     for (int64_t s = 0; s + 1 < sentence_starts.numel(); ++s)

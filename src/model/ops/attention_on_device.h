@@ -6,7 +6,8 @@
 
 namespace hyperx::model {
 
-// packed_attention() for tensors on a GPU: flash attention by sentence offsets in bf16, else attention_by_operations().
+// packed_attention() for tensors on a GPU: variable-length flash attention in bf16, otherwise
+// attention_by_operations().
 at::Tensor attention_on_device(const at::Tensor& qkv, const SentenceStarts& starts, int64_t heads,
                                const SiteDropout& dropout);
 

@@ -7,7 +7,7 @@
 namespace hyperx::model {
 namespace {
 
-constexpr int64_t kTypicalRows = 640;  // a hint for the choice of blocks; any number of rows is right
+constexpr int64_t kTypicalRows = 640;  // hint for choosing the block layout; results are right for any number of rows
 
 using OptionalTensor = std::optional<at::Tensor>;
 

@@ -8,14 +8,14 @@ namespace hyperx::model {
 class Linear {
  public:
   Linear() = default;
-  // [out, in] and [out]; they learn if they are autograd leaves, whose type may be wider than `compute`, that of the
-  // product. Frozen bf16 weights on the CPU are kept in oneDNN's
-  // blocked layout, once for y and once for the gradient of x, in place of the tensor given: oneDNN would else bring
-  // them into it anew at every product.
+  // weight [out, in] and bias [out]; they are trained if they are autograd leaves, whose type may be wider than
+  // `compute`, the type of the product. Frozen bf16 weights on the CPU are stored in oneDNN's blocked layout, once for
+  // y and once for the gradient of x, instead of the given tensor; otherwise oneDNN would convert them at every
+  // product.
   Linear(at::Tensor weight, at::Tensor bias, at::ScalarType compute);
 
   at::Tensor operator()(const at::Tensor& x) const;
-  // x Wᵀ alone, for an operation that adds the bias itself.
+  // Only x Wᵀ, for an operation that adds the bias itself.
   at::Tensor product(const at::Tensor& x) const;
   at::Tensor bias() const { return bias_.to(compute_); }
   bool is_packed() const { return packed_.defined(); }

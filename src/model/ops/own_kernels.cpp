@@ -7,7 +7,7 @@
 namespace hyperx::model {
 namespace {
 
-std::atomic<bool> chosen = false;  // every operation asks, from autograd's threads too
+std::atomic<bool> chosen = false;  // read by every operation, also from autograd's threads
 
 }  // namespace
 

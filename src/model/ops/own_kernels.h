@@ -10,12 +10,12 @@ constexpr bool kHasOwnKernels = true;
 constexpr bool kHasOwnKernels = false;
 #endif
 
-// Which kernels work on a GPU between the products: LibTorch's operations (at first), or ours of ops/cuda. Of the whole
-// process; set once before anything is computed.
+// Which kernels run on a GPU between the matrix products: LibTorch's operations (the initial setting) or our own of
+// ops/cuda. The setting is process-wide; set it once before anything is computed.
 void use_own_kernels(bool use);
 bool own_kernels();
 
-// Whether ours take x: on a GPU, in fp32 or bf16. They know no fp64.
+// Whether our kernels support x: on a GPU, in fp32 or bf16. They do not support fp64.
 bool own_kernels_take(const at::Tensor& x);
 
 }  // namespace hyperx::model

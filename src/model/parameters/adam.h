@@ -13,10 +13,10 @@ struct AdamOptions {
   double beta1 = 0.9;
   double beta2 = 0.999;
   double epsilon = 1e-8;
-  double weight_decay = 0;  // decoupled, after the update: p -= rate * decay * p
+  double weight_decay = 0;  // decoupled, after the update: p -= learning rate * decay * p
 };
 
-// How a training updates its parameters.
+// How a training run updates its parameters.
 struct UpdateOptions {
   // Whether updates are queued on the device without waiting for the gradient's norm; by default only on a GPU.
   std::optional<bool> queued = {};
@@ -33,8 +33,9 @@ struct AdamStep {
   at::Tensor control = {};  // queued: {clip factor, 1}, or {0, 0} where the norm is not finite (update_control)
 };
 
-// One Adam update with the gradient scaled by `scale`: m, v moments, `step` counted from 1. The release's order:
-// epsilon is added to sqrt(v) before the bias correction. On the CPU; elsewhere see adam_on_device.h.
+// One Adam update with the gradient scaled by `scale`. m, v: moments; `step` counts from 1; `rate`: learning rate. As
+// in the release, epsilon is added to sqrt(v) before the bias correction. CPU only; for other devices see
+// adam_on_device.h.
 void adam_update(at::Tensor p, const at::Tensor& gradient, at::Tensor m, at::Tensor v, int64_t step, double rate,
                  double scale, const AdamOptions& options);
 

@@ -6,7 +6,7 @@
 #include "model/ops/cpu/multiversion.h"
 #include "model/parameters/adam.h"
 
-// The inner loop of every Adam on the CPU, to be inlined into functions that are compiled for several processors.
+// The inner loop of every Adam on the CPU, inlined into functions that are compiled for several instruction sets.
 namespace hyperx::model {
 
 template <class T>

@@ -27,7 +27,7 @@ DenseBlock::DenseBlock(std::string name, std::vector<Parameter*> parameters, boo
   gradient_ = at::zeros_like(values_);
   for (size_t i = 0; i < parameters_.size(); ++i) {
     Parameter& parameter = *parameters_[i];
-    parameter.value.set_data(part_of(values_, i));  // whoever holds the leaf keeps it
+    parameter.value.set_data(part_of(values_, i));  // existing references to the leaf stay valid
     parameter.gradient = part_of(gradient_, i);
     parameter.value.mutable_grad() = parameter.gradient;
   }
@@ -47,7 +47,7 @@ bool DenseBlock::is_used() const {
   return std::any_of(parameters_.begin(), parameters_.end(), [](const Parameter* each) { return each->used; });
 }
 
-// Backward passes go from the last layer to the first, parameters were added from the first to the last.
+// Backward passes go from the last layer to the first; parameters were added from the first to the last.
 std::vector<GradientBucket> DenseBlock::buckets(int64_t bytes) const {
   if (!exchanged_ || static_cast<int64_t>(gradient_.nbytes()) <= bytes) return {};
   std::vector<GradientBucket> buckets;

@@ -10,25 +10,24 @@
 
 namespace hyperx::model {
 
-// A trained tensor.
 struct Parameter {
   std::string name;     // "heads.pos.weight"
   std::string group;    // parameters that get their gradients together: "layer_norms", "heads.pos", "source", ...
   at::Tensor value;     // fp32 master (fp64 in tests), an autograd leaf
   at::Tensor gradient;  // view into its block's flat gradient, equal to value.grad()
-  bool decays = true;   // weight decay: as usual for BERT, none on biases and LayerNorms
+  bool decays = true;   // weight decay; as usual for BERT, none for biases and LayerNorms
   bool used = false;    // takes part in this step, on any rank
 };
 
-// The parameters of one group. Values and gradients lie end to end in one flat tensor each; the parameters become
-// views.
+// The parameters of one group. Values and gradients are each stored end to end in one flat tensor; the parameters
+// become views.
 //
-// Adam as the release applies it (SPEC.md section 1): every parameter has its own update count; one that had no
-// gradient yet is skipped, one that had one before is stepped with zero.
+// Adam as the release applies it (SPEC.md section 1): every parameter has its own update count. A parameter that never
+// had a gradient is skipped; one that had a gradient before is updated with zero.
 class DenseBlock final : public ParameterBlock {
  public:
-  // `exchanged`: whether ranks sum its gradient; else each rank derives all of it from other gradients. The parameters
-  // outlive the block.
+  // `exchanged`: whether ranks sum its gradient; otherwise each rank derives all of it from other gradients. The
+  // parameters must outlive the block.
   DenseBlock(std::string name, std::vector<Parameter*> parameters, bool exchanged);
 
   const std::vector<Parameter*>& parameters() const { return parameters_; }
@@ -58,11 +57,11 @@ class DenseBlock final : public ParameterBlock {
   bool exchanged_;
   at::Tensor values_, gradient_;
   at::Tensor m_, v_;     // [elements]; undefined before begin_training
-  at::Tensor counts_;    // [parameters] int64; 0: had no gradient yet
-  at::Tensor active_;    // [parameters] bool, whether this update takes them; for our own kernel
-  CudaAdamTable table_;  // all that our own kernel reads
-  at::Tensor owners_;    // [elements] int32, index of the parameter that an element belongs to; only if queued
-  at::Tensor decays_;    // [elements] bool, of parameters that decay; only if queued and with weight decay
+  at::Tensor counts_;    // [parameters] int64; 0: no gradient yet
+  at::Tensor active_;    // [parameters] bool: whether this update includes them; for our own kernel
+  CudaAdamTable table_;  // everything that our own kernel reads
+  at::Tensor owners_;    // [elements] int32: index of the parameter that an element belongs to; only if queued
+  at::Tensor decays_;    // [elements] bool: of parameters that decay; only if queued and with weight decay
 };
 
 }  // namespace hyperx::model

@@ -21,7 +21,7 @@ using NamedTensors = std::vector<NamedTensor>;
 // One message of a gradient exchange. All ranks send the same messages in the same order.
 struct Message {
   enum class Kind {
-    kSum,         // `output` is summed over all ranks, in place; small ones may travel together
+    kSum,         // `output` is summed over all ranks, in place; small sums may be sent together
     kGather,      // `output` gets every rank's `input`, counts[r] values from rank r
     kScatterSum,  // `output` gets this rank's part of the sum of all `input`
   };
@@ -31,13 +31,13 @@ struct Message {
   std::vector<int64_t> counts = {};
 };
 
-// A part of a large gradient: summed on its own, as soon as the backward pass has completed it.
+// A part of a large gradient, summed separately as soon as the backward pass has completed it.
 struct GradientBucket {
   at::Tensor gradient;             // contiguous
-  std::vector<at::Tensor> leaves;  // whose gradients lie in it
+  std::vector<at::Tensor> leaves;  // whose gradients are views of it
 };
 
-// Which ranks hold what of a step.
+// How the pairs of a step are divided among the ranks.
 struct StepRanks {
   int rank = 0, size = 1;
   std::vector<int> owners = {};  // [pairs of the step] the rank that holds each pair whole; only with whole pairs
@@ -46,11 +46,11 @@ struct StepRanks {
 // One part of a block's saved state.
 enum class StatePart { kValues, kFirstMoments, kSecondMoments };
 
-// A piece of the trained state that is exchanged, updated and saved as one: the dense parameters of one group, or the
-// hypernetwork's W and c, whose gradient is only known by its factors. Optimizer, exchange and checkpoint walk over
-// blocks and know nothing else of a model.
+// A piece of the trained state that is exchanged, updated and saved as a unit: the dense parameters of one group, or
+// the hypernetwork's W and c, whose gradient is only known as factors. Optimizer, exchange and checkpoint iterate over
+// blocks and know nothing else about a model.
 //
-// A training step calls, in this order: begin_step; forward and backward; for each round messages, then exchanged;
+// A training step calls, in this order: begin_step; forward and backward; in each round, messages and then exchanged;
 // gradient_complete; norm_squared; update.
 class ParameterBlock {
  public:
@@ -62,41 +62,42 @@ class ParameterBlock {
   const std::string& name() const { return name_; }  // "layer_norms", "heads.pos", "hypernetwork"
   virtual int64_t element_count() const = 0;         // trained values, over all ranks
 
-  // Clears the gradient, and the marks of what takes part in the step.
+  // Clears the gradient and the `used` marks of the step.
   virtual void begin_step() = 0;
-  // Whether it takes part in the step that was begun, on any rank.
+  // Whether it takes part in the current step, on any rank.
   virtual bool is_used() const = 0;
 
-  // A plain sum of more than `bytes`, cut into buckets of about that size, in the order in which a backward pass
-  // completes them; they travel in place of the messages. Empty: messages.
+  // A plain sum of more than `bytes`, split into buckets of about that size, in the order in which a backward pass
+  // completes them; they are sent instead of the messages. Empty: messages are sent.
   virtual std::vector<GradientBucket> buckets([[maybe_unused]] int64_t bytes) const { return {}; }
-  // How its gradient travels, in one word: "sum", or what a method calls it.
+  // How its gradient is exchanged, in one word: "sum", or a method's own name for it.
   virtual const char* exchange() const { return "sum"; }
   // Whether ranks must hold whole pairs of a step, rather than a share of every pair.
   virtual bool needs_whole_pairs() const { return false; }
-  // Rounds of messages: those of one round travel before the next round is asked for. The same on all ranks.
+  // Rounds of messages: the messages of a round are sent before the next round's are asked for. The same on all ranks.
   virtual int rounds() const { return 1; }
   virtual std::vector<Message> messages(int round, const StepRanks& ranks) = 0;
-  // After each round, also on one rank, which sends nothing.
+  // Called after each round, also with a single rank, which sends nothing.
   virtual void exchanged([[maybe_unused]] int round) {}
-  // After the last round of all blocks: what follows from the complete gradient, such as that of other blocks.
+  // Called after the last round of all blocks: derives what depends on the complete gradient, such as that of other
+  // blocks.
   virtual void gradient_complete() {}
 
-  // Squared norm of the complete gradient, over all ranks' parts. 0-dim fp64.
+  // Squared norm of the complete gradient, over the parts of all ranks. 0-dim fp64.
   virtual at::Tensor norm_squared() const = 0;
 
-  // Makes room for moments and update counts, all zero. Before the first update or load of moments.
+  // Allocates moments and update counts, all zero. Call it before the first update or load of moments.
   virtual void begin_training(const UpdateOptions& options) = 0;
   virtual void update(const AdamStep& step) = 0;
-  // Update counts by name; names of parameters, or of the whole block.
+  // Update counts by name: names of parameters, or of the whole block.
   virtual std::vector<std::pair<std::string, int64_t>> update_counts() const = 0;
-  // True if the name is one of this block's.
+  // Returns false if the name is not one of this block's.
   virtual bool set_update_count(const std::string& name, int64_t count) = 0;
 
-  // Whole tensors by name, to be saved by rank 0: views of the live tensors, or, of a block whose rows are shared out,
-  // copies on the host of rank 0 (then collective, and other ranks get none).
+  // Whole tensors by name, for rank 0 to save: views of the live tensors, or, for a block with sharded rows, copies on
+  // the host of rank 0 (then collective, and the other ranks get none).
   virtual NamedTensors state(StatePart part, comm::Communicator& ranks) = 0;
-  // The same names for a load: fill the tensors, those that are found, then call loaded(). Not collective.
+  // The same names for loading: fill the tensors that are found, then call loaded(). Not collective.
   virtual NamedTensors loadable(StatePart part) = 0;
   virtual void loaded([[maybe_unused]] StatePart part) {}
 

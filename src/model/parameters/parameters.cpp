@@ -17,7 +17,7 @@ bool is_bias_or_norm(const std::string& name) {
          name.find("norm_before.") != std::string::npos || name.find("norm_after.") != std::string::npos;
 }
 
-constexpr int64_t kDrawnAtOnce = 1 << 15;  // values a thread takes at least
+constexpr int64_t kDrawnAtOnce = 1 << 15;  // minimum number of values per thread
 
 }  // namespace
 

@@ -13,30 +13,30 @@
 
 namespace hyperx::model {
 
-// Everything that is trained of a model: dense parameters, which bind() makes into one DenseBlock per group, and the
-// blocks of a method.
+// All trained values of a model: dense parameters, which bind() groups into one DenseBlock per group, and the blocks of
+// a method.
 class ParameterSet {
  public:
   // `exchanged`: see DenseBlock; the same for all parameters of a group.
   Parameter& add(const std::string& name, const std::string& group, const at::Tensor& initial, bool exchanged = true);
   void add_block(std::unique_ptr<ParameterBlock> block) { method_blocks_.push_back(std::move(block)); }
-  // Makes the groups into blocks; nothing can be added afterwards.
+  // Makes a block of each group; nothing can be added afterwards.
   void bind();
 
   // The groups in the order of their names, then the blocks of a method.
   const std::vector<std::unique_ptr<ParameterBlock>>& blocks() const { return blocks_; }
   const std::vector<std::unique_ptr<Parameter>>& all() const { return parameters_; }  // dense ones, as added
   Parameter& at(const std::string& name);
-  const Parameter* find(const std::string& name) const;  // null: there is none
+  const Parameter* find(const std::string& name) const;  // nullptr: none
 
   void begin_step();                         // of every block
   void use_group(const std::string& group);  // marks its parameters used
   int64_t element_count() const;             // of all blocks
-  // Every trained tensor by name, live. Only where no block is shared out over ranks.
+  // Every trained tensor by name, live. Only if no block is sharded over ranks.
   NamedTensors named_values() const;
 
  private:
-  std::vector<std::unique_ptr<Parameter>> parameters_;  // pointers stay valid while more are added
+  std::vector<std::unique_ptr<Parameter>> parameters_;  // addresses stay valid while more are added
   std::map<std::string, Parameter*> by_name_;
   std::set<std::string> not_exchanged_;  // groups
   std::vector<std::unique_ptr<ParameterBlock>> method_blocks_, blocks_;

@@ -14,7 +14,7 @@ namespace hyperx::train {
 namespace {
 
 constexpr char kTensors[] = "tensors/";
-constexpr size_t kListed = 12;  // differences named one by one in a message
+constexpr size_t kListed = 12;  // most differences listed in a message
 
 std::string joined(const std::vector<std::string>& lines) {
   std::string text;
@@ -47,7 +47,7 @@ std::vector<h5::DatasetInfo> tensors_of(const h5::File& file) {
   return tensors;
 }
 
-// What is wrong with one listed file: "" when it is whole.
+// The problem of one listed file; "" if it is whole.
 std::string file_problem(const std::string& path, const FileEntry& entry, const Progress& progress) {
   struct stat status {};
   if (::stat(path.c_str(), &status) != 0) return path + ": " + errno_text();
@@ -78,8 +78,7 @@ std::vector<std::string> problems_of(const std::string& folder, const Manifest& 
   return problems;
 }
 
-// What has to hold before anything is read: the targets and the file name the same tensors of the same types and
-// shapes.
+// Compared before anything is read: targets and file must have the same tensors, of the same types and shapes.
 struct Comparison {
   std::vector<const TensorTarget*> agreeing;
   std::vector<std::string> missing, different, unused;

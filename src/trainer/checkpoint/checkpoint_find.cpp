@@ -30,7 +30,7 @@ std::vector<int64_t> steps_in(const std::string& checkpoints) {
   return steps;
 }
 
-// The checkpoint that `latest` or `best` names, if it is there.
+// Step of the checkpoint that `latest` or `best` names, if it exists.
 std::optional<int64_t> named_step(const std::string& checkpoints, const char* name) {
   const std::string path = checkpoints + "/" + name;
   if (!fs::is_regular_file(path)) return std::nullopt;
@@ -51,7 +51,7 @@ void refuse_other_format(const std::string& folder) {
     read_manifest(folder);
   } catch (const OtherFormat&) {
     throw;
-  } catch (const UserError&) {  // damaged, as verify_checkpoint() will say
+  } catch (const UserError&) {  // damaged, as verify_checkpoint() will report
   }
 }
 
@@ -107,7 +107,7 @@ std::vector<std::string> prune_checkpoints(const std::string& folder, int keep_l
     std::string score_of;
     bool has_optimizer;
   };
-  std::vector<Known> known;  // newest first; a damaged one is none of ours to judge and stays
+  std::vector<Known> known;  // newest first; damaged ones cannot be judged here and are kept
   for (const int64_t step : steps_in(folder)) {
     try {
       const Manifest manifest = read_manifest(folder + "/" + checkpoint_name(step));

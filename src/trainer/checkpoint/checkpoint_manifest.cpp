@@ -21,7 +21,8 @@ UserError damaged(const std::string& path, const std::string& cause) {
                    path + ": damaged: " + cause + ". Use another checkpoint of the run, or a copy of it.");
 }
 
-// Before anything else of a manifest is read. A text that is no JSON, or names no version, is left to what follows.
+// Called before any other part of a manifest is read. Text that is not JSON, or has no version, is left to the later
+// checks.
 void check_format(const std::string& text, const std::string& path) {
   const nlohmann::json object = nlohmann::json::parse(text, nullptr, false);
   if (!object.is_object() || !object.contains("format_version")) return;
@@ -47,7 +48,7 @@ std::optional<int64_t> step_of_name(const std::string& name) {
 }
 
 std::string manifest_text(nlohmann::json object) {
-  // The digest covers every byte of the file, its own digits taken as zeros: also a blank that JSON would not notice.
+  // The digest covers every byte of the file, with its own digits as zeros: even a space that JSON would ignore.
   object["manifest_xxh128"] = std::string(kDigits, '0');
   std::string text = object.dump(1) + "\n";
   const size_t at = text.find(kOwnDigestKey) + sizeof kOwnDigestKey - 1;
@@ -58,7 +59,7 @@ std::string manifest_text(nlohmann::json object) {
 Manifest parse_manifest(std::string text, const std::string& path) {
   const size_t at = text.find(kOwnDigestKey);
   const size_t digits = at + sizeof kOwnDigestKey - 1;
-  if (at == std::string::npos) check_format(text, path);  // of a version whose manifests were digested otherwise
+  if (at == std::string::npos) check_format(text, path);  // another version may compute its digest in another way
   if (at == std::string::npos || text.size() < digits + kDigits) throw damaged(path, "it has no digest of itself");
   const std::string stored = text.substr(digits, kDigits);
   std::string zeroed = text;

@@ -26,7 +26,7 @@ void write_h5(const std::string& path, const CheckpointContent& content, const s
     file.write("tensors/" + tensor.name, tensor.type, tensor.shape, tensor.data);
     waiting += tensor.byte_count();
     if (waiting < kWriteBackBytes) continue;
-    start_write_back(path);  // the kernel alone would begin at the fsync
+    start_write_back(path);  // the kernel by itself would start only at the fsync
     waiting = 0;
   }
   file.close(false);  // synced while it is hashed, see below
@@ -44,9 +44,9 @@ int64_t TensorRef::byte_count() const { return h5::DatasetInfo{name, type, shape
 
 std::map<std::string, FileEntry> write_checkpoint_files(const std::string& folder, const CheckpointContent& content) {
   const std::string model = folder + "/" + kModelFile, optimizer = folder + "/" + kOptimizerFile;
-  // HDF5 writes out of order (headers last), so that a digest cannot be made on the way; it is made from the page cache
-  // while the disk is still writing. The larger file first: its digest takes longest, and is made beside all that
-  // follows.
+  // HDF5 writes out of order (headers last), so the digest cannot be computed during the write; it is computed from the
+  // page cache while the disk is still writing. The larger file comes first: its digest takes longest and is computed
+  // in parallel with everything below.
   write_h5(optimizer, content, content.optimizer, "state", content.train_state);
   std::future<std::string> optimizer_digest = std::async(std::launch::async, xxh128_of_file, optimizer);
   write_h5(model, content, content.model, "info", content.model_info);

@@ -34,7 +34,7 @@ struct Copy {
   int64_t bytes;
 };
 
-// One core does not reach the memory's bandwidth: each thread takes its part of every tensor.
+// One core does not reach the memory bandwidth, so each thread copies its part of every tensor.
 void copy_all(const std::vector<Copy>& copies, int threads) {
   const auto copy_part = [&](int part) {
     for (const Copy& copy : copies) {
@@ -47,7 +47,7 @@ void copy_all(const std::vector<Copy>& copies, int threads) {
   copy_part(0);
 }
 
-// Said before gigabytes are written, with both figures.
+// Fails before gigabytes are written, with both sizes in the message.
 void check_space(const std::string& folder, int64_t needed) {
   struct statvfs status {};
   if (::statvfs(folder.c_str(), &status) != 0) throw SystemError(folder + ": statvfs: " + errno_text());
@@ -57,7 +57,8 @@ void check_space(const std::string& folder, int64_t needed) {
                                   1e-6 * static_cast<double>(available), 1e-6 * static_cast<double>(needed)));
 }
 
-// What a killed process left: folders that were never committed or half deleted, names that were never renamed.
+// Removes what a killed process left: folders that were not committed or only partly deleted, links that were not
+// renamed.
 void sweep(const std::string& folder) {
   for (const auto& entry : fs::directory_iterator(folder)) {
     const fs::path& path = entry.path();
@@ -69,8 +70,8 @@ void sweep(const std::string& folder) {
   }
 }
 
-// `latest` names the newest committed, `best` the one of the highest score; of equals the earliest. A score of
-// something else than before starts anew.
+// `latest` names the newest committed checkpoint, `best` the one with the highest score, of equals the earliest. A
+// score of something else than before starts a new series.
 void name_checkpoints(const std::string& folder, const std::string& name, std::optional<double> score,
                       const std::string& score_of) {
   write_file_atomically(folder + "/latest", name + "\n");
@@ -92,14 +93,14 @@ void name_checkpoints(const std::string& folder, const std::string& name, std::o
 }  // namespace
 
 struct CheckpointWriter::Job {
-  CheckpointContent content;  // its tensors lie in buffer_
+  CheckpointContent content;  // its tensors are views of buffer_
 };
 
 CheckpointWriter::CheckpointWriter(CheckpointWriterOptions options) : options_(std::move(options)) {
   make_folders(options_.folder);
   sweep(options_.folder);
   reserving_ = options_.reserved_bytes > 0;
-  // Signals are for the main thread, which acts on them at its step boundary.
+  // The main thread handles signals at its step boundary, so this thread must not receive them.
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -177,7 +178,7 @@ double CheckpointWriter::last_write_seconds() const {
 void CheckpointWriter::reserve() {
   if (options_.reserved_bytes == 0) return;
   const auto bytes = static_cast<size_t>(options_.reserved_bytes);
-  std::unique_ptr<char[]> buffer(new (std::nothrow) char[bytes]);  // none: the first save will say so
+  std::unique_ptr<char[]> buffer(new (std::nothrow) char[bytes]);  // null: the first save will report it
   for (size_t at = 0; buffer && at < bytes; at += kPageBytes) buffer[at] = 0;
   const std::lock_guard<std::mutex> lock(mutex_);
   if (buffer) {
@@ -193,7 +194,7 @@ void CheckpointWriter::run() {
   for (;;) {
     changed_.wait(lock, [this] { return stopping_ || job_ != nullptr; });
     if (job_ == nullptr) return;
-    lock.unlock();  // nobody else touches job_ until it is null again
+    lock.unlock();  // no other thread changes job_ until it is null again
     const Clock::time_point start = Clock::now();
     std::optional<std::string> failure;
     double seconds = 0;
@@ -236,7 +237,7 @@ void CheckpointWriter::save(const Job& job) {
     const auto files = write_checkpoint_files(folder, job.content);
     check_lock();
     commit_checkpoint(folder, final_folder, job.content, files);
-  } catch (const LostLock&) {  // the folder may be the other's by now
+  } catch (const LostLock&) {  // the folder may belong to the other process by now
     throw;
   } catch (...) {
     std::error_code ignored;
@@ -247,7 +248,7 @@ void CheckpointWriter::save(const Job& job) {
 
 void CheckpointWriter::tidy_up(const Job& job) {
   const std::string name = checkpoint_name(job.content.step);
-  try {  // saved it is, whatever happens here
+  try {  // the checkpoint is saved, whatever fails here
     name_checkpoints(options_.folder, name, options_.keep_best > 0 ? job.content.score : std::nullopt,
                      job.content.score_of);
     prune_checkpoints(options_.folder, options_.keep_last, options_.keep_best);

@@ -15,42 +15,42 @@ namespace hyperx::train {
 
 struct CheckpointWriterOptions {
   std::string folder;    // RUN/checkpoints
-  int keep_last = 2;     // newest ones that stay, at least 1
-  int keep_best = 1;     // best-scored ones that stay besides, without their optimizer
-  int copy_threads = 1;  // that copy the state while training waits
-  // Memory for the copy that the thread gets while training begins, as its first touch takes several times the copy's
-  // time; what is larger is got when it is submitted.
+  int keep_last = 2;     // newest checkpoints to keep, at least 1
+  int keep_best = 1;     // best-scored checkpoints to keep in addition, without their optimizer
+  int copy_threads = 1;  // threads that copy the state while training waits
+  // Memory for the copy, which the writer's thread allocates while training begins, because its first touch takes
+  // several times as long as the copy. A larger copy gets its memory when it is submitted.
   int64_t reserved_bytes = 0;
-  const RunLock* lock = nullptr;  // of the run: nothing is saved any more once another process has it
+  const RunLock* lock = nullptr;  // of the run: nothing is saved once another process holds it
 };
 
-// What submit() cost the training loop.
+// The time for which submit() stopped the training loop.
 struct CheckpointPause {
-  double seconds = 0;         // all of it
-  double waited_seconds = 0;  // of these: for the previous checkpoint, still being written
+  double seconds = 0;         // total
+  double waited_seconds = 0;  // of these: waiting for the previous checkpoint to be written
   int64_t bytes = 0;          // copied
 };
 
-// Saves checkpoints by one background thread; used by the one rank that writes. A failed save (a full disk) does not
-// end the training: its folder is removed, a warning is logged, failure() tells, and what was saved before stays as it
-// was.
+// Saves checkpoints in one background thread; used only by the rank that writes. A failed save (a full disk) does not
+// end the training: its folder is removed, a warning is logged, failure() returns the reason, and earlier checkpoints
+// stay unchanged.
 class CheckpointWriter {
  public:
-  // Makes the folder and removes step-N.tmp folders that a killed process left.
+  // Creates the folder and removes step-N.tmp folders that a killed process left.
   explicit CheckpointWriter(CheckpointWriterOptions options);
-  ~CheckpointWriter();  // waits for what is being written
+  ~CheckpointWriter();  // waits for the checkpoint being written
   CheckpointWriter(const CheckpointWriter&) = delete;
   CheckpointWriter& operator=(const CheckpointWriter&) = delete;
 
-  // Copies the content and returns; one checkpoint is in the making at most, so that memory is bounded by one copy.
+  // Copies the content and returns. At most one checkpoint is in progress, so memory is bounded by one copy.
   CheckpointPause submit(const CheckpointContent& content);
-  void wait();  // until nothing is being written
+  void wait();  // until no checkpoint is being written
 
-  // Why the last finished save failed; nullopt when it did not. After wait() it speaks of the last submit().
+  // Why the last finished save failed; nullopt if it succeeded. After wait(), this is the last submit().
   std::optional<std::string> failure() const;
   int failures() const;                       // since the start
   std::optional<int64_t> last_saved() const;  // step
-  double last_write_seconds() const;          // of the last successful save, until it is committed
+  double last_write_seconds() const;          // duration of the last successful save, up to its commit
 
  private:
   struct Job;
@@ -58,7 +58,7 @@ class CheckpointWriter {
   void run();
   void save(const Job& job);
   void check_lock() const;
-  void tidy_up(const Job& job);  // `latest`, `best`, and the checkpoints no longer kept
+  void tidy_up(const Job& job);  // updates `latest` and `best`, deletes the checkpoints no longer kept
 
   const CheckpointWriterOptions options_;
   mutable std::mutex mutex_;
@@ -69,13 +69,13 @@ class CheckpointWriter {
   int failures_ = 0;
   std::optional<int64_t> last_saved_;
   double last_write_seconds_ = 0;
-  std::unique_ptr<char[]> buffer_;  // the copy; kept, as the next one needs as much
+  std::unique_ptr<char[]> buffer_;  // the copy; kept, because the next one needs as much
   int64_t buffer_bytes_ = 0;
   std::thread thread_;  // last: it uses all of the above
 };
 
-// Deletes checkpoints beyond the newest `keep_last` and the `keep_best` best scored; never what `latest` or `best`
-// names. A best one that is not among the newest loses its optimizer. Gives the names of the deleted.
+// Deletes checkpoints except the newest `keep_last`, the `keep_best` best-scored, and those that `latest` and `best`
+// name. A best one that is not among the newest loses its optimizer. Returns the names of the deleted.
 std::vector<std::string> prune_checkpoints(const std::string& folder, int keep_last, int keep_best);
 
 }  // namespace hyperx::train

@@ -22,7 +22,7 @@ using nlohmann::json;
 
 constexpr int kFlashCapability = 80;
 
-// Ten times the number that NVIDIA gives it, as in sm_90; 0 on the CPU.
+// Ten times NVIDIA's compute capability, as in sm_90; 0 on the CPU.
 int compute_capability([[maybe_unused]] at::Device device) {
 #ifdef HYPERX_WITH_CUDA
   if (device.is_cuda()) {
@@ -52,7 +52,7 @@ std::vector<std::string> names_of(const std::vector<data::Pair>& pairs) {
 
 constexpr int kFormat = 2;  // of the record in model.h5; 1: version 0.1.0, without a number
 
-// What shapes a model and what it computes: model.*, but for the encoder's folder, and the method's own.
+// The options that determine a model and its results: model.* except the encoder's folder, and the method's own.
 std::vector<const config::Option*> options_of_model(const std::string& method) {
   std::vector<const config::Option*> found;
   for (const config::Option& option : model::options().options)
@@ -61,7 +61,7 @@ std::vector<const config::Option*> options_of_model(const std::string& method) {
   return found;
 }
 
-// Options by key, as text; old names count as the new ones.
+// Reads options by key, as text; old names count as the new ones.
 void read_options(const json& object, const std::string& origin, Config& config) {
   const int format = object.value("format", 1);
   if (format > kFormat)
@@ -121,7 +121,7 @@ json ModelInfo::settings_to_json() const {
 ModelInfo saved_run(const Checkpoint& checkpoint) {
   ModelInfo info = ModelInfo::from_json(checkpoint.model_info(), checkpoint.folder());
   const json state = checkpoint.train_state();
-  const json& settings = state.contains("settings") ? state["settings"] : checkpoint.model_info();  // 0.1.0: there
+  const json& settings = state.contains("settings") ? state["settings"] : checkpoint.model_info();  // kept by 0.1.0
   try {
     info.config = parse_config_text(model::options(), settings.at("config").get<std::string>(), checkpoint.folder(),
                                     Removed::kRefuse);
@@ -151,7 +151,7 @@ void load_tensors(const model::NamedTensors& views, const std::function<void(con
                  : at::empty_like(view.value, at::TensorOptions().device(at::kCPU), at::MemoryFormat::Contiguous));
     targets.push_back(
         {view.name, h5_type(view.value.scalar_type()), view.value.sizes().vec(), hosts.back().data_ptr()});
-    if (!in_place) hosts.back().copy_(view.value);  // a partial load leaves what it does not find
+    if (!in_place) hosts.back().copy_(view.value);  // a partial load keeps the values it does not find
   }
   load(targets);
   for (size_t i = 0; i < views.size(); ++i)
@@ -223,7 +223,7 @@ at::ScalarType compute_type(const std::string& agreed_precision) {
 
 void set_determinism(const TrainConfig& config, at::Device device) {
   if (!config.deterministic || !device.is_cuda()) return;
-  ::setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", 0);  // cuBLAS reads it when it starts
+  ::setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", 0);  // cuBLAS reads it when it is initialised
   at::globalContext().setDeterministicAlgorithms(true, false);
 }
 

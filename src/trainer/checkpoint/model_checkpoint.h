@@ -13,10 +13,10 @@
 #include "model/model.h"
 #include "trainer/checkpoint/checkpoint.h"
 
-// Between a model in memory and the checkpoint on disk.
+// Converts between a model in memory and a checkpoint on disk.
 namespace hyperx::train {
 
-// A model and the run that trains it, as a checkpoint describes them beside the tensors.
+// A model and its training run, as a checkpoint describes them in addition to the tensors.
 struct ModelInfo {
   Config config;
   data::TaskSet tasks;
@@ -25,35 +25,34 @@ struct ModelInfo {
   std::string encoder_source, tokenizer_digest, corpus_digest;
   FutureDigest encoder_digest = known_digest("");
 
-  // The record in model.h5: what evaluating and predicting need. Of `config` it holds model.*, the method's options,
-  // data.max_subwords, data.corpus and train.seed. Also reads the record of version 0.1.0, which was the whole
-  // configuration. UserError (65) naming `origin` where a field is missing or a later version wrote it.
+  // The record in model.h5: what evaluation and prediction need. Of `config` it holds model.*, the method's options,
+  // data.max_subwords, data.corpus and train.seed. from_json also reads the record of version 0.1.0, which was the
+  // whole configuration. UserError (65) naming `origin` if a field is missing or a later version wrote it.
   nlohmann::json to_json() const;
   static ModelInfo from_json(const nlohmann::json& object, const std::string& origin);
 
-  // The rest, in optimizer.h5: what a resumed run is compared with. run.* is left out: the same run gives the same
-  // bytes in any folder.
+  // The remaining settings, in optimizer.h5, which a resumed run is compared with. Without run.*, so the same run gives
+  // the same bytes in any folder.
   nlohmann::json settings_to_json() const;
 };
 
-// All of a checkpoint's run, to go on with it. UserError (65) as above and where its optimizer was dropped; (78) where
-// it was trained with an option that this version does not have.
+// Complete information about a checkpoint's run, for resuming it. UserError (65) as above and if its optimizer was
+// dropped; (78) if it was trained with an option that this version does not have.
 ModelInfo saved_run(const Checkpoint& checkpoint);
 
-// Tensors as the checkpoint writer takes them: on the host. What lies there already is not copied.
+// Tensors on the host, as the checkpoint writer takes them. Tensors that are already there are not copied.
 struct HostTensors {
   explicit HostTensors(const model::NamedTensors& tensors);
-  std::vector<at::Tensor> owners;  // keep `refs` alive
+  std::vector<at::Tensor> owners;  // keep the data of `refs` alive
   std::vector<TensorRef> refs;
 };
 
-// Reads tensors of a checkpoint into `tensors`, wherever these lie. `load` is Checkpoint::load_model and the like,
-// bound.
+// Reads tensors of a checkpoint into `tensors`, on any device. `load` is a bound Checkpoint::load_model or the like.
 void load_tensors(const model::NamedTensors& tensors,
                   const std::function<void(const std::vector<TensorTarget>&)>& load);
 
-// What rank 0 writes: the trained tensors, and their moments as "m/NAME" and "v/NAME"; views of the live tensors, or
-// copies of those that are shared out over ranks, on rank 0. Collective.
+// What rank 0 writes: the trained tensors, and their moments as "m/NAME" and "v/NAME"; views of the live tensors, or,
+// on rank 0, copies of those that are sharded over ranks. Collective.
 model::NamedTensors saved_values(model::ParameterSet& parameters, comm::Communicator& communicator);
 model::NamedTensors saved_moments(model::ParameterSet& parameters, comm::Communicator& communicator);
 // `load` fills tensors by name.
@@ -61,20 +60,21 @@ using LoadTensors = std::function<void(const std::vector<TensorTarget>&)>;
 void load_values(model::ParameterSet& parameters, const LoadTensors& load);
 void load_moments(model::ParameterSet& parameters, const LoadTensors& load);
 
-// The type that products are computed in, by train.precision: "fp32", "bf16" or "fp64", the same on all ranks. auto is
-// `before`, what an earlier start of the run took, or else bf16 where every rank's device multiplies it fast.
+// Resolves train.precision, the type of matrix products, to "fp32", "bf16" or "fp64", the same on all ranks. auto takes
+// `before`, the choice of an earlier start of the run; without one, bf16 if every rank's device has fast bf16 products.
 // Collective. UserError (78) on all ranks: bf16 where a rank's GPU has no flash attention.
 std::string agreed_precision(const std::string& precision, const std::string& before, at::Device device,
                              comm::Communicator& communicator);
 at::ScalarType compute_type(const std::string& agreed_precision);
-// train.deterministic: on a GPU LibTorch then takes kernels that add in one order. Before anything is computed.
+// For train.deterministic: makes LibTorch on a GPU use kernels with a fixed summation order. Call it before any
+// computation.
 void set_determinism(const TrainConfig& config, at::Device device);
 
-// The runs that the method needs, best checkpoint first. UserError (65, 66): one is missing, damaged, or was trained on
-// another encoder.
+// The runs that the method needs, each from its best checkpoint if it has one. UserError (65, 66): one is missing,
+// damaged, or was trained on another encoder.
 std::vector<model::TrainedRun> load_needed_runs(const Config& config, const FutureDigest& encoder_digest);
 
-// A model as a checkpoint holds it.
+// A model loaded from a checkpoint.
 struct LoadedModel {
   ModelInfo info;
   std::string checkpoint;  // folder
@@ -83,8 +83,8 @@ struct LoadedModel {
   std::unique_ptr<model::Model> model;
 };
 
-// `encoder`: overrides the path of the encoder in the checkpoint; empty: that path. UserError (65, 66) where the
-// checkpoint is damaged, the encoder is missing, or it is another one than the model was trained on (digests differ).
+// `encoder`: overrides the encoder's path in the checkpoint; empty: that path. UserError (65, 66): the checkpoint is
+// damaged, the encoder is missing, or it is not the one that the model was trained on (the digests differ).
 LoadedModel load_model(const std::string& run_or_checkpoint, const std::string& encoder, at::ScalarType compute,
                        at::Device device);
 

@@ -5,8 +5,8 @@
 
 namespace hyperx::comm {
 
-// MPI counts are ints: calls `send(offset, length)` for consecutive pieces of at most `limit` elements that cover [0,
-// count).
+// For MPI, whose counts are ints: calls `send(offset, length)` for consecutive pieces of at most `limit` elements that
+// cover [0, count).
 template <class Send>
 void for_each_chunk(int64_t count, int64_t limit, Send send) {
   for (int64_t offset = 0; offset < count; offset += limit)

@@ -11,7 +11,7 @@ int choose_gpu(int local_rank, int local_size, int visible, bool sharing_allowed
   if (visible < 1)
     throw UserError(ExitCode::kBadConfig,
                     "device=cuda, but no GPU is visible (CUDA_VISIBLE_DEVICES?): take device=cpu");
-  if (visible == 1) return 0;  // whether ranks share it shows in check_distinct_gpus()
+  if (visible == 1) return 0;  // check_distinct_gpus() detects ranks that share it
   if (local_rank >= visible && !sharing_allowed) {
     throw UserError(ExitCode::kBadConfig, std::to_string(local_size) + " ranks on this machine, but " +
                                               std::to_string(visible) + " GPUs: start one rank a GPU (mpirun -np " +

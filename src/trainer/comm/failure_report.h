@@ -6,7 +6,7 @@
 
 namespace hyperx::comm {
 
-// Who failed, where and why: what state.json and the first line of the log tell.
+// Which rank failed, where and why, as reported in state.json and the first line of the log.
 struct FailureReport {
   int rank = 0;
   std::string host;
@@ -17,7 +17,7 @@ struct FailureReport {
   bool of_all = false;  // all ranks have the same error; `rank` is 0
 };
 
-// Called on the failing rank, before the job ends; the watchdog calls it in a thread of its own and gives it 10 s.
+// Called on the failing rank before the job ends; the watchdog calls it in a separate thread and gives it 10 s.
 using OnFailure = std::function<void(const FailureReport&)>;
 
 }  // namespace hyperx::comm

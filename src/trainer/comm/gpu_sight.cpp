@@ -24,7 +24,7 @@ GpuSight look_for_gpus() {
     sight.usable = count;
   } else {
     sight.reason = cudaGetErrorString(code);
-    static_cast<void>(cudaGetLastError());  // or the next kernel launch would report it
+    static_cast<void>(cudaGetLastError());  // clears the error; the next kernel launch would report it
   }
 #endif
   return sight;

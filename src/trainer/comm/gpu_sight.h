@@ -4,8 +4,8 @@
 
 namespace hyperx::comm {
 
-// What the CUDA runtime and the kernel show of this machine. GPUs hidden by CUDA_VISIBLE_DEVICES (empty, -1) are not
-// there.
+// What the CUDA runtime and the kernel report about this machine. GPUs hidden by CUDA_VISIBLE_DEVICES (empty, -1) do
+// not count.
 GpuSight look_for_gpus();
 
 }  // namespace hyperx::comm

@@ -12,8 +12,8 @@ LaunchProbe probe_launch(const Environment& environment) {
                            "MPI_LOCALNRANKS", "PALS_RANKID", "FLUX_TASK_RANK"}) {
     if (environment(sign) != nullptr) probe.process_manager = true;
   }
-  // mpirun's own count goes before SLURM's: `mpirun -np 1` in an allocation of four tasks is meant so. Of SLURM's two,
-  // a step's count goes before the allocation's: `srun -n 1` in such an allocation.
+  // mpirun's own count takes precedence over SLURM's: `mpirun -np 1` in an allocation of four tasks is intended. Of
+  // SLURM's two counts, the step's takes precedence over the allocation's: `srun -n 1` in such an allocation.
   for (const char* name : {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS", "SLURM_NTASKS"}) {
     const char* const text = environment(name);
     if (text == nullptr) continue;

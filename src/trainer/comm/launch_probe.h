@@ -5,20 +5,20 @@
 
 namespace hyperx::comm {
 
-// What the environment says about how this process was started.
+// What the environment variables say about how this process was started.
 struct LaunchProbe {
-  bool process_manager = false;  // a launcher that MPI can talk to (mpirun, srun with PMI or PMIx) started us
-  bool slurm = false;            // the rank count is SLURM's
+  bool process_manager = false;  // started by a launcher that MPI can talk to (mpirun, srun with PMI or PMIx)
+  bool slurm = false;            // the rank count is from SLURM
   int expected_ranks = 1;
-  std::string source;  // the variable that expected_ranks is from
+  std::string source;  // the variable that expected_ranks comes from
 };
 
 using Environment = std::function<const char*(const char* name)>;  // nullptr: not set
 
 LaunchProbe probe_launch(const Environment& environment);
 
-// UserError (64) with the way out where the launcher started several processes and MPI sees one (mpi_size): each of
-// them would train all by itself. Launcher and MPI library do not fit together then.
+// UserError (64), saying what to do, if the launcher started several processes and MPI sees only one (mpi_size): each
+// of them would train separately. Launcher and MPI library do not match then.
 void check_launch(const LaunchProbe& probe, int mpi_size);
 
 }  // namespace hyperx::comm

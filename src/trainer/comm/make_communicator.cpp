@@ -33,7 +33,7 @@ c10::Device own_device(const std::string& device, const MpiSession& session) {
 #endif
 }
 
-// The first rank's UserError becomes everyone's, so that none waits for one that has given up.
+// Throws the first rank's UserError on all ranks, so that none waits for a rank that has given up.
 void share_error(const MpiSession& session, const std::string& own_error) {
   const std::vector<std::string> errors = session.gather_texts(own_error);
   for (int rank = 0; rank < session.size(); ++rank) {

@@ -24,7 +24,7 @@ MPI_Datatype mpi_type(at::ScalarType type) {
     case at::kByte:
       return MPI_UINT8_T;
     case at::kBFloat16:
-      return MPI_UINT16_T;  // MPI only carries it: sums are ours
+      return MPI_UINT16_T;  // MPI only transports it: we compute the sums
     default:
       HYPERX_CHECK(false, std::string("no messages of type ") + c10::toString(type));
   }
@@ -117,7 +117,7 @@ void MpiCommunicator::exchange_and_sum(const std::vector<const char*>& sends, co
     HYPERX_MPI(
         MPI_Irecv(received + from * bytes, own_length, mpi_type(type), from, kExchangeTag, comm_, &requests.back()));
   }
-  for (int step = 1; step < size(); ++step) {  // each rank begins with another receiver
+  for (int step = 1; step < size(); ++step) {  // each rank starts with a different receiver
     const int to = (rank() + step) % size();
     requests.push_back(MPI_REQUEST_NULL);
     HYPERX_MPI(MPI_Isend(sends[to], lengths[to], mpi_type(type), to, kExchangeTag, comm_, &requests.back()));
@@ -140,7 +140,7 @@ void MpiCommunicator::do_all_gather(const at::Tensor& input, at::Tensor& output,
     HYPERX_MPI(MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, all, lengths.data(), offsets.data(), type, comm_));
     return;
   }
-  for (int from = 0; from < size(); ++from) {  // offsets may pass INT_MAX: rank by rank, in pieces
+  for (int from = 0; from < size(); ++from) {  // offsets may exceed INT_MAX: rank by rank, in pieces
     for_each_chunk(counts[from], chunk_elements_, [&](int64_t offset, int length) {
       HYPERX_MPI(MPI_Bcast(all + (starts[from] + offset) * width, length, type, from, comm_));
     });

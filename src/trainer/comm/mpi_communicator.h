@@ -7,23 +7,22 @@
 
 namespace hyperx::comm {
 
-// CPU tensors over MPI; what others are compared with.
+// Collectives of CPU tensors over MPI; the reference for the other communicators.
 //
-// Sums do not use MPI_Allreduce, whose order depends on message size, rank count and MPI library. Up to kGatherElements
-// every rank gets all parts and adds them; above, rank r gets everyone's share r, adds, and sends the sum to all: as
-// many bytes as a ring, and in both cases the order of ranks.
+// Sums do not use MPI_Allreduce, whose order depends on message size, rank count and MPI library. Up to
+// kGatherElements, every rank gets all parts and adds them. Above that, rank r gets share r of every rank, adds them,
+// and sends the sum to all, with as many bytes as a ring. Both add in rank order.
 class MpiCommunicator final : public Communicator {
  public:
   static constexpr int64_t kGatherElements = 1024;
-  static constexpr int64_t kChunkElements = int64_t{1} << 23;  // bounds the scratch memory too: 64 MiB of double
+  static constexpr int64_t kChunkElements = int64_t{1} << 23;  // also bounds the scratch memory: 64 MiB of double
 
-  // The session must outlive it and be launched(). `chunk_elements`: the longest message of one MPI call; tests lower
-  // it.
+  // The session must outlive it and be launched(). `chunk_elements`: longest message of one MPI call; tests lower it.
   explicit MpiCommunicator(const MpiSession& session, int64_t chunk_elements = kChunkElements);
   ~MpiCommunicator() override;
   const char* backend() const override { return "mpi"; }
 
-  // For NcclCommunicator, which sends what lies on the host through one of these.
+  // Public for NcclCommunicator, which sends host data through an MpiCommunicator.
   void do_broadcast(at::Tensor& tensor, int root) override;
   void do_all_reduce(at::Tensor& tensor) override;
   void do_all_gather(const at::Tensor& input, at::Tensor& output, const std::vector<int64_t>& counts) override;
@@ -36,8 +35,8 @@ class MpiCommunicator final : public Communicator {
   void check_on_host(const at::Tensor& tensor) const;
   void sum_gathered(char* values, int count, at::ScalarType type);
   void sum_shared(char* values, int count, at::ScalarType type);
-  // Sends sends[r] (lengths[r] elements) to every other rank r, gets lengths[rank()] elements from each, and writes the
-  // sum with our own sends[rank()] to `sum`.
+  // Sends sends[r] (lengths[r] elements) to every other rank r, receives lengths[rank()] elements from each, and writes
+  // their sum with our own sends[rank()] to `sum`.
   void exchange_and_sum(const std::vector<const char*>& sends, const std::vector<int>& lengths, at::ScalarType type,
                         char* sum);
   char* scratch(size_t bytes);

@@ -14,7 +14,7 @@
 namespace hyperx::comm {
 namespace {
 
-// Of this start alone: a process id may come back, a time of start may coincide.
+// Unique to this start: a process id may be reused, start times may coincide.
 std::string new_job_name() {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   return host_name() + "-" + std::to_string(getpid()) + "-" +
@@ -55,7 +55,7 @@ MpiSession::MpiSession() : exceptions_at_start_(std::uncaught_exceptions()) {
     learn_ranks();
     check_launch(probe, size());
   } catch (...) {
-    finalize();  // the destructor of an object that was never made does not run
+    finalize();  // the destructor of a partly constructed object does not run
     throw;
   }
 }
@@ -122,7 +122,7 @@ std::string MpiSession::library() const {
 }
 
 void MpiSession::abort(int code) const {
-  // MPI_Abort may return, or be out of order: the process must end with the code all the same.
+  // MPI_Abort may return, or not work: the process must exit with the code in any case.
   if (launched_ && !finalized_) MPI_Abort(MPI_COMM_WORLD, code);
   _exit(code);
 }
@@ -133,7 +133,7 @@ void MpiSession::finalize() {
   for (MPI_Comm* comm : {&arrival_, &world_}) {
     if (*comm != MPI_COMM_NULL) MPI_Comm_free(comm);
   }
-  MPI_Finalize();  // nothing is left to do about an error here, and a destructor calls us
+  MPI_Finalize();  // errors are ignored: nothing can be done about them here, and a destructor calls this
 }
 
 }  // namespace hyperx::comm

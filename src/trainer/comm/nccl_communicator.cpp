@@ -57,7 +57,7 @@ NcclCommunicator::NcclCommunicator(const MpiSession& session, NcclLimits limits)
   try {
     connect(session);
   } catch (...) {
-    abort_comm();  // the destructor of an object that was never made does not run
+    abort_comm();  // the destructor of a partly constructed object does not run
     throw;
   }
 }
@@ -80,7 +80,7 @@ void NcclCommunicator::connect(const MpiSession& session) {
 NcclCommunicator::~NcclCommunicator() {
   if (comm_ == nullptr) return;
   if (std::uncaught_exceptions() > exceptions_at_start_) {
-    abort_comm();  // the other ranks may never come
+    abort_comm();  // the other ranks may never arrive
     return;
   }
   try {
@@ -131,13 +131,13 @@ void NcclCommunicator::run_after_current(const char* name, const std::function<v
   HYPERX_CUDA_CALL(cudaEventRecord(before_.get(), current));
   HYPERX_CUDA_CALL(cudaStreamWaitEvent(stream_.get(), before_.get(), 0));
   call(stream_.get());
-  poll(name, limits_.wait, [this] { return is_idle(); });  // in the stream now; an event recorded earlier would miss it
+  poll(name, limits_.wait, [this] { return is_idle(); });  // now it is in the stream; an earlier event would miss it
 }
 
 void NcclCommunicator::do_finish_sums() {
   const cudaStream_t current = c10::cuda::getCurrentCUDAStream(static_cast<c10::DeviceIndex>(device_)).stream();
   HYPERX_CUDA_CALL(cudaEventRecord(after_.get(), stream_.get()));
-  // torch's memory is reused in the order of its current stream, which waits here: no tensor needs to be kept.
+  // torch reuses memory in the order of its current stream, which waits here: no tensor needs to be kept alive.
   HYPERX_CUDA_CALL(cudaStreamWaitEvent(current, after_.get(), 0));
 }
 
@@ -203,7 +203,7 @@ void NcclCommunicator::do_reduce_scatter(const at::Tensor& input, at::Tensor& ou
 
 void NcclCommunicator::do_synchronize() {
   if (comm_ == nullptr) throw SystemError("NCCL was aborted after an earlier error");
-  // Never cudaStreamSynchronize: it would not return when a rank is lost.
+  // Never call cudaStreamSynchronize: it would not return when a rank is lost.
   poll("wait for the GPUs", limits_.wait, [this] {
     const cudaError_t state = cudaStreamQuery(stream_.get());
     if (state != cudaErrorNotReady) HYPERX_CUDA_CALL(state);

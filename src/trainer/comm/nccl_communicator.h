@@ -16,13 +16,13 @@ struct NcclLimits {
   std::chrono::milliseconds wait{300'000};   // for one call, or for synchronize()
 };
 
-// CUDA tensors over NCCL; control messages and CPU tensors go over MPI (MpiCommunicator).
+// Collectives of CUDA tensors over NCCL; control messages and CPU tensors use MPI (MpiCommunicator).
 //
-// Calls run on a stream of their own, between events of torch's current stream. The communicator does not block
-// (blocking=0): the main thread polls it, and aborts it on an error, on a passed limit, or when the watchdog asks.
+// Calls run on a separate stream, between events of torch's current stream. The communicator does not block
+// (blocking=0): the main thread polls it, and aborts it on an error, on a timeout, or when the watchdog asks.
 class NcclCommunicator final : public Communicator {
  public:
-  // Takes the current CUDA device (choose_gpu). Collective; UserError (78): two ranks on one GPU, another NCCL than
+  // Uses the current CUDA device (choose_gpu). Collective; UserError (78): two ranks on one GPU, another NCCL than
   // built with.
   NcclCommunicator(const MpiSession& session, NcclLimits limits);
   ~NcclCommunicator() override;
@@ -45,15 +45,15 @@ class NcclCommunicator final : public Communicator {
 
  private:
   void connect(const MpiSession& session);
-  // Runs `call` (NCCL calls on stream_) after what torch's current stream holds.
+  // Runs `call` (NCCL calls on stream_) after the work already queued on torch's current stream.
   void run_after_current(const char* name, const std::function<void(cudaStream_t)>& call);
-  // The same, and before what the current stream will hold.
+  // The same, and before work queued on the current stream later.
   void run_ordered(const char* name, const std::function<void(cudaStream_t)>& call);
   void sum(at::Tensor& tensor, cudaStream_t stream);
-  // Polls until `done` says so. SystemError, with the communicator aborted: an asynchronous error, the limit,
+  // Polls until `done` returns true. SystemError, with the communicator aborted: an asynchronous error, the limit,
   // request_abort().
   void poll(const char* name, std::chrono::milliseconds limit, const std::function<bool()>& done);
-  bool is_idle();  // what was called last is no longer "in progress"
+  bool is_idle();  // true: the latest call is no longer "in progress"
   void abort_comm();
 
   MpiCommunicator host_;

@@ -7,14 +7,14 @@
 
 namespace hyperx::comm {
 
-// Throw SystemError with the call, the library's own words and the place.
+// Throw SystemError with the call, the library's own message and the place.
 void check_cuda(cudaError_t code, const char* call, const char* file, int line);
 void check_nccl(ncclResult_t code, ncclComm_t comm, const char* call, const char* file, int line);
 
-// Owners of CUDA handles on the current device. Destructors log what fails.
+// Owners of CUDA handles on the current device. Destructors log failures.
 class CudaStream {
  public:
-  CudaStream();  // does not wait for the default stream
+  CudaStream();  // does not synchronize with the default stream
   ~CudaStream();
   CudaStream(CudaStream&& other) noexcept : stream_(std::exchange(other.stream_, nullptr)) {}
   CudaStream& operator=(CudaStream&&) = delete;
@@ -39,5 +39,5 @@ class CudaEvent {
 }  // namespace hyperx::comm
 
 #define HYPERX_CUDA_CALL(call) ::hyperx::comm::check_cuda((call), #call, __FILE__, __LINE__)
-// ncclInProgress is no error: communicators do not block.
+// ncclInProgress is not an error: communicators do not block.
 #define HYPERX_NCCL(call, handle) ::hyperx::comm::check_nccl((call), (handle), #call, __FILE__, __LINE__)

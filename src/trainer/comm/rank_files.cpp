@@ -61,7 +61,7 @@ std::optional<RankState> parse_rank_state(const std::string& text) {
   line >> format >> state.job >> state.rank >> state.host >> state.section >> state.step >> state.collective >>
       state.collective_name >> state.inside >> state.written_seconds;
   if (!line || format != kFormat) return std::nullopt;
-  // A read beside a write may see the beginning of one line and the end of another: then the digest does not hold.
+  // A read during a write may see the beginning of one line and the end of another; then the digest does not match.
   return text.starts_with(format_rank_state(state)) ? std::optional(state) : std::nullopt;
 }
 
@@ -98,7 +98,7 @@ RankFiles::RankFiles(std::string folder, RankInfo info) : folder_(std::move(fold
   if (folder_.empty()) return;
   make_folders(folder_);
   if (info_.rank != 0) return;
-  std::error_code ignored;  // leftovers of a job that was killed: read_all() knows them by their job name
+  std::error_code ignored;  // leftovers of a killed job: read_all() recognises them by their job name
   for (const auto& entry : std::filesystem::directory_iterator(folder_, ignored)) {
     const auto state =
         entry.is_regular_file(ignored) ? parse_rank_state(read_file(entry.path().string())) : std::nullopt;
@@ -110,8 +110,8 @@ std::string RankFiles::path_of(int rank) const { return folder_ + "/rank-" + std
 
 bool RankFiles::publish(const RankState& state) const {
   if (folder_.empty()) return true;
-  // One write of always the same length over the former line, unsynced: the file is never empty or cut while it is
-  // written, and a rename a rank and publication would load a shared file system. A torn line is known by its digest.
+  // A single write of constant length over the previous line, without sync: the file is never empty or cut off during a
+  // write. A rename per rank and publication would burden a shared file system. The digest detects a torn line.
   std::string line = format_rank_state(state);
   line.resize(std::max(line.size(), kLineLength), ' ');
   const int file = open(path_of(info_.rank).c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0644);
@@ -137,11 +137,11 @@ bool RankFiles::claim_report() const {
   if (folder_.empty()) return true;
   const std::string path = folder_ + "/report-" + info_.job;
   const int file = open(path.c_str(), O_CREAT | O_EXCL | O_WRONLY, 0644);
-  if (file < 0) return errno != EEXIST;  // where nothing can be written, twice is better than never
+  if (file < 0) return errno != EEXIST;  // if nothing can be written, two reports are better than none
   const RankState owner{
       .job = info_.job, .rank = info_.rank, .host = info_.host(), .section = "report", .collective_name = "none"};
   const std::string text = format_rank_state(owner);
-  if (write(file, text.data(), text.size()) < 0) std::remove(path.c_str());  // the next start could not clear it away
+  if (write(file, text.data(), text.size()) < 0) std::remove(path.c_str());  // the next start could not remove it
   close(file);
   return true;
 }

@@ -9,7 +9,7 @@
 
 namespace hyperx::comm {
 
-// What one rank last said about itself.
+// The latest published state of one rank.
 struct RankState {
   std::string job;
   int rank = 0;
@@ -18,29 +18,30 @@ struct RankState {
   int64_t step = -1;
   int64_t collective = 0;       // number of the latest collective
   std::string collective_name;  // and its name
-  bool inside = false;          // has not returned from it
+  bool inside = false;          // the collective has not returned
   int64_t written_seconds = 0;  // since 1970, by the writer's clock
 };
 
 std::string format_rank_state(const RankState& state);               // one line
-std::optional<RankState> parse_rank_state(const std::string& text);  // nothing: torn or of another version
+std::optional<RankState> parse_rank_state(const std::string& text);  // none: incomplete or of another version
 
-// Names whom the others wait for, from the last word of every rank ([size]; nothing: no file of this job). All ranks
-// make the same collectives in the same order, so it is the ranks with the lowest number. `stale_seconds`: a word older
-// than that is told.
+// Names the ranks that the others wait for, from the latest state of every rank ([size]; none: no file of this job).
+// All ranks make the same collectives in the same order, so these are the ranks with the lowest number. A state older
+// than `stale_seconds` is mentioned as such.
 std::string describe_laggards(const std::vector<std::optional<RankState>>& states,
                               const std::vector<std::string>& hosts, int64_t now_seconds, int64_t stale_seconds);
 
-// A file a rank, `rank-K.alive`, in a folder that all ranks see: how a rank whose main thread is stuck tells the others
-// where, without MPI. Errors are not thrown: a full disk must not end a run that would go on without these files.
+// One file per rank, `rank-K.alive`, in a folder that all ranks see. With it a rank whose main thread is stuck reports
+// where, without MPI. Write errors are not thrown: a full disk must not end a run that could continue without these
+// files.
 class RankFiles {
  public:
-  RankFiles() = default;                         // no folder: nothing is written, nobody is known
-  RankFiles(std::string folder, RankInfo info);  // makes the folder; UserError (73)
+  RankFiles() = default;                         // no folder: nothing is written or read
+  RankFiles(std::string folder, RankInfo info);  // creates the folder; UserError (73)
   bool publish(const RankState& state) const;    // false: could not be written
   std::vector<std::optional<RankState>> read_all() const;
   bool claim_report()
-      const;  // true on one rank of a job only, the first that asks: it reports. Without a folder: always
+      const;  // true for the first rank of a job that asks, and only for it: it reports. Without a folder: always true
   void remove_own() const;
 
  private:

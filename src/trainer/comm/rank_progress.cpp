@@ -18,12 +18,12 @@ RankProgress::Place RankProgress::failure() const {
 void RankProgress::enter(const std::string& section, int64_t step) {
   const std::lock_guard lock(mutex_);
   place_ = {section, step, Clock::now()};
-  has_failed_ = false;  // an exception from before was dealt with
+  has_failed_ = false;  // an earlier exception was handled
 }
 
 void RankProgress::leave(const Place& before, bool failing) {
   const std::lock_guard lock(mutex_);
-  if (failing && !has_failed_) {  // the innermost section is left first, and it is the place
+  if (failing && !has_failed_) {  // the innermost section is left first, and that is the place of failure
     has_failed_ = true;
     failed_ = place_;
   }

@@ -7,20 +7,20 @@
 
 namespace hyperx::comm {
 
-// What this rank is doing: the main thread writes it through Section, the watchdog's thread and error reports read it.
+// What this rank is doing: the main thread sets it through Section; the watchdog's thread and error reports read it.
 class RankProgress {
  public:
   using Clock = std::chrono::steady_clock;
   struct Place {
     std::string section = "start";           // start, step, checkpoint, evaluation
     int64_t step = -1;                       // -1: none yet
-    Clock::time_point since = Clock::now();  // entered, or the latest sign of progress
+    Clock::time_point since = Clock::now();  // time of entry, or of the latest sign of progress
   };
 
   Place now() const;
-  // Where the exception that is on its way left its section; now() without one.
+  // Where the exception in flight left its section; now() without one.
   Place failure() const;
-  void beat();  // progress within the section: its limit starts anew
+  void beat();  // reports progress within the section: its time limit restarts
 
  private:
   friend class Section;
@@ -33,7 +33,8 @@ class RankProgress {
   bool has_failed_ = false;
 };
 
-// A guard: the rank is in this section until it is left, then in the one before again, whose limit starts anew.
+// A guard: the rank is in this section during the guard's lifetime, then again in the previous one, whose time limit
+// restarts.
 class Section {
  public:
   Section(RankProgress& progress, const std::string& name, int64_t step);

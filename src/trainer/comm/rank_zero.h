@@ -7,7 +7,7 @@
 
 namespace hyperx::comm {
 
-// Does `work` on rank 0 alone and returns its text on all ranks. Collective. A UserError of rank 0 is thrown on all
+// Runs `work` on rank 0 only and returns its text on all ranks. Collective. A UserError of rank 0 is thrown on all
 // ranks, so that run_rank ends them together, with one line.
 std::string on_rank_zero(Communicator& communicator, const std::function<std::string()>& work);
 

@@ -18,7 +18,7 @@ struct Failure {
   bool of_user = false;
 };
 
-// Rethrows what is being handled.
+// Classifies the exception being handled, by rethrowing it.
 Failure current_failure() {
   try {
     throw;
@@ -39,7 +39,7 @@ Failure current_failure() {
   }
 }
 
-// One write, so that the lines of several ranks do not mix.
+// In one write, so that the lines of several ranks do not mix.
 void print_line(const std::string& text) {
   std::cout.flush();
   std::fputs((text + "\n").c_str(), stderr);
@@ -60,7 +60,7 @@ void tell(const OnFailure& on_failure, const FailureReport& report) {
   }
 }
 
-// All ranks have a UserError. Returns the lowest rank's code.
+// For a UserError on all ranks. Returns the lowest rank's code.
 int end_together(const MpiSession& session, const RunRankOptions& options, FailureReport report) {
   const std::vector<std::string> reasons = session.gather_texts(report.reason);
   const std::vector<std::string> codes = session.gather_texts(std::to_string(report.exit_code));

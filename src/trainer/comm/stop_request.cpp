@@ -10,7 +10,7 @@
 namespace hyperx::comm {
 namespace {
 
-// A handler reaches nothing but static storage; StopRequest is the one owner.
+// A signal handler can only reach static storage; StopRequest is its only owner.
 constexpr std::array<int, 3> kSignals = {SIGTERM, SIGUSR1, SIGINT};
 volatile sig_atomic_t received_signal = 0;
 volatile sig_atomic_t interrupted = 0;
@@ -36,7 +36,7 @@ StopRequest::StopRequest() {
   interrupted = 0;
   struct sigaction action = {};
   action.sa_handler = note_signal;
-  action.sa_flags = SA_RESTART;  // reads and writes under way go on
+  action.sa_flags = SA_RESTART;  // reads and writes in progress continue
   sigemptyset(&action.sa_mask);
   for (size_t i = 0; i < kSignals.size(); ++i) {
     if (sigaction(kSignals[i], &action, &former_actions[i]) != 0) {

@@ -2,9 +2,9 @@
 
 namespace hyperx::comm {
 
-// Signals that ask for an end: SIGTERM, SIGUSR1 and SIGINT set a flag and nothing else; the loop reads it at a step
-// boundary, where all ranks agree (all_reduce_max) to save and end with code 75. A second SIGINT ends this process at
-// once, as it would without us. One object at a time; its destructor puts the former handlers back.
+// Signals that ask for a stop: SIGTERM, SIGUSR1 and SIGINT only set a flag. The loop reads it at a step boundary, where
+// all ranks agree (all_reduce_max) to save and end with code 75. A second SIGINT ends this process at once, as it would
+// by default. Only one object at a time; its destructor restores the previous handlers.
 class StopRequest {
  public:
   StopRequest();
@@ -12,7 +12,7 @@ class StopRequest {
   StopRequest(const StopRequest&) = delete;
   StopRequest& operator=(const StopRequest&) = delete;
 
-  int signal() const;                   // the first that came; 0: none
+  int signal() const;                   // the first one received; 0: none
   static const char* name(int signal);  // "SIGTERM"
 };
 

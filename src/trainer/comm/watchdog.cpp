@@ -17,13 +17,13 @@ int64_t unix_seconds() {
   return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
-// Straight to standard error: the main thread may hold the log's lock for ever.
+// Directly to standard error: the main thread may hold the log's lock forever.
 void write_line(const std::string& text) {
   const std::string line = text + "\n";
   [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, line.data(), line.size());
 }
 
-// On a network file system a line that is being written may be seen in part: what is missing is looked for again.
+// On a network file system a line may be seen while it is only partly written: missing states are read again.
 std::vector<std::optional<RankState>> read_states(const RankFiles& files) {
   auto states = files.read_all();
   for (int attempt = 0; attempt < 3; ++attempt) {
@@ -75,7 +75,7 @@ Watchdog::~Watchdog() {
 }
 
 Section Watchdog::enter(const std::string& section, int64_t step) {
-  options_.limits.of(section);  // an unknown name is found here, not in the thread
+  options_.limits.of(section);  // detects an unknown name here rather than in the thread
   return Section(progress_, section, step);
 }
 
@@ -118,7 +118,7 @@ void Watchdog::publish(const RankProgress::Place& place) {
 
 void Watchdog::expire(const RankProgress::Place& place) {
   publish(place);
-  if (!files_.claim_report()) {  // another rank writes the report; its end is ours
+  if (!files_.claim_report()) {  // another rank writes the report; our exit follows from its failure
     std::this_thread::sleep_for(kOtherReporterLimit);
     _exit(options_.exit_code);
   }

@@ -26,16 +26,17 @@ struct SectionLimits {
 
 struct WatchdogOptions {
   SectionLimits limits;
-  std::string folder;  // of rank files, seen by all ranks: the run folder's ranks/; empty: laggards are not named
+  std::string folder;  // of rank files, visible to all ranks: RUN/ranks/; empty: laggards are not named
   OnFailure on_failure;
   int exit_code = static_cast<int>(ExitCode::kIo);
-  // How often the rank's file is written and the limit looked at; at least four times within the shortest limit.
+  // How often the rank's file is written and the limit checked; at least four times within the shortest limit.
   std::chrono::milliseconds publish_every{5'000}, look_every{500};
 };
 
-// A thread that ends the job when the main thread makes no progress: it writes one line that names rank, host, section,
-// step and whom the others wait for, then calls on_failure, then _exit(exit_code). It calls neither MPI (FUNNELED: the
-// main thread's alone) nor NCCL; mpirun and srun end the other ranks when one ends with a code that is not zero.
+// A thread that ends the job when the main thread makes no progress. It writes one line naming rank, host, section,
+// step and the ranks that the others wait for, then calls on_failure, then _exit(exit_code). It calls neither MPI
+// (FUNNELED: only the main thread may) nor NCCL; mpirun and srun end the other ranks when one exits with a non-zero
+// code.
 class Watchdog {
  public:
   Watchdog(const RankInfo& info, RankProgress& progress, WatchdogOptions options);
@@ -43,14 +44,15 @@ class Watchdog {
   Watchdog(const Watchdog&) = delete;
   Watchdog& operator=(const Watchdog&) = delete;
 
-  // Time outside of all sections is start's.
+  // Time outside all sections counts as the section start.
   [[nodiscard]] Section enter(const std::string& section, int64_t step);
   void beat() { progress_.beat(); }  // progress within a long section, such as one more batch of an evaluation
-  // True on the first rank that asks, process or thread: only that one records why the job failed, as what follows on
-  // the others is a consequence. The watchdog itself asks before it calls on_failure. Without options.folder: always
-  // true.
+  // True for the first caller of the job, process or thread: only that one records why the job failed, because failures
+  // on the other ranks are a consequence. The watchdog itself asks before it calls on_failure. Without options.folder:
+  // always true.
   bool claim_report() const { return files_.claim_report(); }
-  // Its collectives are told from now on, and request_abort() is called before the end. nullptr before it is destroyed.
+  // From now on, reports its collectives and calls its request_abort() before the end. Pass nullptr before it is
+  // destroyed.
   void watch(Communicator* communicator);
 
  private:
@@ -63,7 +65,7 @@ class Watchdog {
   const WatchdogOptions options_;
   const RankFiles files_;
   std::chrono::milliseconds publish_every_, look_every_;
-  std::mutex mutex_;  // of what follows
+  std::mutex mutex_;  // guards the members below
   std::condition_variable wake_;
   Communicator* communicator_ = nullptr;
   bool stopping_ = false;

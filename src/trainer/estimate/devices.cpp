@@ -29,7 +29,7 @@ constexpr GpuRow kGpus[] = {
 
 struct LinkRow {
   const char* name;
-  double giga_bytes_a_second, micro_seconds;  // one way; a hop
+  double giga_bytes_a_second, micro_seconds;  // in one direction; per hop
 };
 
 constexpr LinkRow kLinks[] = {

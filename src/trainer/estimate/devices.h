@@ -5,29 +5,30 @@
 
 namespace hyperx::estimate {
 
-// What a rank computes with. Of a data sheet there are two rates, of products and of memory, and the times that they
-// give are limits: no step takes less. Measured rates of each kind of work tell what steps take on that machine.
+// The hardware that a rank computes with. A data sheet gives two rates, of matrix products and of memory; times from
+// them are lower bounds: no step takes less. Measured rates of each kind of work predict the actual times on that
+// machine.
 struct Device {
   std::string name;
   bool gpu = false;
-  bool limits = false;             // rates of a data sheet, or of `hyperx-bench machine` alone
-  double memory_bytes = 0;         // of a GPU, or of the machine
+  bool limits = false;             // rates from a data sheet, or only from `hyperx-bench machine`
+  double memory_bytes = 0;         // of a GPU, or of the whole machine
   double product_rate = 0;         // operations/s of matrix products in the precision of the run
   double attention_rate = 0;       // operations/s
   double element_bandwidth = 0;    // bytes/s of norms, activations, dropout
-  double generator_bandwidth = 0;  // bytes/s of the passes over what a method updates
-  double layer_seconds = 0;        // a layer and pair, whatever its size: calls, small tensors
+  double generator_bandwidth = 0;  // bytes/s of the passes over the values that a method updates
+  double layer_seconds = 0;        // s per layer and pair, whatever its size: calls, small tensors
 };
 
-// A connection that messages of the ranks go over.
+// A connection that carries messages between ranks.
 struct Link {
   std::string name;
-  double bandwidth = 0;  // bytes/s one way
-  double latency = 0;    // s a hop
+  double bandwidth = 0;  // bytes/s in one direction
+  double latency = 0;    // s per hop
 };
 
-// A row of the tables by its name; `NAMExN` of a link: N of them side by side. UserError (64) with the nearest name and
-// all that there are.
+// A row of the tables by its name; for a link also `NAMExN`: N of them in parallel. UserError (64) with the nearest
+// name and a list of all.
 Device gpu_preset(const std::string& name);
 Link link_preset(const std::string& name);
 std::string usual_link(const std::string& gpu);  // within a node: "nvlink4" for "h100"

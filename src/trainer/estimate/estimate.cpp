@@ -11,7 +11,7 @@ namespace {
 
 double hops(int count) { return count > 1 ? std::ceil(std::log2(static_cast<double>(count))) : 0; }
 
-// Within each node first, then between nodes, one after the other.
+// First within each node, then between nodes, one after the other.
 double seconds_of(const model::MessageCost& message, int ranks, const Setup& setup) {
   const int inside = std::min(ranks, setup.ranks_per_node);
   const int nodes = (ranks + setup.ranks_per_node - 1) / setup.ranks_per_node;
@@ -51,7 +51,7 @@ void add_times(const Setup& setup, const StepSizes& share, const model::MethodCo
                     saves * row.memory.checkpoint / device.generator_bandwidth;
 }
 
-// The key that makes the largest part of the memory smaller.
+// The key that reduces the largest part of the memory.
 std::string key_that_helps(const Setup& setup, const model::MethodCosts& costs, const Memory& memory) {
   const double largest =
       std::max({memory.activations, memory.method + memory.checkpoint, memory.encoder, memory.generated});
@@ -95,7 +95,7 @@ model::MethodCosts method_costs(const Setup& setup, int ranks) {
 Row estimate_row(const Setup& setup, int ranks) {
   const model::MethodCosts costs = method_costs(setup, ranks);
   StepSizes share = share_of(setup.step, ranks, costs.whole_pairs);
-  share.pairs = setup.step.pairs;  // every rank makes theta of all pairs, and updates by the gradients of all
+  share.pairs = setup.step.pairs;  // every rank generates theta of all pairs, and updates from the gradients of all
   const bool gpu = setup.device && setup.device->gpu, bf16 = setup.precision == "bf16";
   const double value_bytes = bf16 ? 2 : 4;
   const MemoryOptions memory{gpu, bf16, model::has_random_weights(setup.model.config.model.encoder)};

@@ -5,13 +5,13 @@
 namespace hyperx::estimate {
 namespace {
 
-// Measured on the machine of docs/performance.md: the program with LibTorch, MKL and MPI (440 MB before it holds a
+// Measured on the machine of docs/performance.md: the program with LibTorch, MKL and MPI (440 MB before it has a
 // model), and what its start leaves in the heap, which keeps freed blocks.
 constexpr double kProgramBytes = 610e6;
 constexpr double kGpuProgramBytes = 1.5e9;  // CUDA's context, its libraries' workspaces, NCCL's buffers; not measured
-// What the heap holds of activations beside the live ones: freed blocks that no later request fits into.
+// Heap memory for activations, relative to the live ones: includes freed blocks that fit no later request.
 constexpr double kHeapShare = 1.2;
-constexpr double kTensorBytes = 11e3;  // a named parameter beside its values, in all tables that know it; measured
+constexpr double kTensorBytes = 11e3;  // overhead of a named parameter in all tables that contain it; measured
 
 }  // namespace
 
@@ -30,7 +30,7 @@ Memory memory_of(const ModelSizes& model, const model::MethodCosts& costs, const
   const double products = static_cast<double>(sizes.products);
   if (model.method().trains_encoder)  // what a step casts for its products
     memory.encoder = options.bf16 ? 2 * all_values : 0;
-  else if (!options.bf16)  // query, key and value stand side by side in a copy of their own
+  else if (!options.bf16)  // query, key and value are copied into one tensor
     memory.encoder = all_fp32 + (options.gpu ? 0 : 4 * layers * 3 * h * (h + 1));
   else if (options.gpu)
     memory.encoder = tables + 2 * products;
@@ -48,7 +48,7 @@ Memory memory_of(const ModelSizes& model, const model::MethodCosts& costs, const
                              ? std::min(1.0, static_cast<double>(micro_batch_tokens) / std::max(1.0, share.tokens))
                              : 1.0;
   const double tokens = at_once * share.tokens;
-  // Saved: query, key, value, inputs of both norms, of GELU, and what the method keeps.
+  // Saved: query, key, value, inputs of both norms and of GELU, and what the method keeps.
   const double attention_bytes = options.gpu ? value_bytes : 4;
   const double probabilities = options.gpu ? 0 : 4 * static_cast<double>(model.encoder.heads) * at_once * share.squares;
   const double saved = layers * (tokens * (3 * h * attention_bytes + (3 * h + f + kept) * value_bytes) + probabilities);

@@ -10,7 +10,7 @@
 
 namespace hyperx::estimate {
 
-// What all methods share, encoder and heads, and the numbers of its values (the encoder's: encoder_sizes()).
+// What all methods share, encoder and heads, with their numbers of values (those of the encoder: encoder_sizes()).
 struct ModelSizes {
   model::EncoderSpec encoder;
   data::TaskSet tasks;
@@ -19,10 +19,10 @@ struct ModelSizes {
 
   const model::MethodSpec& method() const { return model::find_method_spec(config.model.method); }
   model::HeadCosts head(const data::Task& task) const;
-  int64_t shared_values() const;  // the encoder's LayerNorms and all heads: what every method trains
+  int64_t shared_values() const;  // the encoder's LayerNorms and all heads, which every method trains
 };
 
-// Shared values and those of the method's blocks.
+// Shared values plus those of the method's blocks.
 int64_t trained_values(const ModelSizes& model, const model::MethodCosts& costs);
 
 }  // namespace hyperx::estimate

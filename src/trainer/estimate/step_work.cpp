@@ -11,10 +11,10 @@
 namespace hyperx::estimate {
 namespace {
 
-constexpr double kDefaultTokens = 22, kDefaultWords = 16;  // a sentence of UD English EWT's training data
-constexpr double kLengthSpread = 1.4;                      // mean of length² by square of the mean, of the same
+constexpr double kDefaultTokens = 22, kDefaultWords = 16;  // per sentence of UD English EWT's training data
+constexpr double kLengthSpread = 1.4;  // mean of length² divided by the square of the mean, same data
 
-// One mini-batch of a kind, with the share of the draws that are of it.
+// Adds the mini-batches of one kind; `draws` is their share of the draws.
 void add_draws(StepSizes& step, const std::string& task, bool masked, double draws, double sentences, double tokens,
                double longest, double words) {
   step.sentences += draws * sentences;
@@ -42,14 +42,14 @@ StepWork work_of(const StepSizes& share, const ModelSizes& model, const model::M
   const double h = static_cast<double>(model.encoder.hidden), f = static_cast<double>(model.encoder.intermediate);
   const double layers = static_cast<double>(model.encoder.layers), passes = model.method().trains_encoder ? 3 : 2;
   StepWork work;
-  // Past attention the last layer goes on with the rows alone that the loss reads.
+  // After attention the last layer computes only the rows that the loss needs.
   const double beyond_attention = (layers - 1) * share.tokens + share.labelled + share.masked;
   const double products = static_cast<double>(encoder_sizes(model.encoder).products);
   const double query_key_value = 3 * h * h, others = products / layers - query_key_value;
   // Frozen products cost one product forward and one backward, trained ones two backward.
   work.product_operations = 2 * layers * share.tokens * passes * query_key_value;
   work.product_operations += 2 * beyond_attention * (passes * others + 3 * costs.product_values);
-  double of_label = 0, of_masked = 0, scores = 0;  // of the largest head of its kind
+  double of_label = 0, of_masked = 0, scores = 0;  // of the largest head of each kind
   for (const auto& task : model.tasks) {
     const model::HeadCosts head = model.head(*task);
     double& largest = task->masked() ? of_masked : of_label;
@@ -59,7 +59,7 @@ StepWork work_of(const StepSizes& share, const ModelSizes& model, const model::M
   work.product_operations += 2 * (share.labelled * of_label + share.masked * of_masked);
   work.weight_bytes = 2 * products * value_bytes;
   work.attention_operations = layers * 12 * share.squares * h;
-  // Forward: two dropouts with sums, two norms, GELU, the adapter's ReLU and sums; backward the same and the sums of
+  // Forward: two dropouts with sums, two norms, GELU, the adapter's ReLU and sums; backward the same, plus the sums of
   // gradients where a value is used twice.
   const double softmax = 5 * share.masked * scores * 4;
   work.element_bytes = beyond_attention * value_bytes * (34 * h + 5 * f + 5 * costs.activation_values) + softmax;

@@ -6,7 +6,7 @@
 
 namespace hyperx::estimate {
 
-// Messages of a step: the bucket of small sums and losses, and what the method adds.
+// Messages of a step: the bucket of small sums and losses, and those that the method adds.
 std::vector<model::MessageCost> messages_of(const ModelSizes& model, const StepSizes& step,
                                             const model::MethodCosts& costs);
 

@@ -14,22 +14,22 @@
 namespace hyperx::train {
 namespace {
 
-// A place that this rank has not filled; all others are summed with it as zero, so what is filled is stored with 2
-// added.
+// Offset of stored entries. An entry that this rank has not filled stays zero; all ranks' entries are summed, so a
+// filled one is stored with 2 added.
 constexpr int64_t kFilled = 2;
 
-// Of the pairs that are scored together: what an exchange of 32 MB carries.
+// Words of the pairs that are scored together: one exchange carries 32 MB.
 constexpr int64_t kGroupWords = int64_t{4} << 20;
 
-// What one forward pass takes: sentences of one pair.
+// The input of one forward pass: sentences of one pair.
 struct Stretch {
   int pair = 0;
   std::vector<int64_t> sentences;
   int64_t tokens = 0;
 };
 
-// A rank's part of all pairs' batches: neighbours, since it makes theta of each pair that it has a batch of, and about
-// as many tokens as each other rank has.
+// A rank's part of all pairs' batches: adjacent ones, because the rank generates theta for each pair in its batches,
+// with about as many tokens as every other rank.
 std::vector<Stretch> own_stretches(const data::BatchMaker& maker, const EvalConfig& config, int rank, int ranks) {
   std::vector<Stretch> all;
   int64_t total = 0;
@@ -63,7 +63,8 @@ std::string source_text(const data::Corpus& corpus, const data::Pair& pair, cons
   return text;
 }
 
-// Scores a split's first sentences, and apart those that no training data has. `found(s)` is what was found of one.
+// Scores a split's first sentences, and separately those that are in no training data. `found(s)` returns the model's
+// output for sentence s.
 template <class Found>
 void add_scores(const data::Task& task, const data::Split& split, int64_t sentences, const Found& found,
                 data::EvaluationResult& result) {
@@ -100,8 +101,8 @@ Evaluator::Evaluator(model::Model& model, const data::Corpus& corpus, comm::Comm
       tasks_(data::tasks_of(corpus.index(), config.sections)),
       on_progress_(std::move(on_progress)) {}
 
-// What is found of a group of pairs, each from its place on: an entry a word of a tagged pair, a sentence of a masked
-// one.
+// The model's outputs for a group of pairs, each from its own offset: one entry per word of a tagged pair, one per
+// sentence of a masked pair.
 struct Evaluator::Findings {
   std::vector<int64_t> places;  // [pairs]
   std::vector<int64_t> words;   // label + kFilled
@@ -175,7 +176,7 @@ void Evaluator::evaluate_group(const std::vector<data::Pair>& pairs, const std::
 
 void Evaluator::compute(const data::BatchMaker& maker, Findings& findings) {
   const std::vector<Stretch> stretches = own_stretches(maker, config_.eval, communicator_.rank(), communicator_.size());
-  // Where the generators are sharded, making theta is a matter of all ranks, batches or not.
+  // If the generators are sharded, all ranks must take part in generating theta, even those without batches.
   const bool all_take_part = model_.method().select_is_collective();
   auto stretch = stretches.begin();
   for (int pair = 0; pair < static_cast<int>(maker.pairs().size()); ++pair) {

@@ -13,26 +13,26 @@
 
 namespace hyperx::train {
 
-// Predicted tags of a split: an entry a word of the file, kNoPrediction for words without a label position.
+// Predicted tags of a split: one entry per word of the file, kNoPrediction for words without a label position.
 struct SplitPredictions {
   std::vector<data::LabelId> labels;  // [words]
 };
 
-// Scores pairs with a model. All ranks share the work, the batches of all pairs together; every batch is the same
-// whatever their number, and what they find is put together in the order of the file, so that the numbers are the same
-// too.
+// Scores pairs with a model. All ranks share the work, over the batches of all pairs together. The batches do not
+// depend on the number of ranks, and results are assembled in the order of the file, so the metrics do not depend on it
+// either.
 class Evaluator {
  public:
-  // `on_progress` is called after every batch: the watchdog's sign of life.
+  // `on_progress` is called after every batch; it reports progress to the watchdog.
   Evaluator(model::Model& model, const data::Corpus& corpus, comm::Communicator& communicator, const Config& config,
             std::function<void()> on_progress);
 
-  // The splits' first eval.limit sentences (0: all), a result a pair. Collective. Digests and `trained` are the
-  // caller's. `predictions`, if given, becomes [pairs]. UserError (65): a split is damaged.
+  // Scores the splits' first eval.limit sentences (0: all), one result per pair. Collective. The caller sets digests
+  // and `trained`. `predictions`, if given, becomes [pairs]. UserError (65): a split is damaged.
   std::vector<data::EvaluationResult> evaluate(const std::vector<data::Pair>& pairs, const std::string& split,
                                                std::vector<SplitPredictions>* predictions = nullptr);
 
-  // The corpus's tasks, with the metric that is asked for.
+  // The corpus's tasks, with the configured metric.
   const data::TaskSet& tasks() const { return tasks_; }
 
  private:
@@ -56,16 +56,16 @@ class Evaluator {
   std::function<void()> on_progress_;
 };
 
-// What decides a result beside checkpoint and corpus, for its signature: metric, truncation, type of the products. A
-// result with another one is not the same.
+// The settings that determine a result besides checkpoint and corpus, for its signature: metric, truncation, compute
+// type. Results that differ in it are not comparable.
 std::string scorer_text(const Config& config, const std::string& main_metric, at::ScalarType compute);
 
-// The best label of each labelled word of a batch of one pair.
+// The best label of each labelled word in a batch of one pair.
 std::vector<int64_t> best_labels(model::Model& model, const data::Batch& batch);
 
-// The pairs of `set` that `model` can score on `split`: known task and language, a split that never trained. With an
-// empty set, all such pairs; a pair that is named but cannot be scored is a UserError (78), or, if the set has a *,
-// left out.
+// The pairs of `set` that `model` can score on `split`: known task and language, and a split that is not used for
+// training. With an empty set, all such pairs. A named pair that cannot be scored is a UserError (78), or, if the set
+// has a *, left out.
 std::vector<data::Pair> scorable_pairs(const data::Corpus& corpus, const std::string& set, const std::string& split,
                                        const model::ModelOptions& model, const std::string& key);
 

@@ -12,15 +12,16 @@
 
 namespace hyperx::train {
 
-// What an evaluation during training scores, and how that chooses the best checkpoint.
+// What an evaluation during training scores, and how it selects the best checkpoint.
 class Selection {
  public:
-  // Before hours are spent on a set that cannot be scored: UserError (78) naming the key and the pair.
+  // Checks at the start that the set can be scored: UserError (78) naming the key and the pair.
   Selection(const Config& config, const data::Corpus& corpus, const model::ModelOptions& model);
 
-  const std::vector<data::Pair>& evaluated() const { return evaluated_; }  // eval.pairs; none with eval.every = 0
+  const std::vector<data::Pair>& evaluated() const { return evaluated_; }  // eval.pairs; empty if eval.every = 0
 
-  // Of checkpoint.select, else of all that is evaluated. Scores that are `of` something else cannot be compared.
+  // The score of checkpoint.select, or of all evaluated pairs if it is empty. Scores with another `of` cannot be
+  // compared.
   std::optional<data::BestScore> score(const std::vector<data::EvaluationResult>& results) const;
 
  private:

@@ -5,7 +5,7 @@
 
 namespace hyperx::train {
 
-// Called by autograd when it has added to a leaf's gradient.
+// Called by autograd after it has added to a leaf's gradient.
 struct EarlySums::Hook final : torch::autograd::PostAccumulateGradHook {
   explicit Hook(EarlySums& sums) : sums_(sums) {}
   void operator()(const torch::autograd::Variable& leaf) override { sums_.complete(leaf); }

@@ -12,28 +12,28 @@
 namespace hyperx::train {
 
 // Sums of large gradients (ParameterBlock::buckets) that start while the backward pass still runs. Their order is fixed
-// before the step, so that all ranks send the same: a sum starts when its gradients are complete and all sums before it
-// have started. Where the communicator cannot sum beside other work, all start in finish().
+// before the step, so all ranks send the same: a sum starts when its gradients are complete and all sums before it have
+// started. If the communicator cannot sum in the background, all start in start_rest().
 class EarlySums {
  public:
-  // Both outlive it. `bucket_bytes`: large enough to use the network's bandwidth.
+  // Both arguments must outlive it. `bucket_bytes`: large enough to use the network's bandwidth.
   EarlySums(comm::Communicator& communicator, model::ParameterSet& parameters, int64_t bucket_bytes);
   ~EarlySums();
   EarlySums(const EarlySums&) = delete;
   EarlySums& operator=(const EarlySums&) = delete;
 
   bool takes(const model::ParameterBlock& block) const { return !block.buckets(bucket_bytes_).empty(); }
-  // The next backward pass is the step's last of this rank. A rank without one need not call it.
+  // Call it before this rank's last backward pass of the step. A rank without one need not call it.
   void watch();
-  // After the backward passes: starts the sums that have not started. They are done when the communicator's
-  // finish_sums() has returned.
+  // After the backward passes: starts the remaining sums. They are done when the communicator's finish_sums() has
+  // returned.
   void start_rest();
 
  private:
   struct Hook;
   struct Sum {
     at::Tensor gradient;
-    int64_t incomplete;  // leaves whose gradients are still to come
+    int64_t incomplete;  // leaves whose gradients are not complete yet
   };
   void collect();
   void complete(const at::Tensor& leaf);

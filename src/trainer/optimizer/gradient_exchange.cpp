@@ -13,7 +13,7 @@ using model::Message;
 
 constexpr size_t kSmallBytes = size_t{6} << 20;  // larger tensors are not worth a copy into a bucket
 
-// Whether the message travels in the bucket of small sums, whose values are of `type`.
+// Whether the message is sent in the bucket of small sums, whose values are of `type`.
 bool is_small(const Message& message, at::ScalarType type) {
   return message.kind == Message::Kind::kSum && message.output.scalar_type() == type &&
          message.output.nbytes() < kSmallBytes;

@@ -12,7 +12,7 @@
 namespace hyperx::train {
 
 // Makes the gradients of one step complete and equal on all ranks: sends the messages of all blocks, round by round.
-// Which these are follows from the step's pairs, so that all ranks send the same.
+// The messages are determined by the step's pairs, so all ranks send the same.
 class GradientExchange {
  public:
   static constexpr int64_t kBucketBytes = int64_t{25} << 20;
@@ -20,14 +20,14 @@ class GradientExchange {
                    int64_t bucket_bytes = kBucketBytes)
       : communicator_(communicator), parameters_(parameters), early_(communicator, parameters, bucket_bytes) {}
 
-  // How the sentences of a step are shared out: every pair over all ranks, or whole pairs.
+  // How the sentences of a step are divided: every pair over all ranks, or whole pairs.
   data::ShareMode share_mode() const;
 
-  // This rank's last backward pass of the step comes next: large sums may start while it runs.
+  // Call it before this rank's last backward pass of the step: large sums may start while it runs.
   void watch_backward() { early_.watch(); }
-  // `losses` [pairs] fp64 on the model's device: this rank's terms in, the whole step's out; they travel with the small
-  // gradients. `owners` [pairs]: the rank that holds each pair whole; empty where pairs are split. On a GPU all of it
-  // is only queued.
+  // `losses` [pairs] fp64 on the model's device: this rank's terms on entry, the whole step's on return; they are sent
+  // with the small gradients. `owners` [pairs]: the rank that holds each pair whole; empty where pairs are split. On a
+  // GPU everything is only queued.
   void exchange(at::Tensor& losses, const std::vector<int>& owners);
 
  private:
@@ -38,7 +38,7 @@ class GradientExchange {
   EarlySums early_;
 };
 
-// How the gradients travel, for people: "factors"; plain sums are named only where there is nothing else.
+// How the gradients are exchanged, for people: "factors"; plain sums are named only if there is nothing else.
 std::string exchange_names(const model::ParameterSet& parameters);
 
 }  // namespace hyperx::train

@@ -21,7 +21,7 @@ Optimizer::Optimizer(model::ParameterSet& parameters, const model::UpdateOptions
 UpdateReport Optimizer::update(double rate) {
   RECORD_USER_SCOPE("hyperx::optimizer");
   const at::NoGradGuard no_gradient;
-  std::vector<at::Tensor> parts;  // what a step does not use has no gradient
+  std::vector<at::Tensor> parts;  // blocks that the step does not use have no gradient
   for (const auto& block : parameters_.blocks())
     if (block->is_used()) parts.push_back(block->norm_squared());
   const UpdateReport report{at::stack(parts).sum().sqrt()};

@@ -12,23 +12,23 @@
 namespace hyperx::train {
 
 struct UpdateReport {
-  // Of all trained tensors, before the clip; where it is not finite, nothing was changed. 0-dim fp64 on the model's
-  // device: on a GPU, reading it at once means to wait for the step.
+  // Norm of all trained tensors' gradient before the clip; if it is not finite, nothing was changed. 0-dim fp64 on the
+  // model's device: on a GPU, reading it immediately waits for the step.
   at::Tensor gradient_norm;
 };
 
 // One update of all blocks with one clip factor, min(1, clip / (norm + 1e-6)) (SPEC.md section 4).
 class Optimizer {
  public:
-  // `parameters` outlive it. Makes room for the moments.
+  // `parameters` must outlive it. Allocates the moments.
   Optimizer(model::ParameterSet& parameters, const model::UpdateOptions& options);
 
-  // Once the gradient is exchanged. On a GPU the update is only queued.
+  // Call it after the gradient exchange. On a GPU the update is only queued. `rate`: learning rate.
   UpdateReport update(double rate);
 
   // Update counts by name. Waits for the device.
   std::vector<std::pair<std::string, int64_t>> counts() const;
-  // Those of a checkpoint, exactly the names of counts(). UserError (65) naming `origin`: others.
+  // Sets the counts of a checkpoint, with exactly the names of counts(). UserError (65) naming `origin`: other names.
   void set_counts(const std::vector<std::pair<std::string, int64_t>>& counts, const std::string& origin);
 
  private:

@@ -13,13 +13,13 @@ namespace hyperx::train {
 
 namespace {
 
-constexpr int kRateSteps = 100;  // the rate is that of the last so many
+constexpr int kRateSteps = 100;  // the rate is averaged over this many last steps
 
 std::string line_of(const nlohmann::json& object) {
   return object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
-// nullptr-like (discarded) when the line is no JSON object.
+// Discarded, the nullptr of json, if the line is not a JSON object.
 nlohmann::json parse_line(std::string_view line) {
   nlohmann::json object = nlohmann::json::parse(line, nullptr, false);
   return object.is_object() ? object : nlohmann::json(nlohmann::json::value_t::discarded);
@@ -84,13 +84,13 @@ MetricsTail read_metrics_tail(const std::string& path) {
   std::string_view rest = file.view();
   double seconds = 0, tokens = 0;
   int steps = 0;
-  bool before_evaluation = false;  // its lines follow each other
+  bool before_evaluation = false;  // the lines of one evaluation are consecutive
   while (!rest.empty() && (steps < kRateSteps || !before_evaluation)) {
     rest.remove_suffix(rest.back() == '\n' ? 1 : 0);
     const size_t before = rest.rfind('\n');
     const std::string_view line = rest.substr(before == std::string_view::npos ? 0 : before + 1);
     rest = rest.substr(0, before == std::string_view::npos ? 0 : before + 1);
-    // lines of steps are many: they are only parsed while their rate is wanted
+    // there are many lines of steps: they are parsed only while the rate needs them
     const bool may_evaluate = line.find("\"evaluation\"") != std::string_view::npos;
     before_evaluation = before_evaluation || (!may_evaluate && !tail.last_evaluation.empty());
     if (steps >= kRateSteps && !may_evaluate) continue;

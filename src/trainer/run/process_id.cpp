@@ -17,15 +17,15 @@ namespace {
 
 constexpr int64_t kEnded = -1;
 
-// False where /proc is that of another PID namespace (`unshare --pid` without --mount-proc): its numbers are not ours.
+// False if /proc belongs to another PID namespace (`unshare --pid` without --mount-proc): its numbers are not ours.
 bool proc_has_our_numbers() {
   std::error_code none;
   return std::filesystem::read_symlink("/proc/self", none) == std::to_string(::getpid());
 }
 
-// Start time of a process ("self" or its number), field 22 of its stat line. 0 when there is none to be seen (another
-// user's process may be hidden); kEnded when it has ended and nobody has waited for it (containers without an init keep
-// such for ever). Fields are counted from behind the command's name, which may hold blanks and brackets.
+// Start time of a process ("self" or its number), field 22 of its stat line. 0 if it is not visible (another user's
+// process may be hidden); kEnded if it has ended and was not waited for (containers without an init keep such processes
+// forever). Fields are counted from the end of the command's name, which may contain spaces and brackets.
 int64_t start_ticks_of(const std::string& process) {
   std::ifstream file("/proc/" + process + "/stat");
   std::string line;
@@ -36,7 +36,7 @@ int64_t start_ticks_of(const std::string& process) {
   std::string field;
   for (int i = 3; i <= 22; ++i) {
     if (!(fields >> field)) return 0;
-    if (i == 3 && (field == "Z" || field == "X")) return kEnded;  // the process's state
+    if (i == 3 && (field == "Z" || field == "X")) return kEnded;  // state of the process
   }
   return std::strtoll(field.c_str(), nullptr, 10);
 }

@@ -45,7 +45,7 @@ nlohmann::json variables() {
   return object;
 }
 
-// A file that cannot be read as such is kept under another name: the history of a run is never overwritten.
+// Keeps a file that cannot be parsed under another name: the history of a run is never overwritten.
 void set_aside(const std::string& path) {
   std::string aside = path + ".damaged";
   for (int number = 2; fs::exists(aside); ++number) aside = path + ".damaged-" + std::to_string(number);
@@ -82,7 +82,7 @@ RunDir open_run_dir(const std::string& path, bool resume) {
     try {
       const RunState state = read_run_state(run);
       what += " (" + state.state + ", step " + std::to_string(state.step) + " of " + std::to_string(state.steps) + ")";
-    } catch (const UserError&) {  // it was killed before it said anything
+    } catch (const UserError&) {  // it was killed before it wrote its state
     }
     throw UserError(
         ExitCode::kCannotCreate,
@@ -97,7 +97,7 @@ RunDir open_run_dir(const std::string& path, bool resume) {
 std::string cores_of_process() {
   cpu_set_t mask;
   CPU_ZERO(&mask);
-  if (::sched_getaffinity(0, sizeof mask, &mask) != 0) return "?";  // more cores than the mask has room for
+  if (::sched_getaffinity(0, sizeof mask, &mask) != 0) return "?";  // more cores than the mask can hold
   std::string text;
   for (int core = 0; core < CPU_SETSIZE; ++core) {
     if (!CPU_ISSET(core, &mask)) continue;

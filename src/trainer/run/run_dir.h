@@ -6,14 +6,14 @@
 #include <vector>
 
 // The run folder: paths inside it. ranks/ belongs to the watchdog, checkpoints/ to checkpoint.h; a result's file is
-// named by its pair.
+// named after its pair.
 namespace hyperx::train {
 
 struct RunDir {
   std::string path;
 
   std::string config() const { return path + "/config.conf"; }
-  std::string environment() const { return path + "/environment.json"; }  // one object a start of the run, in a list
+  std::string environment() const { return path + "/environment.json"; }  // a list with one object per start of the run
   std::string hosts() const { return path + "/hosts.tsv"; }
   std::string state() const { return path + "/state.json"; }
   std::string metrics() const { return path + "/metrics.jsonl"; }
@@ -25,12 +25,12 @@ struct RunDir {
   // results/step-0005000/test
   std::string results(int64_t step, const std::string& split) const;
 
-  // A run got as far as its first step here. One that ended before, by a mistake in its settings, has nothing to keep.
+  // True once the run has taken a step; a run that failed earlier leaves nothing to keep.
   bool holds_run() const;
 };
 
-// Makes the folder. UserError (73): it holds a run and `resume` is false (the message names --resume auto), or it
-// cannot be made or written to. A folder that exists and holds no run is fine.
+// Creates the folder. UserError (73): it holds a run and `resume` is false (the message names --resume auto), or it
+// cannot be created or written to. An existing folder without a run is accepted.
 RunDir open_run_dir(const std::string& path, bool resume);
 
 struct HostRow {
@@ -40,19 +40,19 @@ struct HostRow {
   int threads = 0;
   std::string cores;  // as cores_of_process()
 };
-// The cores that this process may run on: "0-7,16".
+// The cores that this process may use: "0-7,16".
 std::string cores_of_process();
 
-// Before the first step, by rank 0: config.conf, hosts.tsv, and this start added to environment.json.
+// Called by rank 0 before the first step: writes config.conf and hosts.tsv, and adds this start to environment.json.
 void write_run_description(const RunDir& run, const std::string& config_text, const nlohmann::json& environment,
                            const std::vector<HostRow>& hosts);
-// Adds to the object of this start in environment.json what is known only when the model stands.
+// Adds to this start's object in environment.json what is known only after the model is built.
 void add_to_start(const RunDir& run, const nlohmann::json& facts);
-// Program, libraries, host, CPU, kernel, folder, command line, and the variables that change how ranks run (OMP_*,
+// Program, libraries, host, CPU, kernel, folder, command line, and the environment variables that affect ranks (OMP_*,
 // NCCL_*, ...).
 nlohmann::json describe_environment(const std::vector<std::string>& arguments);
 
 std::string utc_time();                           // "2026-11-22T11:41:43Z"
-double age_seconds(const std::string& utc_time);  // negative where it is not such a time
+double age_seconds(const std::string& utc_time);  // negative if the text is not such a time
 
 }  // namespace hyperx::train

@@ -21,7 +21,7 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr int kLooksPerTouch = 5;
-constexpr int kSignsOfLife = 3;  // one of each of the two files may be from before, and be seen late
+constexpr int kSignsOfLife = 3;  // one change of each of the two files may be an old one that is seen late
 constexpr int kReadOnly = O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;  // never through a link, never hangs
 
 std::string variable(const char* name) {
@@ -48,7 +48,7 @@ std::string folder_of(const std::string& lock) { return lock.substr(0, lock.rfin
 
 int64_t time_of(const struct stat& status) { return status.st_mtim.tv_sec * 1'000'000'000 + status.st_mtim.tv_nsec; }
 
-// Opened, not only looked up: that makes a network file system ask its server. 0: there is none.
+// Time of the last write, 0 if there is no file. Opens it, because that makes a network file system ask its server.
 int64_t last_written(const std::string& path) {
   const int fd = ::open(path.c_str(), kReadOnly);
   if (fd < 0) return 0;
@@ -85,12 +85,12 @@ RunLock::Owner RunLock::Owner::from_json(nlohmann::json object) {
     }
     return {ProcessId::from_json(object), object.value("job", ""), object.value("restarts", int64_t{0}),
             object.value("token", "")};
-  } catch (const nlohmann::json::exception&) {  // cut off, or not ours
+  } catch (const nlohmann::json::exception&) {  // incomplete, or not written by us
     return {};
   }
 }
 
-// The file as it is found: which one it is, whom it names and when its owner's files were last written (by the server's
+// The lock file as it was found: its identity, its owner, and when the owner's files were last written (by the server's
 // clock).
 struct RunLock::Sight {
   Owner owner;
@@ -101,7 +101,7 @@ struct RunLock::Sight {
   bool same_times(const Sight& other) const { return touched == other.touched && published == other.published; }
 };
 
-// Nothing: there is no such file (any more).
+// None: no such file (any more).
 std::optional<RunLock::Sight> RunLock::look(const std::string& path) {
   struct stat status {};
   if (::lstat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode))
@@ -113,7 +113,7 @@ std::optional<RunLock::Sight> RunLock::look(const std::string& path) {
   const ssize_t length = seen ? ::read(fd, text, sizeof text) : -1;
   const int cause = errno;
   if (fd >= 0) ::close(fd);
-  if (length < 0 && cause == ESTALE) return std::nullopt;  // replaced while we looked
+  if (length < 0 && cause == ESTALE) return std::nullopt;  // replaced during the read
   errno = cause;
   if (length < 0) cannot_lock(path);
   return Sight{Owner::from_json(nlohmann::json::parse(text, text + length, nullptr, false)), status.st_ino,
@@ -142,7 +142,7 @@ bool RunLock::is_ours() const {
          made.st_dev == found.st_dev;
 }
 
-// False: there is one already.
+// False: the file exists already.
 bool RunLock::make() {
   fd_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   if (fd_ < 0 && errno == EEXIST) return false;
@@ -156,7 +156,7 @@ bool RunLock::make() {
   cannot_lock(path_);
 }
 
-// False: it is another's by now, or gone.
+// False: the file was removed, or belongs to another process by now.
 bool RunLock::has_ended(const Sight& found) const {
   const ProcessId& process = found.owner.process;
   if (process.pid > 0 && process.in_sight()) {
@@ -194,8 +194,8 @@ void RunLock::refuse(const Owner& owner) const {
                       " is running in this folder. Wait for it, stop it, or name another --run.dir.");
 }
 
-// Two starts may find the same owner dead: flock orders them, and the second finds that the file is another one. Where
-// a file system has no flock the second may remove the first one's lock; the first then finds the second in check().
+// Two starts may find the same owner dead: flock orders them, and the second one sees that the file has changed. On a
+// file system without flock the second may remove the first one's lock; the first then notices the second in check().
 void RunLock::clear_away(const Sight& ended) const {
   const int fd = ::open(path_.c_str(), O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
   if (fd < 0 && errno == ENOENT) return;
@@ -242,7 +242,7 @@ std::optional<ProcessId> RunLock::other_owner(const std::string& lock, const std
   try {
     const std::optional<Sight> found = look(lock);
     if (found && !found->owner.token.empty() && found->owner.token != token) return found->owner.process;
-  } catch (const UserError&) {  // not readable now: looked at again before the next write
+  } catch (const UserError&) {  // not readable now: read again before the next write
   }
   return std::nullopt;
 }

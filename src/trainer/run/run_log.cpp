@@ -11,7 +11,7 @@ namespace hyperx::train {
 namespace {
 
 constexpr double kLineEverySeconds = 5;
-constexpr int kLastTries = 5;  // a second apart, at the end of a run
+constexpr int kLastTries = 5;  // one second apart, at the end of a run
 
 double seconds_between(Clock::time_point from, Clock::time_point to) {
   return std::chrono::duration<double>(to - from).count();

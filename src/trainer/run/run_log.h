@@ -12,43 +12,43 @@
 
 namespace hyperx::train {
 
-// One step as metrics.jsonl and the console tell it.
+// One step as written to metrics.jsonl and the console.
 struct StepRecord {
   int64_t step = 0;  // counted from 1
   std::string pair;  // "pos:en", or several joined by commas
   double loss = 0, gradient_norm = 0, learning_rate = 0;
-  int64_t sentences = 0, tokens = 0, labelled = 0;  // of all ranks
+  int64_t sentences = 0, tokens = 0, labelled = 0;  // over all ranks
   int64_t bytes_sent = 0;                           // by this rank
   double seconds = 0;
   bool skipped = false;
 };
 
-// What rank 0 writes about a run: metrics.jsonl, progress lines, state.json. On the other ranks every call does
+// Writes rank 0's records of a run: metrics.jsonl, progress lines, state.json. On the other ranks every call does
 // nothing.
 //
-// A write that fails (a full disk, a network file system that is away for a while) does not end the run. The first of a
-// series is a warning; lines of metrics wait and are written later, in order. Lines that still wait at the end are
-// lost, and an error counts them.
+// A failed write (a full disk, a network file system that is temporarily unavailable) does not end the run. The first
+// failure of a series is a warning; metrics lines stay pending and are written later, in order. Lines still pending at
+// the end are lost, and an error message gives their number.
 class RunLog {
  public:
-  // With a lock every call throws LostLock where another process has taken over the run. `retry_seconds`: pause after a
+  // With a lock, every call throws LostLock if another process has taken over the run. `retry_seconds`: pause after a
   // failed write of metrics.
   RunLog(const RunDir& run, bool writes, int64_t first_step, int64_t total_steps, RunState state,
          const RunLock* lock = nullptr, double retry_seconds = kHeartbeatSeconds);
 
   void step(const StepRecord& record);
   void evaluation(int64_t step, const std::vector<data::EvaluationResult>& results, double seconds);
-  // A checkpoint is on its way to the disk; saved(): it is there.
+  // checkpoint(): a checkpoint was handed to the writer. saved(): it is on disk.
   void checkpoint(int64_t step, double pause_seconds, double waited_seconds, int64_t bytes);
   void saved(const std::string& checkpoint);
-  // To be called more often than every kHeartbeatSeconds, where step() is not.
+  // Call it at least every kHeartbeatSeconds when step() is not called.
   void heartbeat();
-  // Writes state.json now ("running", "saved", "finished", "failed"), and all metrics that wait.
+  // Writes state.json now ("running", "saved", "finished", "failed"), and all pending metrics.
   void set_state(const std::string& state);
   RunState& state() { return state_; }
 
  private:
-  // Failed writes of one file since the last that succeeded.
+  // Failed writes of one file since the last successful one.
   struct Trouble {
     int failures = 0;
     std::string reason;

@@ -22,7 +22,7 @@ std::vector<std::string> check_same_run(const ModelInfo& saved, const ModelInfo&
     if (option.resume == config::Resume::kLogged)
       changes.push_back(fmt::format("{} is {}, was {}", option.key, here, before));
   }
-  // After the settings: a drawn encoder is another with another train.seed.
+  // After the settings: with random weights, another train.seed gives another encoder.
   if (saved.encoder_digest.get() != now.encoder_digest.get())
     refuse(fmt::format("was trained on another encoder ({}) than model.encoder = {}", saved.encoder_source,
                        now.encoder_source));

@@ -4,7 +4,7 @@
 
 namespace hyperx::data {
 
-// Spans of words as tags O, B-TYPE and I-TYPE, scored by entity as seqeval does. Tagged lines.
+// Spans of words as tags O, B-TYPE and I-TYPE, scored by entity as in seqeval. Read from tagged lines.
 class Entities : public Task {
  public:
   using Task::Task;

@@ -64,7 +64,7 @@ EntityScorer::Tag EntityScorer::tag_of(LabelId label) const {
 
 void EntityScorer::find_entities(std::span<const LabelId> labels, EntityMode mode, std::vector<Entity>& found) const {
   found.clear();
-  int open_type = -1;  // type of the entity that the word before belongs to; -1: none
+  int open_type = -1;  // type of the entity that the previous word belongs to; -1: none
   for (size_t i = 0; i < labels.size(); ++i) {
     const Tag tag = tag_of(labels[i]);
     const int place = static_cast<int>(i);
@@ -99,7 +99,7 @@ void EntityScorer::add(std::span<const LabelId> gold, std::span<const LabelId> p
     auto candidate = gold_.begin();
     for (const Entity& entity : predicted_) {
       ++counts_of(mode, entity.type)[1];
-      while (candidate != gold_.end() && candidate->first < entity.first) ++candidate;  // both lists rise
+      while (candidate != gold_.end() && candidate->first < entity.first) ++candidate;  // both lists are ascending
       if (candidate != gold_.end() && *candidate == entity) ++counts_of(mode, entity.type)[2];
     }
   }

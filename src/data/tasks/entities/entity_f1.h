@@ -10,15 +10,15 @@
 
 namespace hyperx::data {
 
-// How tags become entities; both as seqeval 1.2.2 reads them.
+// How tags become entities, both modes as in seqeval 1.2.2.
 enum class EntityMode {
-  kDefault,  // as conlleval: an I that cannot go on an entity begins one
-  kStrict,   // strict IOB2: only B begins one, and an I that cannot go on belongs to none
+  kDefault,  // as conlleval: an I that cannot continue an entity begins one
+  kStrict,   // strict IOB2: only B begins one, and an I that cannot continue one belongs to none
 };
 
 struct Entity {
   int type = 0;             // index into EntityScorer::types()
-  int first = 0, last = 0;  // words of the sentence, both within
+  int first = 0, last = 0;  // word indices in the sentence, both inclusive
 
   bool operator==(const Entity&) const = default;
 };
@@ -26,9 +26,9 @@ struct Entity {
 // O, B-TYPE or I-TYPE.
 bool is_entity_tag(const std::string& tag);
 
-// An entity is right when type, first and last word are.
+// An entity is correct when its type, first word and last word are.
 struct EntityScores {
-  std::map<std::string, MatchCounts> counts;  // types that stand in gold or prediction
+  std::map<std::string, MatchCounts> counts;  // types that occur in gold or prediction
   std::map<std::string, Score> types;         // the same
   Score micro;                                // of the summed counts: the main score
   Score macro;                                // mean over the types
@@ -38,10 +38,10 @@ struct EntityScores {
 // Entity precision, recall and F1.
 class EntityScorer {
  public:
-  // Labels are O, B-TYPE and I-TYPE in any order. UserError (65) for another, naming it.
+  // Labels are O, B-TYPE and I-TYPE in any order. UserError (65) naming any other label.
   explicit EntityScorer(const std::vector<std::string>& labels);
 
-  // One sentence. Equal lengths; gold in [0, labels), predicted in [-1, labels): a word without a prediction is read as
+  // One sentence. Equal lengths; gold in [0, labels), predicted in [-1, labels): a word without a prediction counts as
   // O.
   void add(std::span<const LabelId> gold, std::span<const LabelId> predicted);
 

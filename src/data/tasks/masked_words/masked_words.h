@@ -4,7 +4,7 @@
 
 namespace hyperx::data {
 
-// Masked language modelling: sub-words of running text are hidden and guessed. Its loss is scored.
+// Masked language modelling: sub-words of running text are hidden and predicted. The metric is its loss.
 class MaskedWords : public Task {
  public:
   using Task::Task;

@@ -15,14 +15,14 @@ class AccuracyScorer {
  public:
   explicit AccuracyScorer(std::vector<std::string> labels);
 
-  // The words of a sentence, or of several. Equal lengths; gold in [0, labels), predicted in [-1, labels).
+  // The words of one sentence or of several. Equal lengths; gold in [0, labels), predicted in [-1, labels).
   void add(std::span<const LabelId> gold, std::span<const LabelId> predicted);
 
   int64_t words() const;
   int64_t correct() const;
   int64_t without_prediction() const;
   double accuracy() const { return ratio(correct(), words()); }
-  // Tags that stand in gold or prediction, in the order of the labels.
+  // Tags that occur in gold or prediction, in the order of the labels.
   std::vector<std::pair<std::string, Score>> tag_scores() const;
 
  private:

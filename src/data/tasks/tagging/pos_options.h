@@ -7,7 +7,7 @@
 
 namespace hyperx::data {
 
-// Options "pos.", of part-of-speech tagging.
+// The options "pos.*" of part-of-speech tagging.
 struct PosOptions {
   std::string multiword = "drop";   // drop | keep
   std::string metric = "accuracy";  // accuracy | seqeval

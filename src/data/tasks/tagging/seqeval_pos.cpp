@@ -9,7 +9,7 @@
 namespace hyperx::data {
 namespace {
 
-constexpr int kTypeBeforeAll = -1;  // the empty type before the first word: unlike every type of a tag
+constexpr int kTypeBeforeAll = -1;  // the empty type before the first word: different from every tag's type
 
 bool is_one_of(char c, std::string_view set) { return set.find(c) != std::string_view::npos; }
 
@@ -57,7 +57,7 @@ void SeqevalPosScorer::step(Tag gold, Tag predicted) {
   const bool predicted_ends = predicted_.step(predicted, place_, predicted_chunk);
   if (gold_ends) ++counts_[static_cast<size_t>(gold_chunk.type)].gold;
   if (predicted_ends) ++counts_[static_cast<size_t>(predicted_chunk.type)].predicted;
-  // a chunk's last word is the one before this place, so two chunks can be equal only when they end together
+  // a chunk's last word is the one before this place, so two chunks can only be equal if they end together
   if (gold_ends && predicted_ends && gold_chunk == predicted_chunk)
     ++counts_[static_cast<size_t>(gold_chunk.type)].correct;
   ++place_;

@@ -11,12 +11,13 @@
 namespace hyperx::data {
 
 // The POS score of the original release: seqeval 1.2.2's default mode on bare UPOS tags. The first character of a tag
-// acts as the chunk tag (B, I, E, S and O have their usual powers), the rest as the type (`_` where nothing is left),
-// so that neighbours of one type merge: SCONJ and CCONJ are both of type CONJ.
+// acts as the chunk tag (B, I, E, S and O have their usual meaning), the rest as the type (`_` if nothing is left), so
+// that neighbours of one type merge: SCONJ and CCONJ are both of type CONJ.
 //
-// The rules run over all sentences joined, an `O` after each, and an end without a beginning takes the last beginning,
-// however far back. So the sentences must be added in the order of the file, in one scorer: ranks that share a file
-// gather their label sequences in that order, and one of them adds all. Counts of several scorers cannot be summed.
+// The rules run over all sentences joined, with an `O` after each. An end without a beginning takes the last beginning,
+// however far back. The sentences must therefore be added in the order of the file, to one scorer: ranks that share a
+// file gather their label sequences in that order, and one rank adds them all. Counts of several scorers cannot be
+// summed.
 class SeqevalPosScorer {
  public:
   explicit SeqevalPosScorer(const std::vector<std::string>& labels);
@@ -25,12 +26,12 @@ class SeqevalPosScorer {
   // `_`.
   void add(std::span<const LabelId> gold, std::span<const LabelId> predicted);
 
-  Score overall() const;                       // micro
-  std::map<std::string, Score> types() const;  // those that stand in gold or prediction
+  Score overall() const;                       // micro-averaged
+  std::map<std::string, Score> types() const;  // those that occur in gold or prediction
 
  private:
   struct Tag {
-    char chunk = 'O';  // B, I, E, S, O, or `.`, or `x` for any other character: these alone matter to the rules
+    char chunk = 'O';  // B, I, E, S, O, or `.`, or `x` for any other character: the rules distinguish only these
     int type = -1;
   };
   struct Chunk {
@@ -38,7 +39,7 @@ class SeqevalPosScorer {
     int64_t first = 0;
     bool operator==(const Chunk&) const = default;
   };
-  // The place of one of the two label sequences.
+  // The position in one of the two label sequences.
   struct Walker {
     Tag before;
     int64_t first = 0;                                // where the last chunk began

@@ -64,7 +64,7 @@ void Tagging::complete(SourceSpec& source) const {
 
 std::string Tagging::no_prediction() const { return kNoTag; }
 
-// Where multiword lines are words, `_` is a tag like any other.
+// If multiword lines are words, `_` is a tag like any other.
 std::string Tagging::untagged(const SourceSpec& source) const { return source.keep_multiword ? "" : kNoTag; }
 
 std::string Tagging::main_metric() const { return options_.metric == "seqeval" ? "seqeval_f1" : "accuracy"; }

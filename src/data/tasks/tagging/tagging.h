@@ -5,10 +5,10 @@
 
 namespace hyperx::data {
 
-// One tag for each word, such as its part of speech: CoNLL-U (UPOS) or tagged lines. `_` where there is none.
+// One tag per word, such as its part of speech: CoNLL-U (UPOS) or tagged lines. `_` where there is none.
 class Tagging : public Task {
  public:
-  // With pos.multiword = keep, `_` is one more label.
+  // With pos.multiword = keep, `_` is an additional label.
   Tagging(std::string name, std::vector<std::string> labels, const Sections& options);
 
   const char* head() const override { return "token_classification"; }

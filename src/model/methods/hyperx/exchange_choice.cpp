@@ -26,7 +26,7 @@ ExchangeKind choose_exchange(const ParallelConfig& config, const ExchangeSizes& 
   if (asked == "gather") return ExchangeKind::kGather;
   if (asked == "dense") return ExchangeKind::kDense;
   ExchangeKind best = ExchangeKind::kFactors;
-  const bool may_be_dense = config.generator != "sharded";  // which keeps no dense gradient
+  const bool may_be_dense = config.generator != "sharded";  // sharded generators keep no dense gradient
   if (may_be_dense && sizes.values_moved(ExchangeKind::kDense) < sizes.values_moved(best)) best = ExchangeKind::kDense;
   if (sizes.pairs >= ranks && sizes.pairs > 1 && sizes.values_moved(ExchangeKind::kGather) < sizes.values_moved(best))
     best = ExchangeKind::kGather;

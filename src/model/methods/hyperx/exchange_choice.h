@@ -6,22 +6,22 @@
 
 namespace hyperx::model {
 
-// What of the generators' gradient travels between ranks (SPEC.md section 8). All three give the same update, up to
-// rounding.
+// Which form of the generators' gradient is exchanged between ranks (SPEC.md section 8). All three give the same
+// update, up to rounding.
 enum class ExchangeKind {
-  kFactors,  // every pair is split over the ranks: the g of all pairs and layers are summed
-  kGather,   // ranks hold whole pairs: their g are gathered
+  kFactors,  // every pair is split over the ranks: the factors g of all pairs and layers are summed
+  kGather,   // ranks hold whole pairs: their factors g are gathered
   kDense,    // every pair is split: dW, dc and ds are summed
 };
 
-// Sizes that decide which kind moves fewest values a step.
+// The sizes that determine which kind moves the fewest values per step.
 struct ExchangeSizes {
   int64_t pairs = 1, layers = 12, theta = 0, projected = 0, generators = 1;
-  int64_t values_moved(ExchangeKind kind) const;  // 2KLn, KLn, 2n(d_p + 1) a generator
+  int64_t values_moved(ExchangeKind kind) const;  // 2KLn, KLn, 2n(d_p + 1) per generator
 };
 
-// parallel.exchange; auto takes the one that moves fewest values. gather with fewer pairs than ranks would leave ranks
-// idle, so auto never takes it then.
+// Resolves parallel.exchange; auto takes the kind that moves the fewest values. With fewer pairs than ranks, gather
+// would leave ranks idle, so auto never takes it then.
 ExchangeKind choose_exchange(const ParallelConfig& config, const ExchangeSizes& sizes, int ranks);
 const char* exchange_name(ExchangeKind kind);
 

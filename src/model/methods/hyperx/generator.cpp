@@ -27,7 +27,7 @@ struct LowRankTask {
 };
 
 constexpr int64_t kMaxProjected = 4096;
-constexpr int64_t kBlockRows = 1 << 15;  // of W on a device: 25 MB of gradient for the Base model
+constexpr int64_t kBlockRows = 1 << 15;  // rows of W on a device: 25 MB of gradient for the Base model
 
 template <class T>
 HYPERX_INLINE void low_rank_rows(const LowRankTask<T>& t, int64_t begin, int64_t end) {
@@ -63,7 +63,7 @@ void low_rank_cpu(at::Tensor& w, at::Tensor& c, at::Tensor& w_m, at::Tensor& w_v
   at::parallel_for(0, w.size(0), 64, [&](int64_t begin, int64_t end) { run_low_rank(task, begin, end); });
 }
 
-// Rows of W that are worked on while they lie in the cache, and that a stretch of work has.
+// Rows of W that are processed together in the cache, and rows of one unit of work.
 constexpr int64_t kTileRows = 64;
 constexpr int64_t kStretchRows = 64 * kTileRows;
 
@@ -74,8 +74,8 @@ struct SumsTask {
   int64_t sum_count() const { return rows * (projected + rows); }
 };
 
-// Adds what rows [begin, end) of W give to `sums`: [rows, projected] and [rows, rows]. `scratch` holds a tile of W with
-// padded columns, its product, and the tile of g in fp64.
+// Adds the contributions of rows [begin, end) of W to `sums`: [rows, projected] and [rows, rows]. `scratch` holds a
+// tile of W with padded columns, its product, and the tile of g in fp64.
 template <class T>
 HYPERX_INLINE void sum_rows(const SumsTask<T>& t, int64_t begin, int64_t end, double* HYPERX_RESTRICT sums, T* packed,
                             T* product, double* wide) {
@@ -83,7 +83,7 @@ HYPERX_INLINE void sum_rows(const SumsTask<T>& t, int64_t begin, int64_t end, do
   double* const gram = sums + t.rows * t.projected;
   for (int64_t tile = begin; tile < end; tile += kTileRows) {
     const int64_t depth = std::min(kTileRows, end - tile);
-    pack(t.w + tile * t.projected, depth, t.projected, t.projected, packed);  // in the order of memory: it streams
+    pack(t.w + tile * t.projected, depth, t.projected, t.projected, packed);  // sequential in memory: it streams
     const T* const next = t.w + (tile + depth) * t.projected;
     ReadAhead next_tile{reinterpret_cast<const char*>(next),
                         reinterpret_cast<const char*>(next + std::min(kTileRows, end - tile - depth) * t.projected)};

@@ -14,7 +14,7 @@
 
 namespace hyperx::model {
 
-// One generated tensor of a layer's adapter: where it lies in theta.
+// One generated tensor of a layer's adapter: its range in theta.
 struct ThetaPart {
   std::string name;  // "down_weight", "down_bias", "up_weight", "up_bias", "norm_before_weight", ...
   int64_t begin;
@@ -22,34 +22,33 @@ struct ThetaPart {
   int64_t size() const;
 };
 
-// How the generators' rows lie over ranks (parallel.generator=sharded): rank r holds rows [r * share, (r + 1) * share)
-// of every W and c, share = ceil(theta / ranks), the last ones fewer. One rank: all.
+// How the generators' rows are divided among ranks (parallel.generator=sharded): rank r holds rows [r * share, (r + 1)
+// * share) of every W and c, with share = ceil(theta / ranks); the last ranks may hold fewer. A single rank holds all.
 struct GeneratorShard {
   int rank = 0, ranks = 1;
-  // Puts theta together: gets [rows, share] of this rank, returns [ranks, rows, share]. Collective.
+  // Assembles theta: takes this rank's [rows, share], returns [ranks, rows, share]. Collective.
   std::function<at::Tensor(const at::Tensor&)> gather;
 };
 
-// The source embeddings, their projection P, and the generators H (SPEC.md section 1, eq. 2-5). All of P and the
-// embeddings are dense parameters of the group "source"; W and c are held here, as their gradient is only ever known by
-// its factors.
+// The source embeddings, their projection P, and the generators H (SPEC.md section 1, eq. 2-5). P and the embeddings
+// are dense parameters of the group "source"; W and c are held here, because their gradient is only known as factors.
 class Hypernetwork {
  public:
   Hypernetwork(const HyperXOptions& options, const MethodContext& context, GeneratorShard shard);
 
-  // Projected sources, [pairs * groups-of-layers, projected], differentiable: a row a pair and layer (pair-major), or a
-  // row a pair where there is no layer embedding.
+  // Projected sources, [pairs * groups-of-layers, projected], differentiable: one row per pair and layer (pair-major),
+  // or one row per pair where there is no layer embedding.
   at::Tensor sources(const std::vector<data::Pair>& pairs) const;
-  // theta [pairs, layers, theta] from the sources' values. Collective where the rows are sharded.
+  // theta [pairs, layers, theta] from the values of the sources. Collective where the rows are sharded.
   void generate(const at::Tensor& sources, at::Tensor theta) const;
 
-  // Asks for the memory that generate() needs beside `theta`, and gives it back for reuse.
+  // Allocates the memory that generate() needs in addition to `theta`, and frees it for reuse.
   void reserve(const at::Tensor& theta) const;
 
-  // Marks the source parameters that the pairs read as used.
+  // Marks the source parameters that these pairs use as used.
   void mark_used(const std::vector<data::Pair>& pairs, ParameterSet& parameters) const;
 
-  // W [own rows, projected] and c [own rows] of each group: one group, or one a layer.
+  // W [own rows, projected] and c [own rows] of each group: one group, or one per layer.
   struct Generator {
     at::Tensor weight, bias;
   };
@@ -58,7 +57,7 @@ class Hypernetwork {
   // The rows of g [pairs, layers, own rows] that belong to a group's sources.
   at::Tensor rows_of_group(const at::Tensor& g, size_t group) const;  // [rows, own rows]
 
-  // Rows of theta that a rank holds, and the equal share that messages are laid out by.
+  // Rows of theta that a rank holds, and the equal share that determines the layout of messages.
   bool is_sharded() const { return shard_.ranks > 1; }
   int64_t share() const { return (theta_size_ + shard_.ranks - 1) / shard_.ranks; }
   int64_t row_begin(int64_t rank) const { return std::min(rank * share(), theta_size_); }
@@ -89,7 +88,7 @@ class Hypernetwork {
   std::vector<Generator> generators_;
   std::map<std::string, at::Tensor> task_embeddings_, language_embeddings_;
   std::vector<at::Tensor> layer_embeddings_;
-  at::Tensor hidden_weight_, hidden_bias_, output_weight_, output_bias_;  // P; undefined without
+  at::Tensor hidden_weight_, hidden_bias_, output_weight_, output_bias_;  // P; undefined if there is none
 };
 
 }  // namespace hyperx::model

@@ -14,7 +14,7 @@ namespace hyperx::model {
 namespace {
 
 const char* const kCountName = "hypernetwork";
-constexpr int64_t kRowsAtOnce = 1 << 14;  // of one message that gathers rows
+constexpr int64_t kRowsAtOnce = 1 << 14;  // rows in one message when rows are gathered
 
 std::vector<Hypernetwork::Generator> zeros_like(const std::vector<Hypernetwork::Generator>& generators) {
   std::vector<Hypernetwork::Generator> zeros;
@@ -105,7 +105,7 @@ Message HypernetworkBlock::gather_message(const StepRanks& ranks) {
   const int64_t row = gradient.size(1) * gradient.size(2);
   const at::Tensor by_pair = gradient.view({gradient.size(0), row});
   std::vector<int64_t> counts(static_cast<size_t>(ranks.size), 0);
-  std::vector<int64_t> order, own;  // pairs by rank
+  std::vector<int64_t> order, own;  // indices of pairs, by rank
   for (int rank = 0; rank < ranks.size; ++rank)
     for (size_t pair = 0; pair < ranks.owners.size(); ++pair) {
       if (ranks.owners[pair] != rank) continue;
@@ -121,7 +121,7 @@ Message HypernetworkBlock::gather_message(const StepRanks& ranks) {
   return {Message::Kind::kGather, received_, by_pair.index_select(0, index(own)), counts};
 }
 
-// With whole pairs per rank (gather) the other ranks' g are zero, so that the sum holds for them too.
+// With whole pairs per rank (gather) the g of other ranks is zero, so the sum is right for that case too.
 Message HypernetworkBlock::scatter_message(const StepRanks& ranks) {
   const at::Tensor& g = method_.theta_gradient();
   const int64_t share = hypernetwork_.share(), rows = g.size(0) * g.size(1);
@@ -155,7 +155,7 @@ void HypernetworkBlock::exchanged(int round) {
 }
 
 void HypernetworkBlock::gradient_complete() {
-  // P and the embeddings, from ds: the same on every rank. The graph is used once per step.
+  // Gradients of P and the embeddings, from ds: the same on every rank. The graph is used once per step.
   const at::AutoGradMode with_gradient(true);
   const at::Tensor& sources = method_.sources();
   sources.backward(gradient_.source_gradient.to(sources.device(), sources.scalar_type()));
@@ -256,7 +256,7 @@ NamedTensors HypernetworkBlock::loadable(StatePart part) {
   const Generators& own = generators(part);
   if (!hypernetwork_.is_sharded()) return hypernetwork_.named_views_of(own);
   loading_[part] = blank(own);
-  copy_own_rows(part, true);  // what a load does not find keeps its value
+  copy_own_rows(part, true);  // tensors that a load does not find keep their values
   return hypernetwork_.named_views_of(loading_[part]);
 }
 

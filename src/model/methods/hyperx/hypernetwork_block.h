@@ -13,31 +13,31 @@ namespace hyperx::model {
 
 class HyperX;
 
-// The generators' gradient of one step. Complete and equal on every rank, except `factors`, which hold the columns of
-// this rank's rows of W.
+// The generators' gradient of one step. Complete and equal on every rank, except `factors`, which hold only the columns
+// of this rank's rows of W.
 struct GeneratorGradient {
   at::Tensor source_gradient;                  // ds [rows, projected] fp64, from W before its update
   at::Tensor norm_squared;                     // of dW and dc; 0-dim fp64
   at::Tensor factors;                          // g [pairs, layers, own rows]
-  std::vector<Hypernetwork::Generator> dense;  // dW, dc of each group; empty: by the factors and the sources
+  std::vector<Hypernetwork::Generator> dense;  // dW, dc of each group; empty: use the factors and the sources
 };
 
-// W and c of the generators: how their low-rank gradient is exchanged, measured and applied (SPEC.md section 8).
+// W and c of the generators: exchanges, measures and applies their low-rank gradient (SPEC.md section 8).
 //
-// With sharded rows every rank gets the columns of g of its own rows by a reduce-scatter, and a second round sums ds
-// and the norm over the ranks.
+// With sharded rows a reduce-scatter gives every rank the columns of g for its own rows, and a second round sums ds and
+// the norm over the ranks.
 class HypernetworkBlock final : public ParameterBlock {
  public:
-  // `method` outlives the block.
+  // `method` must outlive the block.
   HypernetworkBlock(HyperX& method, Hypernetwork& hypernetwork, ExchangeKind kind);
 
-  // The gradient from g [pairs, layers, own rows], as far as this rank's rows of W tell: ds and the norm are sums over
+  // The gradient from g [pairs, layers, own rows], computed from this rank's rows of W: ds and the norm are sums over
   // rows, so those of all ranks add up.
   GeneratorGradient factored_gradient(const at::Tensor& g) const;
-  // The same as dense matrices, of this rank's share of the batch: what `parallel.exchange=dense` sends, and the oracle
-  // of the tests.
+  // The same as dense matrices, for this rank's share of the batch: what `parallel.exchange=dense` sends, and the test
+  // oracle.
   GeneratorGradient dense_gradient() const;
-  const GeneratorGradient& gradient() const { return gradient_; }  // of the step, once it is exchanged
+  const GeneratorGradient& gradient() const { return gradient_; }  // of the step, after the exchange
 
   int64_t element_count() const override { return hypernetwork_.element_count(); }
   void begin_step() override { gradient_ = {}; }
@@ -64,7 +64,7 @@ class HypernetworkBlock final : public ParameterBlock {
   Message scatter_message(const StepRanks& ranks);
   const Generators& generators(StatePart part) const;
   Generators gather(const Generators& own, comm::Communicator& ranks) const;  // all rows on rank 0, none elsewhere
-  Generators blank(const Generators& own) const;                              // room on the host for all rows
+  Generators blank(const Generators& own) const;                              // buffers on the host for all rows
 
   void copy_own_rows(StatePart part, bool into_loading);
 
@@ -72,7 +72,7 @@ class HypernetworkBlock final : public ParameterBlock {
   Hypernetwork& hypernetwork_;
   ExchangeKind kind_;
   GeneratorGradient gradient_;
-  at::Tensor received_;                      // what the round under way brings
+  at::Tensor received_;                      // received in the current round
   at::Tensor gather_order_;                  // [pairs] the pair of each row of received_; gather
   Generators m_, v_;                         // own rows; empty before begin_training
   at::Tensor count_;                         // [1] int64

@@ -14,7 +14,7 @@ namespace {
 const char* const kAdapterNorms = "adapter_norms";
 constexpr double kAdapterNormEpsilon = 1e-5;  // the release's, not the encoder's
 
-// This rank's share of the generators' rows by parallel.generator; theta is assembled by an all-gather.
+// This rank's share of the generators' rows under parallel.generator; theta is assembled by an all-gather.
 GeneratorShard shard_of(const MethodContext& context) {
   if (context.config.parallel.generator != "sharded" || context.ranks == nullptr || context.ranks->size() == 1)
     return {};
@@ -33,14 +33,14 @@ ExchangeKind exchange_kind(const MethodContext& context, const Hypernetwork& hyp
   return choose_exchange(context.config.parallel, sizes, context.ranks == nullptr ? 1 : context.ranks->size());
 }
 
-// work(z's rows, pair, rows_of) for each pair, where rows_of takes the same rows of another tensor; the results end to
-// end. A single pair's tensors are used whole: the gradient of a slice would be a copy.
+// Calls work(z's rows, pair, rows_of) for each pair, where rows_of selects the same rows of another tensor; the results
+// are concatenated. With a single pair the tensors are used whole: the gradient of a slice would be a copy.
 template <class Work>
 at::Tensor by_pair(const at::Tensor& z, const std::vector<PairRows>& pairs, const Work& work) {
   const bool one = pairs.size() == 1;
   std::vector<at::Tensor> parts;
   for (const PairRows& rows : pairs) {
-    if (rows.token_begin == rows.token_end) continue;  // none of the pair's rows is read
+    if (rows.token_begin == rows.token_end) continue;  // none of the pair's rows is needed
     const auto rows_of = [&](const at::Tensor& x) {
       return one ? x : x.narrow(0, rows.token_begin, rows.token_end - rows.token_begin);
     };
@@ -85,8 +85,8 @@ HyperX::Theta HyperX::make_theta(int64_t pairs) const {
     const at::Tensor gradient = theta.gradient.view({-1, hypernetwork_.theta_size()})[row];
     std::vector<at::Tensor> parts;
     for (const ThetaPart& part : hypernetwork_.parts()) {
-      // One leaf per tensor, with its gradient bound beforehand: slices of one leaf would each allocate all of
-      // it.
+      // One leaf per tensor, with its gradient bound beforehand: slices of a single leaf would each allocate its whole
+      // gradient.
       at::Tensor leaf = values.narrow(0, part.begin, part.size()).view(part.shape).detach().set_requires_grad(true);
       leaf.mutable_grad() = gradient.narrow(0, part.begin, part.size()).view(part.shape);
       parts.push_back(std::move(leaf));

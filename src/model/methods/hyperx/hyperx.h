@@ -24,8 +24,8 @@ class HyperX final : public Method {
   Hypernetwork& hypernetwork() { return hypernetwork_; }
   const Hypernetwork& hypernetwork() const { return hypernetwork_; }
   HypernetworkBlock& block() { return *block_; }
-  // Of the pairs selected last: projected sources [rows, projected] with their graph, theta and its gradient [pairs,
-  // layers, theta].
+  // For the pairs selected last: projected sources [rows, projected] with their autograd graph; theta and its gradient,
+  // [pairs, layers, theta].
   const at::Tensor& sources() const { return sources_; }
   const at::Tensor& theta() const { return made_->values; }
   at::Tensor& theta_gradient() { return made_->gradient; }
@@ -34,10 +34,10 @@ class HyperX final : public Method {
   struct PlainNorm {
     at::Tensor weight, bias;
   };
-  // theta of a number of pairs. Kept for each number that was met, at the same place: a CUDA graph reads it there.
+  // theta of a number of pairs. Kept at the same address for each number that occurred: a CUDA graph reads it there.
   struct Theta {
     at::Tensor values, gradient;  // [pairs, layers, theta]
-    // [pair * layers + layer][part]: views of the values, gradients bound to views of the gradient
+    // [pair * layers + layer][part]: views of the values, whose gradients are views of `gradient`
     std::vector<std::vector<at::Tensor>> leaves;
   };
   // What an adapter adds to z: change + bias.

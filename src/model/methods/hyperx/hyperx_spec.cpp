@@ -8,7 +8,7 @@
 namespace hyperx::model {
 namespace {
 
-constexpr double kGpuUpdateRows = 1 << 15, kGpuUpdateTemporaries = 6;  // of Adam by LibTorch's operations
+constexpr double kGpuUpdateRows = 1 << 15, kGpuUpdateTemporaries = 6;  // of Adam with LibTorch's operations
 
 template <class T>
 config::Option fixed(T HyperXOptions::*member, const char* key, const char* help, config::Check check) {
@@ -51,11 +51,11 @@ void add_options(config::Schema& schema) {
   schema.rules.emplace_back(check);
 }
 
-// The numbers of values of SPEC.md section 1, by its letters.
+// Numbers of values, with the letters of SPEC.md section 1.
 struct Sizes {
   int64_t theta;       // n, one layer's adapter
   int64_t projected;   // d_p
-  int64_t generators;  // 1, or one a layer
+  int64_t generators;  // 1, or one per layer
   int64_t source;      // P and the embeddings of tasks, languages and layers
   int64_t norms;       // plain LayerNorms of the adapters
   int64_t generator_values() const { return generators * theta * (projected + 1); }
@@ -131,7 +131,7 @@ MethodCosts costs_of(const CostQuestion& question) {
   costs.product_values =
       2.0 * static_cast<double>(question.encoder.hidden) * question.config.sections.get<HyperXOptions>().adapter_dim;
   costs.activation_values = question.config.sections.get<HyperXOptions>().adapter_dim;
-  // W is read to make theta and ds, and read and written with both moments by Adam; g is written, cleared, read twice.
+  // W is read to compute theta and ds; Adam reads and writes it and both moments. g is written, cleared and read twice.
   costs.update_bytes = 4 * ((2 + kAdamPasses + (dense ? 3 : 0)) * w + 4 * rows * n * share);
   costs.update_operations = 3 * 2 * rows * n * share * d;
   costs.smaller_state =

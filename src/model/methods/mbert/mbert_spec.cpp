@@ -3,16 +3,16 @@
 namespace hyperx::model {
 namespace {
 
-void add_options(config::Schema&) {}  // those of every run
+void add_options(config::Schema&) {}  // none of its own
 
-// The whole encoder: its LayerNorms are in every method's share.
+// The whole encoder without its LayerNorms, which are counted for every method.
 MethodCosts costs_of(const CostQuestion& question) {
   MethodCosts costs;
   costs.blocks = {{"encoder", encoder_sizes(question.encoder).without_norms()}};
   const auto values = static_cast<double>(costs.blocks[0].values);
   costs.bucket_values = values;
   costs.state_bytes = 4 * 4 * values;                   // value, gradient, two moments
-  costs.update_bytes = 4 * (kAdamPasses + 2) * values;  // Adam; the gradient is cleared and measured
+  costs.update_bytes = 4 * (kAdamPasses + 2) * values;  // Adam; clearing and norm of the gradient
   costs.smaller_state = "take more GPUs' memory, or method hyperx";
   return costs;
 }

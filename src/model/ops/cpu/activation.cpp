@@ -16,7 +16,7 @@
 namespace hyperx::model {
 namespace {
 
-// A stretch of rows. T is stored, C computed.
+// A range of rows. Stored in type T, computed in type C.
 template <class T>
 struct Rows {
   int64_t count, width;
@@ -66,7 +66,7 @@ HYPERX_INLINE void gelu_backward_rows(const Rows<T>& rows, C* HYPERX_RESTRICT su
 template <class T, class C>
 HYPERX_INLINE void relu_backward_rows(const Rows<T>& rows, C* HYPERX_RESTRICT sums) {
   for (int64_t r = 0; r < rows.count; ++r) {
-    const T* HYPERX_RESTRICT const y = rows.x + r * rows.width;  // what came out: it is positive where x + bias is
+    const T* HYPERX_RESTRICT const y = rows.x + r * rows.width;  // the output: positive exactly where x + bias is
     const T* HYPERX_RESTRICT const dy = rows.dy + r * rows.width;
     T* HYPERX_RESTRICT const dx = rows.dx + r * rows.width;
     for (int64_t i = 0; i < rows.width; ++i) {
@@ -101,7 +101,7 @@ at::Tensor forward_cpu(const at::Tensor& x, const at::Tensor& bias, Activation a
   return y;
 }
 
-// `saved`: x for GELU, y for ReLU. Returns dx and, where it is asked for, dbias.
+// `saved`: x for GELU, y for ReLU. Returns dx and, if requested, dbias.
 template <class T, class C>
 std::pair<at::Tensor, at::Tensor> backward_cpu(const at::Tensor& saved, const at::Tensor& bias, const at::Tensor& dy,
                                                Activation activation, bool wants_bias) {

@@ -18,7 +18,7 @@
 namespace hyperx::model {
 namespace {
 
-// One sentence and head. Rows of q, k, v, out and their gradients lie `stride` apart.
+// One sentence and head. Rows of q, k, v, out and their gradients are `stride` apart.
 template <class T>
 struct Head {
   int64_t length, dim, stride, out_stride;
@@ -43,7 +43,7 @@ HYPERX_INLINE void dropout_row_mask(const Head<T>& head, int64_t row, T* mask) {
   }
 }
 
-// Values of scratch that a head needs.
+// Number of scratch values for a head.
 constexpr int64_t scratch_values(int64_t length, int64_t dim) {
   return 2 * std::max(dim * padded_columns(length), length * padded_columns(dim)) + 2 * length * padded_columns(length);
 }
@@ -121,8 +121,8 @@ HYPERX_MULTIVERSION void run_backward(const Head<double>& head, double* scratch)
 
 struct Layout {
   int64_t heads, hidden, dim, longest;
-  std::vector<int64_t> starts;          // of sentences, in rows
-  std::vector<int64_t> probability_at;  // of sentences, into the probabilities of one head
+  std::vector<int64_t> starts;          // of the sentences, in rows
+  std::vector<int64_t> probability_at;  // of the sentences, in the probabilities of one head
   int64_t probability_count = 0;        // of one head
 };
 
@@ -156,7 +156,7 @@ class PackedAttention : public torch::autograd::Function<PackedAttention> {
                             const at::Tensor& slots, const at::Tensor& positions, int64_t heads, double probability,
                             int64_t key) {
     RECORD_FUNCTION("hyperx::attention", std::vector<c10::IValue>());
-    // Reduced types are computed in fp32: the loops would convert each value many times.
+    // Reduced-precision types are computed in fp32: otherwise the loops would convert each value many times.
     const at::Tensor input = (qkv.scalar_type() == at::kBFloat16 ? qkv.to(at::kFloat) : qkv).contiguous();
     const Layout layout = layout_of(input, starts, heads);
     at::Tensor probabilities = at::empty({heads, layout.probability_count}, input.options());
@@ -195,7 +195,7 @@ class PackedAttention : public torch::autograd::Function<PackedAttention> {
   }
 
  private:
-  // Forward where `out` is defined, else backward.
+  // Forward if `out` is defined, otherwise backward.
   template <class T>
   static void compute(const Layout& layout, const at::Tensor& input, const at::Tensor& probabilities,
                       const at::Tensor& out, const at::Tensor& dout, const at::Tensor& dqkv, const at::Tensor& slots,

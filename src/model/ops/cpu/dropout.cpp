@@ -17,15 +17,15 @@
 namespace hyperx::model {
 namespace {
 
-constexpr int64_t kChunk = 8 * kPhiloxLanes;  // features of one call of the generator
+constexpr int64_t kChunk = 8 * kPhiloxLanes;  // features per call of the random generator
 constexpr int64_t kWord = 0xFFFFFFFF;
 constexpr int64_t kSitesBeside = 2;  // embeddings and heads
-// Sites that draw_masks() draws for: these of a layer, which come first, and those beside.
+// Sites that draw_masks() draws for: these of each layer, which have the lowest numbers, and the kSitesBeside.
 constexpr int64_t kMasksPerLayer = 2;
 static_assert(kSiteAttentionOutput < kMasksPerLayer && kSiteFeedForwardOutput < kMasksPerLayer);
-constexpr int64_t kBlocksAtOnce = int64_t{1} << 22;  // of 8 features: 32 MiB for each number drawn on the way
+constexpr int64_t kBlocksAtOnce = int64_t{1} << 22;  // of 8 features: 32 MiB per intermediate tensor
 
-// One row: out = (x + bias) * mask. Type C computes, T is stored.
+// One row: out = (x + bias) * mask. Computed in type C, stored in type T.
 template <class T, class C>
 HYPERX_INLINE void dropout_row(const T* HYPERX_RESTRICT x, const T* HYPERX_RESTRICT bias, T* HYPERX_RESTRICT out,
                                int64_t width, uint32_t position, uint64_t slot, PhiloxKey key, uint32_t threshold,
@@ -121,16 +121,16 @@ class KeyedDropout : public torch::autograd::Function<KeyedDropout> {
   }
 };
 
-// High and low word of the 64-bit product of 32-bit values held in int64 tensors (which cannot hold it unsigned): by
-// the factor's halves, the upper one's low half carried into the lower product.
+// High and low word of the 64-bit product of 32-bit values stored in int64 tensors (which cannot hold it unsigned):
+// multiplies by both halves of the factor and carries the low half of the upper product into the lower one.
 std::pair<at::Tensor, at::Tensor> multiply_wide(const at::Tensor& value, uint32_t factor) {
   const at::Tensor upper = value * int64_t{factor >> 16};
   const at::Tensor lower = value * int64_t{factor & 0xFFFF} + upper.bitwise_and(0xFFFF).bitwise_left_shift(16);
   return {upper.bitwise_right_shift(16) + lower.bitwise_right_shift(32), lower.bitwise_and(kWord)};
 }
 
-// [sites, rows, 8 blocks] bool: what is dropped under the `keys` [sites] int64 (their bits) of the `blocks` [blocks]
-// int64 of 8 features. On the device of keys and blocks.
+// [sites, rows, 8 blocks] bool: the values dropped under the `keys` [sites] int64 (as bits), for the `blocks` [blocks]
+// int64 of 8 features each. On the device of keys and blocks.
 at::Tensor draw_dropped(const at::Tensor& keys, const RowKeys& rows, const at::Tensor& blocks, double probability) {
   const at::Tensor slots = rows.slots.to(keys.device()).view({1, -1, 1});
   at::Tensor x0 = blocks.view({1, 1, -1});
@@ -163,7 +163,7 @@ at::Tensor blocks_of(int64_t width, at::Device device) {
   return at::arange((width + 7) / 8, at::TensorOptions(at::kLong).device(device));
 }
 
-// [rows, 8 blocks] bool, of one site.
+// [rows, 8 blocks] bool, for one site.
 at::Tensor draw_dropped(const SiteDropout& dropout, const at::Tensor& blocks) {
   const at::Tensor key = dropout.key.on_device.defined()
                              ? dropout.key.on_device.view({1})

@@ -7,9 +7,10 @@
 
 #include "model/ops/cpu/philox_lanes.h"
 
-// Box-Muller by Philox blocks: block p of four words gives values 2p and 2p + 1. Logarithm, sine and cosine are
-// polynomials (those of FreeBSD's libm, below one unit in the last place), as calls would keep the loops from
-// vectorising. This file is compiled without fused multiply-add (CMakeLists.txt), so that all machines draw the same.
+// Box-Muller on Philox blocks: the four words of block p give values 2p and 2p + 1. Logarithm, sine and cosine are
+// polynomials (those of FreeBSD's libm, with errors below one unit in the last place), because calls would prevent
+// vectorisation of the loops. This file is compiled without fused multiply-add (CMakeLists.txt), so that all machines
+// draw the same values.
 namespace hyperx::model {
 namespace {
 
@@ -18,7 +19,7 @@ constexpr int kBlockValues = 2 * kPhiloxLanes;
 // log(u) for u in [2⁻⁶⁴, 1].
 HYPERX_INLINE double log_of(double u) {
   const uint64_t bits = std::bit_cast<uint64_t>(u);
-  // u = m 2^exponent with m in [√½, √2): the exponent counts from √½'s own high word on.
+  // u = m 2^exponent with m in [√½, √2): the exponent is counted from the high word of √½.
   const uint32_t exponent = (static_cast<uint32_t>(bits >> 32) - 0x3FE6A09EU + 0x3FF00000U) >> 20;
   const double m = std::bit_cast<double>(bits - (static_cast<uint64_t>(exponent - 0x3FFU) << 52));
   const double e = static_cast<double>(static_cast<int32_t>(exponent) - 0x3FF);
@@ -56,7 +57,7 @@ HYPERX_INLINE void cos_and_sin(double u, double& cosine, double& sine) {
   sine = (quarter & 2) != 0 ? -s : s;
 }
 
-// Values [kBlockValues block, + kBlockValues).
+// Values [kBlockValues * block, kBlockValues * (block + 1)).
 template <class T>
 HYPERX_INLINE void draw_block(T* HYPERX_RESTRICT out, int64_t block, double deviation, PhiloxKey key) {
   const auto pair = static_cast<uint64_t>(block) * kPhiloxLanes;

@@ -21,7 +21,7 @@ HYPERX_INLINE void philox_lanes(uint32_t first, uint32_t c1, uint32_t c2, uint32
   }
   uint32_t k0 = key[0], k1 = key[1];
   for (int round = 0; round < kPhiloxRounds; ++round) {
-#pragma GCC unroll 1  // unrolled whole, the lanes are no loop any more, and GCC makes them four times as slow
+#pragma GCC unroll 1  // full unrolling leaves GCC no loop to vectorise: four times as slow
     for (int lane = 0; lane < kPhiloxLanes; ++lane) {
       const uint64_t p0 = static_cast<uint64_t>(kPhiloxMultiplier0) * x0[lane];
       const uint64_t p1 = static_cast<uint64_t>(kPhiloxMultiplier1) * x2[lane];
@@ -41,8 +41,8 @@ HYPERX_INLINE void philox_lanes(uint32_t first, uint32_t c1, uint32_t c2, uint32
   }
 }
 
-// Keep-mask of up to 8 * kPhiloxLanes values from feature 8 * first on: mask[f] is 0 or scale. `count` values are
-// written.
+// Keep-mask of up to 8 * kPhiloxLanes values, starting at feature 8 * first: mask[f] is 0 or scale. Writes `count`
+// values.
 template <class T>
 HYPERX_INLINE void keep_mask(uint32_t first, uint32_t position, uint64_t slot, PhiloxKey key, uint32_t threshold,
                              T scale, int count, T* HYPERX_RESTRICT mask) {

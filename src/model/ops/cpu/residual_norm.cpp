@@ -18,15 +18,15 @@
 namespace hyperx::model {
 namespace {
 
-constexpr int64_t kMaskFeatures = 8 * kPhiloxLanes;  // of one call of the generator
+constexpr int64_t kMaskFeatures = 8 * kPhiloxLanes;  // per call of the random generator
 
-// What one pass works on. T is stored, C computed and the type of the norm's parameters.
+// Operands of one pass. T is the stored type; C is the type of the computation and of the norm's parameters.
 template <class T, class C>
 struct Pass {
   int64_t width;
   const T *x, *bias, *first, *second;  // second may be null
-  T *sum, *y;                          // sum may be null: not kept
-  C *mean, *scale;                     // [rows] of the sum; scale: 1 / deviation
+  T *sum, *y;                          // sum may be null: not stored
+  C *mean, *scale;                     // [rows] of the sum; scale: 1 / standard deviation
   const C *weight, *norm_bias;
   C epsilon;
   const int64_t *slots, *positions;  // null: no dropout
@@ -35,10 +35,10 @@ struct Pass {
   C keep_scale;
   // backward
   const T* dy;
-  T *dx, *dsum;  // the same tensor without dropout
+  T *dx, *dsum;  // the same tensor if there is no dropout
 };
 
-// The mask of one row times `values`, in place.
+// Multiplies `values`, one row, by its mask, in place.
 template <class C>
 HYPERX_INLINE void drop_row(C* HYPERX_RESTRICT values, int64_t width, int64_t position, int64_t slot, PhiloxKey key,
                             uint32_t threshold, C keep_scale) {
@@ -274,7 +274,7 @@ class ResidualNorm : public torch::autograd::Function<ResidualNorm> {
   }
 };
 
-// The same with LibTorch's operations, for devices without a kernel of ours.
+// The same with LibTorch's operations, for devices without our own kernel.
 at::Tensor by_operations(const at::Tensor& x, const at::Tensor& bias, const SiteDropout& dropout,
                          const at::Tensor& first, const at::Tensor& second, const NormParameters& norm) {
   at::Tensor sum = dropout_by_operations(x + bias, dropout) + first;

@@ -7,7 +7,7 @@
 namespace hyperx::model {
 
 struct NormParameters {
-  at::Tensor weight, bias;  // [width], of a wider type than the rows, or the same
+  at::Tensor weight, bias;  // [width], of the rows' type or a wider one
   double epsilon = 1e-12;
 };
 

@@ -8,11 +8,12 @@
 
 namespace hyperx::model {
 
-// Sums over the rows of a batch (gradients of biases and LayerNorms), the same bits for any number of threads: rows are
-// cut into chunks of a fixed size, each chunk is summed on its own, and the chunks in order.
+// Sums over the rows of a batch (gradients of biases and LayerNorms), with the same bits for any number of threads:
+// rows are split into chunks of a fixed size, each chunk is summed separately, and the chunks are added in order.
 constexpr int64_t kChunkRows = 32;
 
-// run(begin, end, sums) for each chunk of rows; `sums` [values], zero at first. Returns the total of all chunks.
+// Calls run(begin, end, sums) for each chunk of rows; `sums` [values] is zero at first. Returns the total of all
+// chunks.
 template <class T, class Run>
 std::vector<T> sum_over_row_chunks(int64_t rows, int64_t values, const Run& run) {
   const int64_t chunks = (rows + kChunkRows - 1) / kChunkRows;

@@ -7,19 +7,19 @@
 
 namespace hyperx::model {
 
-// Products of the size of one sentence and head, too small for a BLAS call each. Blocks of kGemmRows x kGemmColumns
-// sums stay in registers; the compiler vectorises over the columns.
+// Matrix products of the size of one sentence and head, too small for a BLAS call each. Blocks of kGemmRows x
+// kGemmColumns sums stay in registers; the compiler vectorises over the columns.
 constexpr int64_t kGemmRows = 4;
 constexpr int64_t kGemmColumns = 32;
 
 constexpr int64_t padded_columns(int64_t columns) { return (columns + kGemmColumns - 1) / kGemmColumns * kGemmColumns; }
 
-// What a product does besides at every row of B that it reads: nothing.
+// Extra work of a product at every row of B that it reads: none.
 struct NothingElse {
   void operator()() const {}
 };
 
-// Asks for the memory from `next` to `end` line by line, so that it comes while a product computes.
+// Prefetches the memory from `next` to `end`, one cache line per call, while a product computes.
 struct ReadAhead {
   static constexpr int64_t kLineBytes = 64;
   const char *next, *end;
@@ -42,7 +42,7 @@ HYPERX_INLINE void gemm_block(int64_t depth, const T* a, int64_t a_row, int64_t 
       for (int64_t j = 0; j < kGemmColumns; ++j) sums[r][j] += factor * row[j];
     }
   }
-  if (columns == kGemmColumns) {  // known when compiled: whole registers
+  if (columns == kGemmColumns) {  // known at compile time: whole registers
     for (int64_t r = 0; r < kRows; ++r)
       for (int64_t j = 0; j < kGemmColumns; ++j) c[r * c_row + j] = sums[r][j];
   } else {
@@ -74,7 +74,7 @@ HYPERX_INLINE void small_gemm(int64_t rows, int64_t columns, int64_t depth, cons
   small_gemm(rows, columns, depth, a, a_row, a_column, b, b_row, c, c_row, nothing);
 }
 
-// out [columns, padded_columns(rows)] = in [rows, columns] transposed, the padding zero.
+// out [columns, padded_columns(rows)] = in [rows, columns] transposed; the padding is zero.
 template <class T>
 HYPERX_INLINE void pack_transposed(const T* in, int64_t rows, int64_t columns, int64_t stride, T* HYPERX_RESTRICT out) {
   const int64_t width = padded_columns(rows);
@@ -84,7 +84,7 @@ HYPERX_INLINE void pack_transposed(const T* in, int64_t rows, int64_t columns, i
   }
 }
 
-// out [rows, padded_columns(columns)] = in [rows, columns], the padding zero.
+// out [rows, padded_columns(columns)] = in [rows, columns]; the padding is zero.
 template <class T>
 HYPERX_INLINE void pack(const T* in, int64_t rows, int64_t columns, int64_t stride, T* HYPERX_RESTRICT out) {
   const int64_t width = padded_columns(columns);

@@ -7,7 +7,7 @@
 
 #include "model/ops/cpu/multiversion.h"
 
-// Functions of one value as plain arithmetic, so that loops over them vectorise; fp64 takes the C library's.
+// Functions of one value as plain arithmetic, so that loops over them vectorise; fp64 uses the C library.
 namespace hyperx::model {
 
 // exp(x) for x <= 0, to within 2 units in the last place.
@@ -26,7 +26,7 @@ HYPERX_INLINE float exp_of(float x) {
   return p * std::bit_cast<float>((static_cast<int32_t>(rounded) + 127) << 23);
 }
 
-// The normal distribution's Phi(x), and e = exp(-x^2 / 2): GELU is x Phi(x), its slope Phi(x) + x e / sqrt(2 pi).
+// Phi(x) of the normal distribution, and e = exp(-x^2 / 2): GELU is x Phi(x), its derivative Phi(x) + x e / sqrt(2 pi).
 template <class T>
 struct NormalShare {
   T phi, e;

@@ -3,15 +3,15 @@
 #include "model/ops/cuda/adam_rule.cuh"
 #include "model/ops/cuda/rows.cuh"
 
-// Many small tensors in one launch: a row of blocks a tensor. 28 bytes a value, by neighbouring lanes; hundreds of
-// tensors of a few thousand values are bound by the launch, larger ones by bandwidth.
+// Many small tensors in one launch, with one row of blocks per tensor. 28 bytes per value, in coalesced accesses;
+// hundreds of tensors of a few thousand values are limited by the launch, larger ones by bandwidth.
 namespace hyperx::model::kernels {
 inline namespace HYPERX_KERNEL_BUILD {
 namespace {
 
 constexpr int kThreads = 256;
 constexpr int64_t kThreadValues = 4;
-constexpr int64_t kMostBlocks = 1024;  // a tensor
+constexpr int64_t kMostBlocks = 1024;  // per tensor
 constexpr int64_t kMostTensors = 65535;
 
 __global__ void __launch_bounds__(kThreads)

@@ -6,12 +6,12 @@
 namespace hyperx::model::kernels {
 inline namespace HYPERX_KERNEL_BUILD {
 
-// What one value's update needs; of adam_factors() and adam_row() on the CPU.
+// Factors for the update of one value, as in adam_factors() and adam_row() on the CPU.
 struct AdamFactors {
   float beta1, beta2, keep1, keep2, epsilon, step_size, scale, decay;
 };
 
-// Two powers in fp64: for one thread of a block.
+// Computes two powers in fp64, so only one thread of a block should call it.
 __device__ inline AdamFactors adam_factors(const AdamRule& rule, int64_t count, float scale) {
   const double step = static_cast<double>(count);
   const double correction1 = 1.0 - pow(rule.beta1, step), correction2 = 1.0 - pow(rule.beta2, step);
@@ -25,7 +25,7 @@ __device__ inline AdamFactors adam_factors(const AdamRule& rule, int64_t count, 
           static_cast<float>(1.0 - rule.rate * rule.weight_decay)};
 }
 
-// Epsilon is added before the bias correction, as the release does.
+// Epsilon is added before the bias correction, as in the release.
 __device__ inline void adam_value(float& p, float gradient, float& m, float& v, const AdamFactors& f, float decay) {
   const float g = gradient * f.scale;
   m = f.beta1 * m + f.keep1 * g;

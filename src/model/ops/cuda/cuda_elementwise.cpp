@@ -15,7 +15,7 @@ using torch::autograd::variable_list;
 
 kernels::Elements shape_of(const at::Tensor& rows) { return {row_type_of(rows), rows.size(0), rows.size(1)}; }
 
-// Scratch of sums over rows.
+// Scratch memory for sums over rows.
 at::Tensor partials_of(const at::Tensor& rows) {
   return at::empty({kernels::element_partial_values(rows.size(0), rows.size(1))},
                    rows.options().dtype(at::kFloat).requires_grad(false));

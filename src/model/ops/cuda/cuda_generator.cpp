@@ -17,7 +17,7 @@ kernels::GeneratorSize size_of(const at::Tensor& w) {
   return {w.size(0), w.size(1)};
 }
 
-// Rows [rows, theta] that may lie apart, each in one piece.
+// Stride of rows [rows, theta] that may be apart, each contiguous.
 int64_t row_stride(const at::Tensor& rows) {
   HYPERX_CHECK(rows.dim() == 2 && (rows.size(1) < 2 || rows.stride(1) == 1), "a row of theta lies in one piece");
   return rows.stride(0);

@@ -9,8 +9,8 @@
 #include "model/ops/cpu/dropout.h"
 #include "model/ops/cpu/residual_norm.h"
 
-// The operations of this folder by our own CUDA kernels (ops/cuda), on the current stream; only where the build has
-// CUDA. Tensors lie on one GPU, rows in fp32 or bf16, the rest in fp32. Differentiable as their namesakes.
+// The operations of model/ops with our own CUDA kernels (ops/cuda), on the current stream; only where the build has
+// CUDA. All tensors are on one GPU, rows in fp32 or bf16, the rest in fp32. Differentiable like their namesakes.
 namespace hyperx::model {
 
 at::Tensor cuda_residual_norm(const at::Tensor& x, const at::Tensor& bias, const SiteDropout& dropout,
@@ -18,10 +18,10 @@ at::Tensor cuda_residual_norm(const at::Tensor& x, const at::Tensor& bias, const
 at::Tensor cuda_biased_activation(const at::Tensor& x, const at::Tensor& bias, Activation activation);
 at::Tensor cuda_keyed_dropout(const at::Tensor& x, const at::Tensor& bias, const SiteDropout& dropout);
 
-// A dropout key where the kernels read it. One int64
+// A dropout key in device memory, where the kernels read it: one int64.
 at::Tensor key_on_device(const DropoutKey& key, at::Device device);
 
-// word[id] + position[position + offset] + type[0] in `type`, of frozen tables: without a gradient. ids, positions
+// word[id] + position[position + offset] + type[0] in `type`, for frozen tables: not differentiable. ids, positions
 // [rows] int64.
 at::Tensor cuda_embedding_sum(const at::Tensor& word, const at::Tensor& position, const at::Tensor& kind,
                               const at::Tensor& ids, const at::Tensor& positions, int64_t position_offset,
@@ -30,8 +30,8 @@ at::Tensor cuda_embedding_sum(const at::Tensor& word, const at::Tensor& position
 void cuda_generate(const at::Tensor& w, const at::Tensor& c, const at::Tensor& s, const at::Tensor& theta);
 FactorSums cuda_factor_sums(const at::Tensor& w, const at::Tensor& g);
 
-// W, c and their moments, from g and s; with s_next and theta_next defined also theta of the next step. `control`
-// is update_control()'s in fp32; count [1] int64 is this update's number, from 1.
+// Updates W, c and their moments from g and s; if s_next and theta_next are defined, also computes theta of the next
+// step. `control` is update_control()'s in fp32; count [1] int64 is this update's number, from 1.
 struct CudaLowRankAdam {
   at::Tensor w, c, w_m, w_v, c_m, c_v;
   at::Tensor g, s;
@@ -39,11 +39,11 @@ struct CudaLowRankAdam {
   at::Tensor control, count;
 };
 void cuda_low_rank_adam(const CudaLowRankAdam& call, double rate, const AdamOptions& options);
-// Whether W's GPU can take so many sources at once.
+// Whether the kernel supports this number of source rows at once on W's GPU.
 bool cuda_low_rank_adam_fits(const at::Tensor& w, int64_t rows);
 
-// Tensors of one Adam, in a table on the GPU that is made once: the tensors must stay where they are. count [1] int64:
-// this update's number; active [1] bool: whether it takes part in it.
+// The tensors of one Adam update, in a table on the GPU that is made once: the tensors must keep their addresses. count
+// [1] int64: this update's number; active [1] bool: whether the update includes the tensor.
 struct AdamTensors {
   at::Tensor p, g, m, v, count, active;
 };

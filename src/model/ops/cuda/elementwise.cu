@@ -1,23 +1,23 @@
 #include "model/ops/cuda/elementwise.h"
 #include "model/ops/cuda/partial_sums.cuh"
 
-// A thread block covers 256 features of 32 rows: a warp a row, 8 features a lane (512 bytes of bf16 in one load), and
-// the warps take the rows in turn. A lane keeps its features, so that the bias is read once and sums over rows stay in
+// A thread block covers 256 features of 32 rows: one row per warp, 8 features per lane (512 bytes of bf16 in one load);
+// the warps take the rows in turn. A lane keeps its features, so the bias is read once and sums over rows stay in
 // registers; 3,072 features of 700 rows are 264 thread blocks.
 //
-// Bytes a value in bf16: 4 forward, 6 backward, 4 for a mask. At 4 TB/s GELU of 16,000 x 3,072 takes 49 us and 74 us;
-// its 25 instructions a value are 45 us of another pipe, which bandwidth hides if enough warps are there. All are bound
-// by bandwidth, small ones by their launch.
+// Bytes per value in bf16: 4 forward, 6 backward, 4 for a mask. At 4 TB/s GELU of 16,000 x 3,072 takes 49 us and 74 us;
+// its 25 instructions per value take 45 us of another pipe, which overlap with memory accesses if there are enough
+// warps. All kernels are limited by bandwidth, small calls by their launch.
 namespace hyperx::model::kernels {
 inline namespace HYPERX_KERNEL_BUILD {
 namespace {
 
-constexpr int kWarps = 8;  // of a thread block
+constexpr int kWarps = 8;  // per thread block
 constexpr int kTileFeatures = kWarpLanes * kBlockFeatures;
 static_assert(kElementChunkRows % kWarps == 0);
 
-// The normal distribution's Phi(x) and exp(-x^2 / 2): the CPU's fit (vector_math.h), good to 2.2e-7 and relative to
-// the value far out, where 1 + erf(x) has lost its digits. The backward pass needs both.
+// The normal distribution's Phi(x) and exp(-x^2 / 2), with the CPU's fit (vector_math.h). Its error of 2.2e-7 is
+// relative to the value even far out, where 1 + erf(x) has lost its digits. The backward pass needs both.
 struct NormalShare {
   float phi, e;
 };
@@ -49,10 +49,10 @@ struct Gelu {
 struct Relu {
   static __device__ float value(float x) { return fmaxf(x, 0.0F); }
   static __device__ float slope(float y) { return y > 0.0F ? 1.0F : 0.0F; }
-  static constexpr bool kSlopeOfInput = false;  // of what came out: it is positive where x + bias is
+  static constexpr bool kSlopeOfInput = false;  // of the output: it is positive where x + bias is
 };
 
-// What a kernel works on.
+// The operands of a kernel.
 struct Work {
   int64_t rows, width;
   const void *x, *bias, *dy;
@@ -61,8 +61,8 @@ struct Work {
   KeyedMask mask;
 };
 
-// compute(row, feature, values) for the lane's block of each row; what it leaves in values is stored in out, and summed
-// where there are partials. `values` starts as the row of `from`.
+// Calls compute(row, feature, values) for the lane's block of each row. `values` starts as the row of `from`; the
+// result is stored in out, and summed if there are partials.
 template <class T, bool kVector, class Compute>
 __device__ inline void for_blocks(const Work& work, const void* from, const Compute& compute) {
   const int lane = static_cast<int>(threadIdx.x), warp = static_cast<int>(threadIdx.y);
@@ -81,7 +81,7 @@ __device__ inline void for_blocks(const Work& work, const void* from, const Comp
     for (int k = 0; k < kBlockFeatures; ++k) sums[k] += values[k];
   }
   if (work.partials == nullptr) return;          // the same for all threads
-  float* const shared = shared_memory<float>();  // [warps, 8, lanes]: lanes lie side by side, one bank each
+  float* const shared = shared_memory<float>();  // [warps, 8, lanes]: lanes are adjacent, one bank each
   HYPERX_UNROLL
   for (int k = 0; k < kBlockFeatures; ++k) shared[(warp * kBlockFeatures + k) * kWarpLanes + lane] = sums[k];
   __syncthreads();

@@ -4,18 +4,18 @@
 #include "model/ops/cuda/row_products.cuh"
 
 // 394,240 x 192 with 12 sources: 303 MB of W, twice 19 of g, 14 of partial sums: 89 us at 4 TB/s. A thread keeps 4
-// columns of 12 sources in 48 registers, so that 16 bytes of W serve 48 multiply-adds beside 3 reads of shared memory
-// (32 us of an H100's fp32 pipe): bandwidth limits, with 5 thread blocks of 96 threads an SM and 8 loads a thread on
-// their way. More sources make more groups of 12, whose thread blocks stand side by side and find W in the L2 cache.
+// columns of 12 sources in 48 registers, so 16 bytes of W serve 48 multiply-adds with 3 reads of shared memory (32 us
+// of an H100's fp32 pipe): bandwidth is the limit, with 5 thread blocks of 96 threads per SM and 8 loads per thread in
+// flight. More sources form more groups of 12, whose thread blocks run side by side and find W in the L2 cache.
 namespace hyperx::model::kernels {
 inline namespace HYPERX_KERNEL_BUILD {
 namespace {
 
 constexpr int kFloatRows = 64;     // summed in fp32 before they are added in fp64, as on the CPU
-constexpr int kMostThreads = 128;  // of a thread block: columns by 4, times lanes
+constexpr int kMostThreads = 128;  // per thread block: columns / 4, times lanes
 constexpr int kMostColumnQuads = 64;
 constexpr int kMostLanes = kStretchRows / kFloatRows;
-constexpr int kLanePadding = 4;  // values between the lanes' tiles of g, so that two lanes of a warp meet other banks
+constexpr int kLanePadding = 4;  // values between the lanes' tiles of g: two lanes of a warp use different banks
 constexpr int kMostGroupSources = 12;
 
 struct Sums {
@@ -26,7 +26,7 @@ struct Sums {
   __host__ __device__ int64_t values() const { return rows * (size.projected + rows); }
 };
 
-// A thread block: some columns, one stretch of W's rows, a group of sources. threadIdx.x: 4 columns, threadIdx.y: a
+// A thread block: some columns, one stretch of W's rows, one group of sources. threadIdx.x: 4 columns; threadIdx.y: a
 // lane that takes tiles of 64 rows.
 template <bool kVector, int kSources>
 __global__ void __launch_bounds__(kMostThreads) source_sums_kernel(Sums call) {
@@ -72,7 +72,7 @@ __global__ void __launch_bounds__(kMostThreads) source_sums_kernel(Sums call) {
       }
     }
     HYPERX_UNROLL
-    for (int source = 0; source < kSources; ++source) {  // the thread's own places: no barrier
+    for (int source = 0; source < kSources; ++source) {  // the thread's own elements: no barrier
       double* const own = totals + 4 * source * threads + thread;
       own[0] += sums[source].x;
       own[threads] += sums[source].y;
@@ -93,7 +93,7 @@ __global__ void __launch_bounds__(kMostThreads) source_sums_kernel(Sums call) {
 }
 
 constexpr int kGramRows = 4;   // a warp sums the products of 4 rows of g with 4 others, a lane every 32nd value
-constexpr int kGramWarps = 4;  // of a thread block
+constexpr int kGramWarps = 4;  // per thread block
 
 __device__ inline double warp_sum(double value) {
   HYPERX_UNROLL
@@ -101,7 +101,7 @@ __device__ inline double warp_sum(double value) {
   return value;
 }
 
-// blockIdx.x: stretch; a warp a pair of blocks of 4 rows, lower triangle row by row.
+// blockIdx.x: stretch. Each warp takes a pair of blocks of 4 rows, in the lower triangle, row by row.
 __global__ void __launch_bounds__(kGramWarps* kWarpLanes) gram_kernel(Sums call) {
   const int lane = static_cast<int>(threadIdx.x);
   const int64_t blocks = ceil_divide(call.rows, kGramRows);

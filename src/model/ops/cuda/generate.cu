@@ -2,10 +2,10 @@
 
 #include "model/ops/cuda/row_products.cuh"
 
-// 394,240 x 192 with 12 sources: 303 MB of W and 19 of theta, 80 us at 4 TB/s. Beside it 0.9 G multiply-adds (32 us of
-// an H100's fp32 pipe), and per 8 rows and warp 36 16-byte reads of shared memory and 45 shuffles, about as long:
-// bandwidth limits up to some 24 sources, the fp32 pipe beyond. 120 registers: 4 thread blocks an SM, and each of the
-// 16 warps has 6 KB on its way from memory.
+// 394,240 x 192 with 12 sources: 303 MB of W and 19 of theta, 80 us at 4 TB/s. In addition 0.9 G multiply-adds (32 us
+// of an H100's fp32 pipe), and per 8 rows and warp 36 16-byte reads of shared memory and 45 shuffles, about as long:
+// bandwidth is the limit up to about 24 sources, the fp32 pipe above. 120 registers: 4 thread blocks per SM, and each
+// of the 16 warps has 6 KB of loads in flight.
 namespace hyperx::model::kernels {
 inline namespace HYPERX_KERNEL_BUILD {
 namespace {

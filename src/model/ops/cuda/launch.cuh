@@ -9,8 +9,8 @@
 #include "common/errors.h"
 #include "model/ops/cuda/stream.h"
 
-// All that the kernels use of CUDA beyond its keywords and functions. A header of the tests takes this one's place and
-// runs the same sources on the CPU.
+// Everything that the kernels use of CUDA beyond its keywords and functions. A header of the tests replaces this one
+// and runs the same sources on the CPU.
 #define HYPERX_UNROLL _Pragma("unroll")
 #define HYPERX_UNROLL_4 _Pragma("unroll 4")
 #define HYPERX_UNROLL_8 _Pragma("unroll 8")
@@ -21,7 +21,7 @@ inline namespace HYPERX_KERNEL_BUILD {
 using bf16 = __nv_bfloat16;
 
 constexpr unsigned kAllLanes = 0xFFFFFFFFU;
-constexpr int64_t kPlainSharedBytes = 48 * 1024;  // more must be asked for
+constexpr int64_t kPlainSharedBytes = 48 * 1024;  // more must be requested
 
 inline void check_cuda(cudaError_t code, const char* call) {
   if (code == cudaSuccess) return;
@@ -36,23 +36,23 @@ inline int64_t device_attribute(cudaDeviceAttr attribute) {
   return value;
 }
 
-// Bytes that a thread block of the current device can have: 227 KB of an H100, 163 of an A100, 99 of an RTX 4090.
+// Bytes available to a thread block of the current device: 227 KB on an H100, 163 on an A100, 99 on an RTX 4090.
 inline int64_t most_shared_bytes() { return device_attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin); }
 
-// Two rounded values as they lie in memory, the first in the low half.
+// Two rounded values in memory order, the first in the low half.
 __device__ inline unsigned two_bf16(float first, float second) {
   return static_cast<unsigned>(__bfloat16_as_ushort(__float2bfloat16_rn(first))) |
          (static_cast<unsigned>(__bfloat16_as_ushort(__float2bfloat16_rn(second))) << 16);
 }
 
-// 16 bytes in one instruction: nvcc 13.0 makes four of a plain store whose words were computed one by one.
+// 16 bytes in one instruction: nvcc 13.0 splits a plain store into four if its words were computed separately.
 __device__ inline void store_global(void* to, uint4 words) {
   asm volatile("st.global.v4.b32 [%0], {%1, %2, %3, %4};" ::"l"(__cvta_generic_to_global(to)), "r"(words.x),
                "r"(words.y), "r"(words.z), "r"(words.w)
                : "memory");
 }
 
-// The block's dynamic shared memory; 16-byte aligned.
+// The block's dynamic shared memory, aligned to 16 bytes.
 template <class T>
 __device__ inline T* shared_memory() {
   extern __shared__ __align__(16) unsigned char hyperx_shared_bytes[];
@@ -65,7 +65,7 @@ void allow_shared(const char* name, void (*kernel)(Parameters...), int64_t bytes
   check_cuda(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes)), name);
 }
 
-// Thread blocks that the current device holds at a time: more than these would run after them, on an idle device.
+// Number of thread blocks that the current device holds at a time: more would run after them, on a nearly idle device.
 template <class... Parameters>
 int64_t resident_blocks(const char* name, void (*kernel)(Parameters...), int64_t threads, int64_t shared_bytes) {
   int blocks = 0;
@@ -76,7 +76,7 @@ int64_t resident_blocks(const char* name, void (*kernel)(Parameters...), int64_t
   return blocks * device_attribute(cudaDevAttrMultiProcessorCount);
 }
 
-// Starts `kernel`, and throws what CUDA says of it. `name` is for the message.
+// Starts `kernel`; throws CUDA's message on failure. `name` is for the message.
 template <class... Parameters, class... Arguments>
 void launch(const char* name, void (*kernel)(Parameters...), dim3 grid, dim3 block, int64_t shared_bytes, Stream stream,
             Arguments... arguments) {

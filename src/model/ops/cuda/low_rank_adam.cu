@@ -3,10 +3,10 @@
 #include "model/ops/cuda/adam_rule.cuh"
 #include "model/ops/cuda/row_products.cuh"
 
-// W and two moments are read and written: 1.82 GB for 394,240 x 192, 450 us at 4 TB/s; theta of the next step in the
-// same pass saves 303 MB of reading W again. Arithmetic is some 55 instructions a value (12 multiply-adds for the
-// gradient and 12 for theta, a root and a quotient), 145 us of an H100: bandwidth limits. The tiles are those of
-// row_products.cuh; a lane has 12 loads of 16 bytes on their way, so that 12 to 16 warps an SM are enough.
+// W and two moments are read and written: 1.82 GB for 394,240 x 192, 450 us at 4 TB/s; computing theta of the next step
+// in the same pass saves 303 MB of reading W again. Arithmetic is about 55 instructions per value (12 multiply-adds for
+// the gradient and 12 for theta, a square root and a quotient), 145 us on an H100: bandwidth is the limit. The tiles
+// are those of row_products.cuh; a lane has 12 loads of 16 bytes in flight, so 12 to 16 warps per SM are enough.
 namespace hyperx::model::kernels {
 inline namespace HYPERX_KERNEL_BUILD {
 namespace {
@@ -15,13 +15,13 @@ constexpr int kThreads = 128;
 constexpr int kWarps = kThreads / kWarpLanes;
 constexpr int64_t kFactorValues = round_up(sizeof(AdamFactors) / sizeof(float), 4);
 
-// Shared memory: factors, sources, next sources, and for each warp g [padded rows, 8 rows of W].
+// Values in shared memory: factors, sources, next sources, and for each warp g [padded rows, 8 rows of W].
 int64_t shared_values(int64_t rows, int64_t next_rows, int64_t projected) {
   return kFactorValues + source_values(rows, projected) + source_values(next_rows, projected) +
          kWarps * padded_sources(rows) * kWarpRows;
 }
 
-// g of the warp's rows of W; 0 past the end.
+// g of the warp's rows of W; 0 beyond the end.
 __device__ inline void stage_g(const LowRankAdam& call, int64_t first_row, int lane, float* g_tile) {
   const int64_t count = padded_sources(call.sources.rows) * kWarpRows;
   for (int64_t i = lane; i < count; i += kWarpLanes) {
@@ -30,14 +30,14 @@ __device__ inline void stage_g(const LowRankAdam& call, int64_t first_row, int l
   }
 }
 
-// The update of a tile's rows in one chunk of columns; leaves the new W in w.
+// Updates a tile's rows in one chunk of columns; returns the new W in w.
 template <bool kVector>
 __device__ inline void update_chunk(const LowRankAdam& call, const Place& place, int chunk, const float* staged,
                                     const float* own_g, const AdamFactors& factors, float4 (&w)[kTileRows]) {
   const int64_t projected = call.size.projected, width = padded_projected(projected), column = place.column(chunk);
   float4 m[kTileRows], v[kTileRows], gradient[kTileRows];
   HYPERX_UNROLL
-  for (int row = 0; row < kTileRows; ++row) {  // all loads first
+  for (int row = 0; row < kTileRows; ++row) {  // all loads before any use
     const int64_t at = min(place.row + row, call.size.theta - 1) * projected;
     w[row] = load_quad<kVector>(call.w + at, column, projected);
     m[row] = load_quad<kVector>(call.w_m + at, column, projected);
@@ -71,7 +71,7 @@ __device__ inline void update_chunk(const LowRankAdam& call, const Place& place,
   }
 }
 
-// The update of the own row's value of c, which it returns. Four lanes of a half-warp compute the same; one stores.
+// Updates and returns c of the lane's own row. Four lanes of a half-warp compute the same value; one stores it.
 __device__ inline float update_bias(const LowRankAdam& call, const Place& place, const float* own_g,
                                     const AdamFactors& factors) {
   const int64_t at = min(place.own_row(), call.size.theta - 1);
@@ -80,7 +80,7 @@ __device__ inline float update_bias(const LowRankAdam& call, const Place& place,
     gradient += own_g[source * kWarpRows + place.lane % kTileRows];
   float c = call.c[at], m = call.c_m[at], v = call.c_v[at];
   adam_value(c, gradient, m, v, factors, 1.0F);
-  __syncwarp();  // all have read
+  __syncwarp();  // all lanes have read
   if (place.own_source() == 0 && place.own_row() < call.size.theta) {
     call.c[at] = c;
     call.c_m[at] = m;
@@ -119,7 +119,7 @@ __global__ void __launch_bounds__(kThreads) low_rank_adam_kernel(LowRankAdam cal
     float bias = 0.0F;
     float4 kept[kChunks > 0 ? kChunks : 1][kTileRows];
     if (updates) {
-      __syncwarp();  // the tile before is done with
+      __syncwarp();  // the previous tile is finished
       stage_g(call, tile * kWarpRows, lane, g_tile);
       __syncwarp();
       bias = update_bias(call, place, own_g, factors);
@@ -140,7 +140,7 @@ __global__ void __launch_bounds__(kThreads) low_rank_adam_kernel(LowRankAdam cal
     if constexpr (kChunks > 0) {
       write_theta<kChunks>([&](int row, int chunk) { return kept[chunk][row]; }, call.size, staged_next, call.next.rows,
                            bias, place, call.theta_next, call.theta_next_stride);
-    } else {  // each lane reads what it has written itself
+    } else {  // each lane reads the values that it wrote itself
       write_theta<kChunks>(load, call.size, staged_next, call.next.rows, bias, place, call.theta_next,
                            call.theta_next_stride);
     }

@@ -2,12 +2,12 @@
 
 #include "model/ops/cuda/rows.cuh"
 
-// The second half of a sum over rows: chunks of rows have left partial sums, which are added here in a fixed order.
+// The second half of a sum over rows: adds the partial sums of the chunks of rows, in a fixed order.
 namespace hyperx::model::kernels {
 inline namespace HYPERX_KERNEL_BUILD {
 
-constexpr int kSumColumns = 32;  // of a block: a line of 128 bytes
-constexpr int kSumGroups = 16;   // that share the chunks; group g takes chunks g, g + 16, ...
+constexpr int kSumColumns = 32;  // per thread block: a line of 128 bytes
+constexpr int kSumGroups = 16;   // that the chunks are divided among; group g takes chunks g, g + 16, ...
 
 // The first `wide_values` totals are stored as C, the others as T.
 template <class C, class T>
@@ -17,8 +17,8 @@ struct SumTargets {
   T* narrow;
 };
 
-// partials [chunks, stride], of which the first `values` are wanted. Reads each once, by lines; the blocks are few, but
-// so are the bytes.
+// partials [chunks, stride]; only the first `values` of each chunk are used. Reads each once, in whole lines; there are
+// few thread blocks, but also few bytes.
 template <class C, class T>
 __global__ void add_partials_kernel(const C* partials, int64_t chunks, int64_t values, int64_t stride,
                                     SumTargets<C, T> targets) {
@@ -41,7 +41,7 @@ __global__ void add_partials_kernel(const C* partials, int64_t chunks, int64_t v
   }
 }
 
-// No chunks: zeros.
+// Without chunks the totals are zero.
 template <class C, class T>
 void add_partials(const C* partials, int64_t chunks, int64_t values, int64_t stride, const SumTargets<C, T>& targets,
                   Stream stream) {

@@ -1,17 +1,17 @@
 #include "model/ops/cuda/partial_sums.cuh"
 #include "model/ops/cuda/residual_norm.h"
 
-// A warp a row: a row of 768 is 24 values a lane, so that it stays in registers from the first load to the last store,
-// and both statistics are shuffles without a barrier.
+// One row per warp: a row of 768 is 24 values per lane, so it stays in registers from the first load to the last store,
+// and both statistics are computed by shuffles without a barrier.
 //
-// Bytes a row of 768 in bf16: forward 6.1 KB (x, first, sum, y; 7.7 with second), backward 6.1 (dy, sum, dsum, dx) and
-// 0.6 of partial sums. 16,000 rows: 98 MB, 25 us at 4 TB/s; the mask's generator is some 0.15 G lane instructions
-// beside that, 10 us of another pipe. The limit is bandwidth, below some 2,000 rows the launch.
+// Bytes per row of 768 in bf16: forward 6.1 KB (x, first, sum, y; 7.7 with second), backward 6.1 (dy, sum, dsum, dx)
+// and 0.6 of partial sums. 16,000 rows: 98 MB, 25 us at 4 TB/s; the mask's random generator takes about 0.15 G lane
+// instructions in addition, 10 us of another pipe. The limit is bandwidth; below about 2,000 rows, the launch.
 namespace hyperx::model::kernels {
 inline namespace HYPERX_KERNEL_BUILD {
 namespace {
 
-constexpr int kWarps = 4;  // of a thread block
+constexpr int kWarps = 4;  // per thread block
 constexpr int kWarpFeatures = kWarpLanes * kBlockFeatures;
 static_assert(kNormChunkRows % kWarps == 0);
 
@@ -20,7 +20,7 @@ __device__ inline int64_t feature_of(int part, int lane) {
   return (static_cast<int64_t>(part) * kWarpLanes + lane) * kBlockFeatures;
 }
 
-// kParts: blocks of 8 features a lane, width <= 256 * kParts.
+// kParts: blocks of 8 features per lane, width <= 256 * kParts.
 template <class T, bool kVector, int kParts>
 __global__ void __launch_bounds__(kWarps* kWarpLanes) norm_forward_kernel(NormForward call) {
   const int lane = static_cast<int>(threadIdx.x);
@@ -83,7 +83,7 @@ __global__ void __launch_bounds__(kWarps* kWarpLanes) norm_forward_kernel(NormFo
   }
 }
 
-// Adds the warps' sums of one kind, in the warps' order, into the chunk's partial sums. `shared` [warps, features].
+// Adds the warps' sums of one kind, in the order of the warps, to the chunk's partial sums. `shared` [warps, features].
 template <int kParts>
 __device__ inline void store_partials(const float (&sums)[kParts][kBlockFeatures], float* shared, float* partials,
                                       int64_t width) {
@@ -109,7 +109,7 @@ __device__ inline void store_partials(const float (&sums)[kParts][kBlockFeatures
   }
 }
 
-// A thread block a chunk of rows, which its warps take in turn.
+// One thread block per chunk of rows, which its warps take in turn.
 template <class T, bool kVector, int kParts>
 __global__ void __launch_bounds__(kWarps* kWarpLanes) norm_backward_kernel(NormBackward call) {
   const int lane = static_cast<int>(threadIdx.x);
@@ -133,7 +133,7 @@ __global__ void __launch_bounds__(kWarps* kWarpLanes) norm_backward_kernel(NormB
         load_block<kVector>(call.weight, feature, width, weight);
       }
       HYPERX_UNROLL
-      for (int i = 0; i < kBlockFeatures; ++i) {  // past the width dy and weight are 0, and so is all that follows
+      for (int i = 0; i < kBlockFeatures; ++i) {  // beyond the width dy and weight are 0, and so are all results
         normed[part][i] = (sum[i] - mean) * scale;
         inner[part][i] = dy[i] * weight[i];
         total += inner[part][i];
@@ -167,8 +167,8 @@ __global__ void __launch_bounds__(kWarps* kWarpLanes) norm_backward_kernel(NormB
   store_partials(dbias, shared, partials + 2 * width, width);
 }
 
-// Calls run with the number of blocks a lane as a constant. Few sizes, and one for odd widths: each is compiled for two
-// types and several GPUs.
+// Calls run with the number of blocks per lane as a constant. There are few sizes, and one for odd widths, because each
+// is compiled for two types and several GPUs.
 template <bool kVector, class Run>
 void with_parts(int64_t width, const Run& run) {
   if (width < 1 || width > kMaxNormWidth) throw SystemError("a norm over so many features has no kernel");

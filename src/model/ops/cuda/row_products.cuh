@@ -3,40 +3,41 @@
 #include "model/ops/cuda/generator.h"
 #include "model/ops/cuda/rows.cuh"
 
-// Products of rows of W with sources, for generate() and for the update that makes the next theta: one function, so
-// that both give the same bits.
+// Products of rows of W with sources, for generate() and for the update that also computes the next theta: one
+// function, so that both give the same bits.
 //
-// A half-warp takes 4 rows of W, a lane 4 columns of every 64: loads of 256 bytes a row, and each value of s that a
-// lane reads from shared memory serves 4 rows. Sums of 4 rows x 4 sources stand in 16 registers; 15 shuffles then add
-// the 16 lanes' parts and leave each lane one of the 16 results, as 8 neighbouring values of theta a source and warp.
+// A half-warp takes 4 rows of W and a lane takes 4 columns of every 64: loads are 256 bytes per row, and each value of
+// s that a lane reads from shared memory is used for 4 rows. The sums of 4 rows x 4 sources are in 16 registers. 15
+// shuffles then add the parts of the 16 lanes and leave each lane one of the 16 results, which form 8 adjacent values
+// of theta per source and warp.
 namespace hyperx::model::kernels {
 inline namespace HYPERX_KERNEL_BUILD {
 
 constexpr int kHalfLanes = 16;
-constexpr int kTileRows = 4;                   // of W, a half-warp
-constexpr int kWarpRows = 2 * kTileRows;       // a warp
+constexpr int kTileRows = 4;                   // of W, per half-warp
+constexpr int kWarpRows = 2 * kTileRows;       // per warp
 constexpr int kGroupSources = 4;               // rows of s at a time
-constexpr int kChunkColumns = 4 * kHalfLanes;  // of W, that a half-warp covers at a time
+constexpr int kChunkColumns = 4 * kHalfLanes;  // of W, covered by a half-warp at a time
 constexpr int kMostKeptChunks = 4;             // of W's rows in registers: projected up to 256
 
-// Sources lie in shared memory with rows and columns up to whole groups, the rest zero.
+// Sources are in shared memory with rows and columns padded with zeros to whole groups.
 constexpr int64_t padded_sources(int64_t rows) { return round_up(rows, kGroupSources); }
 constexpr int64_t padded_projected(int64_t projected) { return round_up(projected, kChunkColumns); }
 constexpr int64_t source_values(int64_t rows, int64_t projected) {
   return padded_sources(rows) * padded_projected(projected);
 }
 
-// By all threads of a block; `shared` [padded rows, padded columns]. Ends without a barrier.
+// Called by all threads of a block; `shared` [padded rows, padded columns]. Ends without a barrier.
 __device__ inline void stage_sources(const Sources& sources, int64_t projected, float* shared) {
   const int width = static_cast<int>(padded_projected(projected));
-  const int count = static_cast<int>(source_values(sources.rows, projected));  // of shared memory: few
+  const int count = static_cast<int>(source_values(sources.rows, projected));  // limited by shared memory
   for (int i = static_cast<int>(threadIdx.x); i < count; i += static_cast<int>(blockDim.x)) {
     const int row = i / width, column = i % width;
     shared[i] = row < sources.rows && column < projected ? sources.s[row * projected + column] : 0.0F;
   }
 }
 
-// Four columns of a row of `width`; 0 past it.
+// Four columns of a row of `width`; 0 beyond its end.
 template <bool kVector>
 __device__ inline float4 load_quad(const float* row, int64_t column, int64_t width) {
   if constexpr (kVector) {
@@ -58,10 +59,10 @@ __device__ inline void store_quad(float* row, int64_t column, int64_t width, flo
   }
 }
 
-// Where a thread stands in a pass over W.
+// A thread's position in a pass over W.
 struct Place {
   int lane;     // of its half-warp
-  int64_t row;  // its half-warp's first
+  int64_t row;  // first row of its half-warp
   __device__ int64_t column(int chunk) const { return static_cast<int64_t>(chunk) * kChunkColumns + 4 * lane; }
   __device__ int64_t own_row() const { return row + lane % kTileRows; }  // of the product that it ends up with
   __device__ int own_source() const { return lane / kTileRows; }         // of the group of sources
@@ -72,7 +73,7 @@ __device__ inline float add_products(float sum, float4 a, float4 b) {
 }
 
 // The product of row place.own_row() with source place.own_source() of the four at `sources` in shared memory.
-// load(row, chunk) gives the lane's four values of a tile's row. All lanes of a warp must call it.
+// load(row, chunk) returns the lane's four values of a tile's row. All lanes of a warp must call it.
 template <int kChunks, class Load>
 __device__ inline float row_products(const Load& load, int chunks, const float* sources, int64_t width,
                                      const Place& place) {
@@ -95,7 +96,7 @@ __device__ inline float row_products(const Load& load, int chunks, const float* 
   HYPERX_UNROLL
   for (int stage = 0; stage < 4; ++stage) {
     const int half = kHalfLanes / 2 >> stage;
-    const bool upper = (place.lane & half) != 0;  // keeps the upper half of the sums, and gives the lower away
+    const bool upper = (place.lane & half) != 0;  // keeps the upper half of the sums, and sends the lower one
     HYPERX_UNROLL
     for (int i = 0; i < kHalfLanes / 2; ++i) {
       if (i >= half) continue;
@@ -106,7 +107,7 @@ __device__ inline float row_products(const Load& load, int chunks, const float* 
   return sums[0];
 }
 
-// theta [sources.rows, theta] of the place's rows: `staged` sources, bias the own row's c.
+// theta [sources.rows, theta] of the place's rows: `staged` sources; bias is c of the lane's own row.
 template <int kChunks, class Load>
 __device__ inline void write_theta(const Load& load, const GeneratorSize& size, const float* staged, int64_t rows,
                                    float bias, const Place& place, float* theta, int64_t theta_stride) {
@@ -119,8 +120,8 @@ __device__ inline void write_theta(const Load& load, const GeneratorSize& size, 
   }
 }
 
-// Calls run(vector, chunks) with what is known when compiled: whether quads are loaded whole, and how many chunks of a
-// row are kept in registers (0: they are read again).
+// Calls run(vector, chunks) with compile-time constants: whether groups of four are loaded whole, and how many chunks
+// of a row are kept in registers (0: they are read again).
 template <class Run>
 void with_chunks(bool as_vectors, int64_t projected, const Run& run) {
   const int64_t chunks = padded_projected(projected) / kChunkColumns;
@@ -134,7 +135,7 @@ void with_chunks(bool as_vectors, int64_t projected, const Run& run) {
   if (as_vectors) {
     with_vector(std::true_type());
   } else {
-    run(std::false_type(), std::integral_constant<int, 0>());  // odd widths: one way, not the fastest
+    run(std::false_type(), std::integral_constant<int, 0>());  // odd widths: one variant, not the fastest
   }
 }
 

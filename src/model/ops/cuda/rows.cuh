@@ -8,8 +8,8 @@
 #include "model/ops/cuda/keyed_mask.h"
 #include "model/ops/cuda/launch.cuh"
 
-// Rows of activations are worked on in blocks of 8 features: 16 bytes of bf16, and what one call of the mask's
-// generator covers.
+// Rows of activations are processed in blocks of 8 features: 16 bytes of bf16, and the output of one call of the mask's
+// random generator.
 namespace hyperx::model::kernels {
 inline namespace HYPERX_KERNEL_BUILD {
 
@@ -19,14 +19,15 @@ constexpr int kWarpLanes = 32;
 constexpr int64_t ceil_divide(int64_t value, int64_t by) { return (value + by - 1) / by; }
 constexpr int64_t round_up(int64_t value, int64_t to) { return ceil_divide(value, to) * to; }
 
-// Whole blocks that lie at multiples of 16 bytes.
+// Whether blocks are whole and aligned to 16 bytes.
 inline bool loads_as_vectors(int64_t width, std::initializer_list<const void*> pointers) {
   for (const void* pointer : pointers)
     if (reinterpret_cast<uintptr_t>(pointer) % 16 != 0) return false;
   return width % kBlockFeatures == 0;
 }
 
-// Calls run(T(), vector) with the type of the rows and whether their blocks are loaded whole, both known when compiled.
+// Calls run(T(), vector) with the type of the rows and whether their blocks are loaded whole, both compile-time
+// constants.
 template <class Run>
 void with_row_type(RowType type, bool as_vectors, const Run& run) {
   const auto with_type = [&](auto row) {
@@ -53,7 +54,7 @@ struct alignas(16) Eight {
   T values[kBlockFeatures];
 };
 
-// By 16 bytes at a time.
+// 16 bytes at a time.
 __device__ inline void store_eight(float* to, const float* values) {
   float4* const quads = reinterpret_cast<float4*>(to);
   quads[0] = make_float4(values[0], values[1], values[2], values[3]);
@@ -64,7 +65,7 @@ __device__ inline void store_eight(bf16* to, const float* values) {
                               two_bf16(values[4], values[5]), two_bf16(values[6], values[7])));
 }
 
-// Features [feature, feature + 8) of a row of `width`; what lies past it counts as 0 and is not touched.
+// Features [feature, feature + 8) of a row of `width`; those beyond its end read as 0 and are not written.
 template <bool kVector, class T>
 __device__ inline void load_block(const T* row, int64_t feature, int64_t width, float* out) {
   if constexpr (kVector) {
@@ -88,7 +89,7 @@ __device__ inline void store_block(T* row, int64_t feature, int64_t width, const
   }
 }
 
-// What every thread needs to draw masks: the key is read from the device, so that a recorded graph draws anew.
+// What every thread needs to draw masks: the key is read from device memory, so that a replayed graph draws new masks.
 struct MaskDraw {
   const int64_t *slots, *positions;
   PhiloxKey key;

@@ -1,23 +1,23 @@
 #pragma once
 
-// HYPERX_KERNEL_BUILD tells the kernels that nvcc compiled from the same sources compiled for the CPU, which tests run
-// in programs that are linked to both.
+// HYPERX_KERNEL_BUILD distinguishes the kernels compiled by nvcc from the same sources compiled for the CPU, which
+// tests run in programs that link both.
 #ifndef HYPERX_KERNEL_BUILD
 #define HYPERX_KERNEL_BUILD on_device
 #endif
 
 struct CUstream_st;  // what a cudaStream_t points to
 
-// Kernels of ours between the matrix products. The functions only queue work on a stream: all pointers are device
-// pointers unless said otherwise, nothing is allocated and nothing waited for, so that a CUDA graph can record them.
-// Results depend on sizes and values alone: no atomics, and sums over rows are cut at fixed places and added in a fixed
-// order. A launch that fails throws SystemError.
+// Our own kernels for the operations between the matrix products. The functions only queue work on a stream. All
+// pointers are device pointers unless stated otherwise, nothing is allocated and nothing is waited for, so a CUDA graph
+// can record them. Results depend only on sizes and values: there are no atomics, and sums over rows are cut at fixed
+// places and added in a fixed order. A failed launch throws SystemError.
 namespace hyperx::model::kernels {
 inline namespace HYPERX_KERNEL_BUILD {
 
 using Stream = CUstream_st*;
 
-// What activations are stored as; they are computed in fp32.
+// The type in which activations are stored; they are computed in fp32.
 enum class RowType { kFloat, kBFloat16 };
 
 }  // namespace HYPERX_KERNEL_BUILD
