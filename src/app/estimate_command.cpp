@@ -109,7 +109,7 @@ Setup setup_of(const CommandLine& line) {
   if (config.model.encoder.empty())
     throw UserError(
         ExitCode::kUsage,
-        "--model.encoder FOLDER is missing: the encoder whose config.json tells the sizes (weights are not read)");
+        "--model.encoder FOLDER is missing: the encoder whose config.json has the sizes (weights are not read)");
   Setup setup;
   setup.model.encoder = model::read_encoder_spec(model::encoder_folder(config.model.encoder));
   setup.model.config = config;
@@ -134,7 +134,7 @@ std::vector<std::string> assumptions_of(const CommandLine& line, const Setup& se
   lines.push_back(fmt::format("a step: {:.0f} pairs, {:.0f} sentences, {:.0f} tokens ({})", setup.step.pairs,
                               setup.step.sentences, setup.step.tokens,
                               line.config.data.corpus.empty()
-                                  ? "assumed: sentences as in English EWT; --data.corpus tells"
+                                  ? "assumed: sentences as in English EWT; give --data.corpus"
                                   : "from the counts of " + line.config.data.corpus));
   if (line.has_flag("gpu"))
     lines.push_back(fmt::format(
@@ -152,7 +152,7 @@ std::vector<std::string> assumptions_of(const CommandLine& line, const Setup& se
         "no times without rates: give --machine FILE, written by `hyperx-bench machine step --json FILE`, or "
         "--gpu NAME");
   if (setup.device && line.config.data.corpus.empty() && line.config.eval.every > 0)
-    lines.emplace_back("evaluation is not in the run's time: its size is known with --data.corpus alone");
+    lines.emplace_back("evaluation is not in the run's time: its size is known only with --data.corpus");
   return lines;
 }
 
@@ -269,11 +269,11 @@ Command estimate_command() {
   CommandSpec spec;
   spec.name = "estimate";
   spec.usage = "hyperx estimate --model.encoder FOLDER [--machine FILE | --gpu NAME] [--ranks LIST] [--KEY VALUE]...";
-  spec.summary = "tells memory, traffic and time of a training before it starts, and what will not fit";
+  spec.summary = "estimates memory, traffic and time of a training before it starts, and says what will not fit";
   spec.help =
       "Give it the settings that `hyperx train` will get; nothing is trained, weights are not read, no GPU is needed.\n"
-      "  memory     what each process (rank) holds in a step; \"at saving\": rank 0, with its copy of the checkpoint\n"
-      "  sent       bytes that a rank sends a step\n"
+      "  memory     memory of each process (rank) in a step; \"at saving\": rank 0, with its copy of the checkpoint\n"
+      "  sent       bytes that a rank sends per step\n"
       "  products   matrix products and attention; elements: all else of the encoder; generator: the hypernetwork's "
       "own\n"
       "             passes; exchange: messages between ranks\n"
@@ -285,7 +285,7 @@ Command estimate_command() {
       "assumed.\n"
       "GPUs: " +
       fmt::format("{}\nlinks: {}", fmt::join(estimate::gpu_names(), ", "), fmt::join(estimate::link_names(), ", ")) +
-      "; ib-ndr400x8: eight of them a node\n\n"
+      "; ib-ndr400x8: eight of them per node\n\n"
       "Example:\n"
       "  hyperx estimate --config configs/models/base.conf --model.encoder mbert --gpu h100 --network ib-ndr400x4";
   spec.key_prefixes = {"data.", "model.", "train.", "parallel.", "eval.", "checkpoint.", "threads"};
@@ -293,10 +293,10 @@ Command estimate_command() {
                 {"gpu", "NAME", "rates of a GPU's data sheet"},
                 {"link", "NAME", "between the ranks of a node (the GPU's usual one; shared-memory)"},
                 {"network", "NAME", "between nodes, for each node (ib-hdr200 with --gpu, else eth-10)"},
-                {"gpus-per-node", "N", "ranks a node (8)"},
+                {"gpus-per-node", "N", "ranks per node (8)"},
                 {"ranks", "LIST", "numbers of ranks, joined by commas (1; with --gpu 8,16,...,1024)"},
                 {"memory", "GB", "memory of a GPU, or of a node (the preset's; this machine's)"},
-                {"languages", "N", "languages of the model, where no corpus tells (1)"},
+                {"languages", "N", "languages of the model, if there is no corpus (1)"},
                 {"json", "FILE", "the same figures for programs"}};
   return {spec, run_estimate};
 }

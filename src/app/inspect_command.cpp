@@ -238,7 +238,7 @@ Command inspect_command() {
   spec.usage = "hyperx inspect RUN|CHECKPOINT|CORPUS|FILE.h5...";
   spec.summary = "shows what a checkpoint or a corpus holds";
   spec.help =
-      "A RUN stands for its best checkpoint, or its latest. Of a checkpoint it shows step, label sets, pairs, the\n"
+      "A RUN stands for its best checkpoint, or its latest. For a checkpoint it shows step, label sets, pairs, the\n"
       "configuration where it differs from the defaults, and each tensor with shape, norm and range.\n\n"
       "Example:\n"
       "  hyperx inspect runs/quick";

@@ -45,16 +45,15 @@ Command prepare_command() {
   CommandSpec spec;
   spec.name = "prepare";
   spec.usage = "hyperx prepare MANIFEST --data.corpus FOLDER --model.encoder FOLDER [--data.root FOLDER] [--force]";
-  spec.summary = "tokenises what a manifest names and writes the corpus that training reads";
+  spec.summary = "tokenizes the files of a manifest and writes the corpus that training reads";
   spec.help =
-      "Reads treebanks (CoNLL-U), tagged lines and plain text, cuts the words up with the encoder's vocabulary and "
-      "writes one\n"
-      "file a pair, an index and a summary: sentences, words, sub-words, the [UNK] rate, words that get no label "
-      "position, and\n"
-      "how many dev and test sentences stand in training data (data.overlap). The folder appears whole or not at all.\n"
+      "Reads treebanks (CoNLL-U), tagged lines and plain text, splits words into sub-words of the encoder's vocabulary "
+      "and writes\none file per pair, an index and a summary: sentences, words, sub-words, the [UNK] rate, words "
+      "without a label position,\nand how many dev and test sentences occur in training data (data.overlap). The "
+      "folder appears only when it is complete.\n"
       "  hyperx prepare examples/sample/manifest.tsv --data.corpus corpus --model.encoder examples/encoder";
   spec.key_prefixes = {"data.", "model.encoder", "threads"};
-  spec.flags = {{"force", "", "replaces an existing corpus"}};
+  spec.flags = {{"force", "", "replace an existing corpus"}};
   return {spec, run_prepare};
 }
 

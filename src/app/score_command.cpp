@@ -67,7 +67,7 @@ Command score_command() {
       "and the\n"
       "score that the original release computes. ner: precision, recall and F1 of entities as seqeval 1.2.2 computes "
       "them, in its\n"
-      "default mode (micro F1 is the usual figure) and strictly as IOB2. A word that was left without a prediction "
+      "default mode (micro F1 is the usual figure) and strictly as IOB2. A word without a prediction "
       "(`_` for pos)\n"
       "counts as wrong; a gold word that is missing in PRED is an error (65).\n\n"
       "  hyperx score tr_imst-ud-test.conllu predicted.conllu --task pos\n"
@@ -78,11 +78,11 @@ Command score_command() {
       {"format", "conllu|tagged", "of both files (default: conllu for *.conllu, else tagged)"},
       {"word", "N", "tagged: column of the word, from 1 (default: the first)"},
       {"tag", "N", "tagged: column of the tag, from 1 (default: the last)"},
-      {"comment", "TEXT", "tagged: lines that begin so are no words"},
+      {"comment", "TEXT", "tagged: lines that start with this are not words"},
       {"prefix", "strip", "tagged: `en:word` is the word `word`"},
       {"labels", "FILE", "TSV: tag in the files, tag to score"},
       {"scheme", "BILOU", "entity tags L- and U- are I- and B-"},
-      {"json", "", "prints a JSON object in place of the table"},
+      {"json", "", "print a JSON object instead of the table"},
   };
   return {spec, run_score};
 }

@@ -130,7 +130,7 @@ void print_table(const std::vector<Status>& all) {
     }
     if (status.state == "lost")
       std::cout << status.run << ": process " << status.stored.process.pid << " on " << status.stored.process.host
-                << " is gone without a word; `hyperx train ... --resume auto` goes on from "
+                << " is gone without a word; `hyperx train ... --resume auto` continues from "
                 << (status.stored.checkpoint.empty() ? "the start" : status.stored.checkpoint) << "\n";
   }
 }
@@ -155,13 +155,13 @@ Command status_command() {
   CommandSpec spec;
   spec.name = "status";
   spec.usage = "hyperx status RUN...";
-  spec.summary = "shows how runs stand";
+  spec.summary = "shows the state of runs";
   spec.help =
-      "States: queued, running, saved (stopped by a signal, may go on), finished, failed, and lost: it says running,\n"
-      "but its process is gone.\n\n"
+      "States: queued, running, saved (stopped by a signal, can continue), finished, failed, and lost (recorded "
+      "as\nrunning, but its process is gone).\n\n"
       "Example:\n"
       "  hyperx status runs/*";
-  spec.flags = {{"json", "", "one JSON list in place of the table"}};
+  spec.flags = {{"json", "", "one JSON list instead of the table"}};
   return {spec, run_status};
 }
 

@@ -56,12 +56,13 @@ Command train_command() {
   spec.help =
       "Settings come from the command line, then the config files (a later one wins), then the defaults. None of them\n"
       "depends on the number of ranks: N ranks train the same model as one.\n"
-      "SIGTERM and SIGUSR1 save at the next step and end with code 75; the same line with --resume auto goes on.\n\n"
+      "SIGTERM and SIGUSR1 save at the next step and exit with code 75; run the same line again, with --resume auto, "
+      "to continue.\n\n"
       "Example:\n"
       "  mpirun -np 2 hyperx train --config configs/quick.conf --run.dir runs/quick --resume auto";
   spec.key_prefixes = {"run.",        "data.corpus", "data.max_subwords", "model.", "train.", "parallel.", "eval.",
                        "checkpoint.", "device",      "kernels",           "threads"};
-  spec.flags = {{"resume", "auto", "start run.dir, or go on with the newest whole checkpoint that is in it"}};
+  spec.flags = {{"resume", "auto", "start run.dir, or continue from the newest complete checkpoint in it"}};
   return {spec, run_tensor_command};
 }
 
@@ -69,11 +70,10 @@ Command evaluate_command() {
   CommandSpec spec;
   spec.name = "evaluate";
   spec.usage = "hyperx evaluate RUN|CHECKPOINT [--KEY VALUE]...";
-  spec.summary = "scores pairs with a trained model; what is scored already is skipped";
+  spec.summary = "scores pairs with a trained model; skips pairs that are scored already";
   spec.help =
-      "RUN stands for its best checkpoint, or the latest where none is marked best. All ranks share the work; one "
-      "result\n"
-      "file a pair and split is written below the run's results/.\n\n"
+      "RUN stands for its best checkpoint, or the latest if none is marked best. All ranks share the work. One "
+      "result\nfile per pair and split is written below the run's results/.\n\n"
       "Example:\n"
       "  mpirun -np 2 hyperx evaluate runs/quick --eval.split test --eval.pairs 'pos:*'";
   spec.key_prefixes = {"data.corpus",
@@ -86,7 +86,7 @@ Command evaluate_command() {
                        "device",
                        "kernels",
                        "threads"};
-  spec.flags = {{"force", "", "score again what has a result file"}};
+  spec.flags = {{"force", "", "score again what already has a result file"}};
   return {spec, run_tensor_command};
 }
 
@@ -96,18 +96,17 @@ Command predict_command() {
   spec.usage = "hyperx predict RUN|CHECKPOINT --task TASK --language LANGUAGE [FILE]...";
   spec.summary = "labels CoNLL-U, tagged lines or plain text with a trained model";
   spec.help =
-      "Reads the files, or standard input, and writes the same text with the predicted column to standard output; "
-      "every\n"
-      "other byte of CoNLL-U stays as it is.\n\n"
+      "Reads the files, or standard input, and writes the same text with the predicted tags to standard output; "
+      "all\nother bytes of CoNLL-U stay as they are.\n\n"
       "Example:\n"
       "  echo 'The cat sleeps .' | hyperx predict runs/quick --task pos --language en";
   spec.key_prefixes = {"data.max_subwords", "pos.multiword", "model.encoder", "train.precision",
                        "eval.batch_tokens", "device",        "kernels",       "threads"};
   spec.flags = {{"task", "TASK", "pos or ner"},
-                {"language", "LANGUAGE", "language of the text: one that the model has learnt"},
+                {"language", "LANGUAGE", "language of the text; one that the model has learnt"},
                 {"format", "FORMAT", "auto, conllu, tagged or text (auto: by the name; standard input is text)"},
                 {"words", "SPLITTER", "how plain text is cut into words: auto, space, basic or chars"},
-                {"output", "FILE", "written in place of standard output"}};
+                {"output", "FILE", "output file, instead of standard output"}};
   return {spec, run_tensor_command};
 }
 

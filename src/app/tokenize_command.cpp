@@ -207,7 +207,7 @@ Command tokenize_command() {
   CommandSpec spec;
   spec.name = "tokenize";
   spec.usage = "hyperx tokenize --model.encoder FOLDER [--json] [FILE]...";
-  spec.summary = "prints the sub-word ids of lines, a JSON list a line";
+  spec.summary = "prints the sub-word ids of each line as a JSON list";
   spec.help =
       "Reads the files, or standard input. The ids are those of the encoder's vocabulary, untruncated and without the\n"
       "tokens that begin and end a sentence. With --json every line is a JSON string, or a list of words that gives a "

@@ -115,7 +115,7 @@ void Trainer::start() {
   log_start();
   log_->set_state("running");
   if (state_.step >= mixture_.total_steps())
-    log::info("finished already, at step {} of {}: train.steps or train.epochs above that goes on", state_.step,
+    log::info("finished already, at step {} of {}: raise train.steps or train.epochs to continue", state_.step,
               mixture_.total_steps());
   evaluate_what_a_stop_left_out();
 }
@@ -146,7 +146,7 @@ ExitCode Trainer::finish(int signal) {
   note_saved_checkpoint();
   log_->set_state(finished ? "finished" : "saved");
   if (!finished)
-    log::info("stopped by {} at step {}: all is saved; the same line with --resume auto goes on",
+    log::info("stopped by {} at step {}: everything is saved; run the same line again, with --resume auto, to continue",
               comm::StopRequest::name(signal), state_.step);
   return finished ? ExitCode::kDone : ExitCode::kSavedRunAgain;
 }

@@ -42,7 +42,7 @@ struct TrainerParts {
   const RunLock* lock = nullptr;           // rank 0
 };
 
-// The training loop (DESIGN.md section 7). Runs on all ranks; rank 0 writes.
+// The training loop (docs/design.md section 5). Runs on all ranks; rank 0 writes.
 class Trainer {
  public:
   explicit Trainer(TrainerParts parts);

@@ -21,8 +21,8 @@ model::UpdateOptions update_options(const TrainConfig& config);
 data::BatchLoader::Options loader_options(const TrainConfig& config, const comm::Communicator& communicator,
                                           const GradientExchange& exchange, int64_t first_step);
 
-// The computation of a step, from its batch to this rank's gradients (SPEC.md section 2). All arguments must outlive
-// it. The profile of `hyperx-bench` identifies the stages by the names recorded here and in the exchange.
+// The computation of a step, from its batch to this rank's gradients (docs/method.md section 2). All arguments must
+// outlive it. The profile of `hyperx-bench` identifies the stages by the names recorded here and in the exchange.
 class TrainingStep {
  public:
   TrainingStep(const Config& config, comm::Communicator& communicator, model::Model& model);

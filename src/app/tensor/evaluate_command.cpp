@@ -48,7 +48,7 @@ Config evaluation_config(const CommandLine& line, const train::ModelInfo& info) 
 void require_whole_splits_for_predictions(const EvalConfig& config) {
   if (config.limit == 0 || !config.predictions) return;
   throw UserError(ExitCode::kBadConfig,
-                  fmt::format("eval.predictions = yes with eval.limit = {}: files are written for whole splits alone. "
+                  fmt::format("eval.predictions = yes with eval.limit = {}: files are written for whole splits only. "
                               "Set eval.limit to 0 to write them, or eval.predictions to no to see a part's scores",
                               config.limit));
 }

@@ -46,7 +46,7 @@ struct TrainConfig {
   double learning_rate = 1e-4;
   int64_t warmup_steps = 4000;
   std::string schedule = "linear";  // linear | constant
-  double final_learning_rate = 0;   // where the linear decay ends (the release: 1e-7)
+  double final_learning_rate = 0;   // learning rate at the end of the linear decay (the release: 1e-7)
   double clip_norm = 1.0;           // 0: off
   double weight_decay = 0;
   double temperature = 5;         // 0: uniform

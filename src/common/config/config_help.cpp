@@ -111,8 +111,8 @@ std::string command_help(const config::Schema& schema, const CommandSpec& spec) 
     text += two_columns("--" + flag.name + (flag.value_name.empty() ? "" : " " + flag.value_name), flag.help);
   }
   if (!spec.key_prefixes.empty()) {
-    text += two_columns("--config FILE", "settings, a `key = value` a line; may be repeated, a later file wins");
-    text += two_columns("--dump-config", "print all settings as a config file, and end");
+    text += two_columns("--config FILE", "settings file of `key = value` lines; may be repeated, a later file wins");
+    text += two_columns("--dump-config", "print all settings as a config file, and exit");
     text += two_columns("--origin", "the same, with where each value came from");
   }
   text += two_columns("--help", "this text");
@@ -129,11 +129,11 @@ std::string options_markdown(const config::Schema& schema) {
   std::string text =
       "# Configuration keys\n\n"
       "Made by `hyperx options`; a test compares it with the program. Every key may stand in a config file\n"
-      "(`key = value`, a line each, `#` starts a comment, `[train]` puts `train.` before the keys that follow) and on "
+      "(one `key = value` per line, `#` starts a comment, `[train]` puts `train.` before the keys that follow) and on "
       "the\n"
       "command line (`--key value` or `--key=value`). The command line goes before the files given by `--config`, a "
       "later\n"
-      "file before an earlier one, any file before the default. Units stand in brackets. On resume: `fixed` is refused "
+      "file before an earlier one, any file before the default. Units are in brackets. On resume: `fixed` is refused "
       "with another value than the run\n"
       "began with, `logged` may change and the log says so, `free` may change.\n";
   for_each_option(

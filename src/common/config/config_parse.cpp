@@ -112,7 +112,7 @@ std::string key_of_now(const Schema& schema, const Assignment& stored, const std
   if (retired == nullptr) return stored.key;
   require(!retired->new_key.empty() || removed == Removed::kPassOver || retired->value_of_now.empty() ||
               stored.value == retired->value_of_now,
-          "{}{} = {}: this version has no such option ({}); it cannot go on with what that gave", place, stored.key,
+          "{}{} = {}: this version has no such option ({}); it cannot continue what that produced", place, stored.key,
           stored.value, retired->advice);
   return retired->new_key;
 }

@@ -152,7 +152,7 @@ DatasetInfo File::Impl::describe(const std::string& name, const Handle& dataset)
   if (!writing && info.file_offset > file_bytes - info.byte_count())
     throw UserError(ExitCode::kBadData, path + ": " + name + ": ends at byte " +
                                             std::to_string(info.file_offset + info.byte_count()) + " of a file of " +
-                                            std::to_string(file_bytes) + ": truncated. Make it anew.");
+                                            std::to_string(file_bytes) + ": truncated. Make it again.");
   return info;
 }
 
@@ -251,7 +251,7 @@ File File::open(const std::string& path) {
   check(H5Pget_userblock(creation.get(), &user_block), "H5Pget_userblock", place);
   if (user_block != 0)
     throw UserError(ExitCode::kBadData, path + ": has a user block of " + std::to_string(user_block) +
-                                            " bytes, which shifts every offset: make it anew with hyperx");
+                                            " bytes, which shifts every offset: make it again with hyperx");
   return File(std::move(impl));
 }
 

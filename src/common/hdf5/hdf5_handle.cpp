@@ -51,7 +51,7 @@ void fail(const char* call, const Place& place) {
   const std::string cause = innermost.text.empty() ? std::string("HDF5 gives no reason") : innermost.text;
   if (place.reading && !innermost.system_call)
     throw UserError(ExitCode::kBadData, where + ": damaged, or not what is expected here: " + cause + " (" + call +
-                                            "). Take another copy, or make it anew.");
+                                            "). Take another copy, or make it again.");
   throw SystemError(where + ": " + call + ": " + cause);
 }
 

@@ -33,9 +33,9 @@ struct StepPlan {
 // Which pairs and sentences every step takes: a pure function of (seed, step), the same for any number of ranks.
 //
 // sampling=draw: the pair of each mini-batch is drawn with probability q_j ∝ n_j^(1/T), where n_j is its number of
-// mini-batches (SPEC.md section 3); T = 0 draws uniformly. A pair's k-th mini-batch is the next stretch of a keyed
-// permutation of its sentences: every sentence once per pass, in another order each pass; the last mini-batch of a pass
-// may be short. sampling=epoch: whole epochs, laid out as the original does (EpochLayout).
+// mini-batches (docs/method.md section 3); T = 0 draws uniformly. A pair's k-th mini-batch is the next stretch of a
+// keyed permutation of its sentences: every sentence once per pass, in another order each pass; the last mini-batch of
+// a pass may be short. sampling=epoch: whole epochs, laid out as the original does (EpochLayout).
 //
 // The place within a pair depends on the draws before it, so the mixture replays them: forward this is cheap (some 10
 // million draws per second), backward it starts from the beginning. Not for use by two threads at once; a copy is

@@ -20,18 +20,18 @@ Vocabulary::Vocabulary(std::string_view text, std::string name) : name_(std::mov
     text.remove_prefix(std::min(end + 1, text.size()));
     if (line.ends_with('\r')) line.remove_suffix(1);
     if (line.empty())
-      fail("empty line in a vocabulary: each line holds one sub-word, its number is the id; fetch the file anew");
-    if (find_invalid_utf8(line) != std::string_view::npos) fail("invalid UTF-8 in a vocabulary: fetch the file anew");
+      fail("empty line in a vocabulary: each line holds one sub-word, its number is the id; fetch the file again");
+    if (find_invalid_utf8(line) != std::string_view::npos) fail("invalid UTF-8 in a vocabulary: fetch the file again");
     tokens_.emplace_back(line);
   }
-  if (tokens_.empty()) fail("the vocabulary is empty: fetch the file anew");
+  if (tokens_.empty()) fail("the vocabulary is empty: fetch the file again");
   ids_.reserve(tokens_.size());
   for (size_t i = 0; i < tokens_.size(); ++i) {
     const auto [first, fresh] = ids_.emplace(tokens_[i], static_cast<int32_t>(i));
     if (fresh) continue;
     throw UserError(
         ExitCode::kBadData,
-        fmt::format("{}:{}: sub-word '{}' stands on line {} already: ids would be ambiguous; fetch the file anew",
+        fmt::format("{}:{}: sub-word '{}' stands on line {} already: ids would be ambiguous; fetch the file again",
                     name_, i + 1, tokens_[i], first->second + 1));
   }
 }

@@ -29,7 +29,7 @@ class TokenizerConfig {
   explicit TokenizerConfig(const std::string& path) : path_(path) {
     if (!std::filesystem::exists(path)) return;
     json_ = nlohmann::json::parse(read_file(path), nullptr, false);
-    if (!json_.is_object()) fail("is not a JSON object: fetch the file anew, or remove it");
+    if (!json_.is_object()) fail("is not a JSON object: fetch the file again, or remove it");
   }
 
   std::optional<bool> flag(const char* key) const {

@@ -22,8 +22,8 @@ struct Parameter {
 // The parameters of one group. Values and gradients are each stored end to end in one flat tensor; the parameters
 // become views.
 //
-// Adam as the release applies it (SPEC.md section 1): every parameter has its own update count. A parameter that never
-// had a gradient is skipped; one that had a gradient before is updated with zero.
+// Adam as the release applies it (docs/method.md section 4): every parameter has its own update count. A parameter that
+// never had a gradient is skipped; one that had a gradient before is updated with zero.
 class DenseBlock final : public ParameterBlock {
  public:
   // `exchanged`: whether ranks sum its gradient; otherwise each rank derives all of it from other gradients. The

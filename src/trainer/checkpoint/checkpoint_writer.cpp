@@ -207,7 +207,7 @@ void CheckpointWriter::run() {
       failure = error.what();
     } catch (const std::exception& error) {
       failure = error.what();
-      log::warning("checkpoint of step {} not saved, training goes on: {}", job_->content.step, *failure);
+      log::warning("checkpoint of step {} not saved, training continues: {}", job_->content.step, *failure);
     }
     lock.lock();
     if (failure) {

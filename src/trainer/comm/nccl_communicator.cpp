@@ -115,7 +115,7 @@ void NcclCommunicator::poll(const char* name, std::chrono::milliseconds limit, c
       if (abort_requested_) throw SystemError(std::string(name) + ": given up, the watchdog ends this job");
       if (std::chrono::steady_clock::now() >= end) {
         throw SystemError(std::string(name) + ": no end after " + std::to_string(limit.count() / 1000) +
-                          " s: a rank is missing, or the network between GPUs fails; NCCL_DEBUG=WARN tells more");
+                          " s: a rank is missing, or the network between GPUs fails; set NCCL_DEBUG=WARN for details");
       }
       std::this_thread::sleep_for(kPollPause);
     }

@@ -25,7 +25,7 @@ void check_nccl(ncclResult_t code, ncclComm_t comm, const char* call, const char
   const char* const last = ncclGetLastError(comm);
   std::string text = std::string(call) + " failed: " + ncclGetErrorString(code);
   if (last != nullptr && last[0] != '\0') text += ": " + std::string(last);
-  throw SystemError(text + place(file, line) + "; NCCL_DEBUG=WARN tells more");
+  throw SystemError(text + place(file, line) + "; set NCCL_DEBUG=WARN for details");
 }
 
 CudaStream::CudaStream() { HYPERX_CUDA_CALL(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking)); }

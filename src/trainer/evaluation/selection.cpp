@@ -31,7 +31,7 @@ Selection::Selection(const Config& config, const data::Corpus& corpus, const mod
 std::optional<data::BestScore> Selection::score(const std::vector<data::EvaluationResult>& results) const {
   auto score = data::best_score(results, deciding_, tasks_);
   if (!score) return {};
-  const std::string limit = config_.limit > 0 ? fmt::format(", {} sentences a pair", config_.limit) : "";
+  const std::string limit = config_.limit > 0 ? fmt::format(", {} sentences per pair", config_.limit) : "";
   score->of = config_.split + limit + ": " + score->of;
   return score;
 }

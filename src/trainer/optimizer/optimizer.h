@@ -17,7 +17,7 @@ struct UpdateReport {
   at::Tensor gradient_norm;
 };
 
-// One update of all blocks with one clip factor, min(1, clip / (norm + 1e-6)) (SPEC.md section 4).
+// One update of all blocks with one clip factor, min(1, clip / (norm + 1e-6)) (docs/method.md section 4).
 class Optimizer {
  public:
   // `parameters` must outlive it. Allocates the moments.

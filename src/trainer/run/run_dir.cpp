@@ -86,7 +86,7 @@ RunDir open_run_dir(const std::string& path, bool resume) {
     }
     throw UserError(
         ExitCode::kCannotCreate,
-        run.path + ": " + what + ". To go on with it add `--resume auto`; for a new run name another --run.dir.");
+        run.path + ": " + what + ". To continue it, add `--resume auto`; for a new run, name another --run.dir.");
   }
   make_folders(run.path);
   if (::access(run.path.c_str(), W_OK | X_OK) != 0)

@@ -233,7 +233,7 @@ void RunLock::check() const {
   if (other)
     throw LostLock(
         fmt::format("{}: {} has taken over this run folder, because this process gave no sign of life for "
-                    "too long. It stops and writes nothing more; the other goes on",
+                    "too long. This start stops and writes nothing more; the other continues",
                     folder_of(path_), name_of(*other)));
   looked_ = now;
 }

@@ -38,7 +38,7 @@ RunLog::RunLog(const RunDir& run, bool writes, int64_t first_step, int64_t total
   if (!writes_) return;
   metrics_ = std::make_unique<MetricsFile>(run.metrics(), first_step);
   if (metrics_->lines_cut() > 0)
-    log::info("metrics.jsonl: {} lines after step {} are cut off: these steps are done again", metrics_->lines_cut(),
+    log::info("metrics.jsonl: {} lines after step {} are cut off: these steps run again", metrics_->lines_cut(),
               first_step);
 }
 
@@ -50,7 +50,7 @@ bool RunLog::attempt(Trouble& trouble, const Write& write) {
   } catch (const SystemError& error) {
     trouble.reason = error.what();
     trouble.last = Clock::now();
-    if (++trouble.failures == 1) log::warning("{}; the run goes on and will try again", trouble.reason);
+    if (++trouble.failures == 1) log::warning("{}; the run continues and will try again", trouble.reason);
     return false;
   }
   if (trouble.failures > 0) {

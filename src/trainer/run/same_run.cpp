@@ -8,10 +8,9 @@
 namespace hyperx::train {
 std::vector<std::string> check_same_run(const ModelInfo& saved, const ModelInfo& now, const std::string& checkpoint) {
   const auto refuse = [&](const std::string& what) {
-    throw UserError(ExitCode::kBadConfig,
-                    checkpoint + ": " + what +
-                        "; a run goes on with the settings that it began with. Take those, or name "
-                        "another --run.dir (train.init_from starts from these weights)");
+    throw UserError(ExitCode::kBadConfig, checkpoint + ": " + what +
+                                              "; a run continues with the settings it began with. Use those, or name "
+                                              "another --run.dir (train.init_from starts from these weights)");
   };
   std::vector<std::string> changes;
   for (const config::Option& option : model::options().options) {
@@ -26,7 +25,7 @@ std::vector<std::string> check_same_run(const ModelInfo& saved, const ModelInfo&
   if (saved.encoder_digest.get() != now.encoder_digest.get())
     refuse(fmt::format("was trained on another encoder ({}) than model.encoder = {}", saved.encoder_source,
                        now.encoder_source));
-  if (saved.corpus_digest != now.corpus_digest) changes.emplace_back("the corpus was prepared anew since");
+  if (saved.corpus_digest != now.corpus_digest) changes.emplace_back("the corpus was prepared again since");
   return changes;
 }
 

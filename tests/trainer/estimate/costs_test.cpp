@@ -13,7 +13,7 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 
 // Hyper-X Base on an encoder of mBERT's size, pos alone in English: all figures below were computed by hand from
-// SPEC.md.
+// docs/method.md.
 Setup mbert_base() {
   Setup setup;
   setup.model.encoder = test::mbert_sizes();

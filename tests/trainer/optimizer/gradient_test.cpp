@@ -93,7 +93,8 @@ TEST(Schedule, WarmsUpFromZeroAndDecaysToTheEnd) {
   EXPECT_DOUBLE_EQ(learning_rate(config, 100, 110), 1e-3);
 }
 
-// What moves a step, for Base: a sixteenth of the dense gradient; and what `auto` then takes (SPEC.md section 8).
+// What moves a step, for Base: a sixteenth of the dense gradient; and what `auto` then takes (docs/method.md section
+// 6).
 TEST(Exchange, PicksWhatMovesFewestValues) {
   const model::ExchangeSizes base{1, 12, 394240, 192, 1};
   EXPECT_NEAR(static_cast<double>(base.values_moved(model::ExchangeKind::kDense)) /

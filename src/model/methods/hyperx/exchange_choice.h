@@ -6,7 +6,7 @@
 
 namespace hyperx::model {
 
-// Which form of the generators' gradient is exchanged between ranks (SPEC.md section 8). All three give the same
+// Which form of the generators' gradient is exchanged between ranks (docs/method.md section 6). All three give the same
 // update, up to rounding.
 enum class ExchangeKind {
   kFactors,  // every pair is split over the ranks: the factors g of all pairs and layers are summed

@@ -4,9 +4,9 @@
 
 #include "model/parameters/adam_on_device.h"
 
-// The passes over the generators' stacked weight W (SPEC.md section 8). All are plain functions of tensors, without
-// autograd, for one group of rows that share a generator: there is one group where a layer embedding distinguishes the
-// layers, and there are L groups where each layer has its own generator.
+// The passes over the generators' stacked weight W (docs/method.md section 6). All are plain functions of tensors,
+// without autograd, for one group of rows that share a generator: there is one group where a layer embedding
+// distinguishes the layers, and there are L groups where each layer has its own generator.
 //
 //   W [theta, projected]   c [theta]   s [rows, projected]   theta, g [rows, theta] (rows may be strided)
 namespace hyperx::model {

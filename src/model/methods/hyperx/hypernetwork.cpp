@@ -10,12 +10,12 @@
 namespace hyperx::model {
 namespace {
 
-constexpr double kGeneratorDeviation = 0.02;  // the release's actual initial value (SPEC.md section 1, Initialisation)
+constexpr double kGeneratorDeviation = 0.02;  // the release's actual initial value (docs/method.md section 1)
 constexpr double kEmbeddingDeviation = 1.0;
 
 const char* const kSource = "source";  // not exchanged: every rank derives its gradient from ds
 
-// "down_weight" -> "weight_down": generators are named after what they generate, as in SPEC.md.
+// "down_weight" -> "weight_down": generators are named after what they generate, as in docs/method.md.
 std::string generator_name(const std::string& part) {
   if (part == "down_weight") return "weight_down";
   if (part == "down_bias") return "bias_down";

@@ -30,8 +30,9 @@ struct GeneratorShard {
   std::function<at::Tensor(const at::Tensor&)> gather;
 };
 
-// The source embeddings, their projection P, and the generators H (SPEC.md section 1, eq. 2-5). P and the embeddings
-// are dense parameters of the group "source"; W and c are held here, because their gradient is only known as factors.
+// The source embeddings, their projection P, and the generators H (docs/method.md section 1, eq. 2-5). P and the
+// embeddings are dense parameters of the group "source"; W and c are held here, because their gradient is only known as
+// factors.
 class Hypernetwork {
  public:
   Hypernetwork(const HyperXOptions& options, const MethodContext& context, GeneratorShard shard);

@@ -22,7 +22,7 @@ struct GeneratorGradient {
   std::vector<Hypernetwork::Generator> dense;  // dW, dc of each group; empty: use the factors and the sources
 };
 
-// W and c of the generators: exchanges, measures and applies their low-rank gradient (SPEC.md section 8).
+// W and c of the generators: exchanges, measures and applies their low-rank gradient (docs/method.md section 6).
 //
 // With sharded rows a reduce-scatter gives every rank the columns of g for its own rows, and a second round sums ds and
 // the norm over the ranks.

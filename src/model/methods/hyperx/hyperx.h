@@ -10,7 +10,7 @@
 
 namespace hyperx::model {
 
-// Hyper-X: every layer's adapter is generated from task, language and layer (SPEC.md eq. 1):
+// Hyper-X: every layer's adapter is generated from task, language and layer (docs/method.md eq. 1):
 // A(z) = [norm_after](U · relu(D · [norm_before](z))) + z.
 class HyperX final : public Method {
  public:

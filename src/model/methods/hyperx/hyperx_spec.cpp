@@ -34,13 +34,13 @@ void add_options(config::Schema& schema) {
   add(fixed(&O::task_dim, "hyperx.task_dim", "task embedding width [features]", width));
   add(fixed(&O::language_dim, "hyperx.language_dim", "language embedding width [features]", width));
   add(fixed(&O::layer_dim, "hyperx.layer_dim",
-            "layer embedding width; 0: none, and a hypernetwork of its own a layer [features]", width_or_none));
+            "layer embedding width; 0: none, and one hypernetwork per layer [features]", width_or_none));
   add(fixed(&O::source_hidden_dim, "hyperx.source_hidden_dim",
-            "width between the two products of the projection P [features]", width));
+            "width between the two layers of the projection P [features]", width));
   add(fixed(&O::projected_dim, "hyperx.projected_dim",
             "width of the projected source embedding; 0: no projection P [features]", width_or_none));
   add(fixed(&O::adapter_position, "hyperx.adapter_position",
-            "where the adapter sits: after the FFN's second product, or after the layer",
+            "position of the adapter: after the second feed-forward layer, or after the whole layer",
             config::one_of({"ffn-output", "after-layer"})));
   add(fixed(&O::adapter_activation, "hyperx.adapter_activation", "activation of the adapter's bottleneck",
             config::one_of({"relu", "gelu"})));
@@ -51,7 +51,7 @@ void add_options(config::Schema& schema) {
   schema.rules.emplace_back(check);
 }
 
-// Numbers of values, with the letters of SPEC.md section 1.
+// Numbers of values, with the letters of docs/method.md section 1.
 struct Sizes {
   int64_t theta;       // n, one layer's adapter
   int64_t projected;   // d_p
