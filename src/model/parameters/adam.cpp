@@ -31,6 +31,12 @@ void adam_cpu(at::Tensor& p, const at::Tensor& gradient, at::Tensor& m, at::Tens
 
 }  // namespace
 
+AdamStep AdamStep::without_decay() const {
+  AdamStep step = *this;
+  step.adam.weight_decay = 0;
+  return step;
+}
+
 void adam_update(at::Tensor p, const at::Tensor& gradient, at::Tensor m, at::Tensor v, int64_t step, double rate,
                  double scale, const AdamOptions& options) {
   HYPERX_CHECK(p.is_cpu(), "this Adam runs on the CPU");

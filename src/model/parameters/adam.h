@@ -3,7 +3,6 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
-#include <optional>
 
 namespace hyperx::model {
 
@@ -18,24 +17,24 @@ struct AdamOptions {
 
 // How a training run updates its parameters.
 struct UpdateOptions {
-  // Whether updates are queued on the device without waiting for the gradient's norm; by default only on a GPU.
-  std::optional<bool> queued = {};
   double clip_norm = 1.0;  // 0: off
   AdamOptions adam = {};
+  bool by_operations = false;  // LibTorch's operations on the CPU too, as on a GPU
+  bool fused_on(at::Device device) const { return device.is_cpu() && !by_operations; }
 };
 
 // One update of every block.
 struct AdamStep {
   double rate = 0;
   AdamOptions adam = {};
-  bool queued = false;
-  double scale = 1;         // clip factor; not queued
-  at::Tensor control = {};  // queued: {clip factor, 1}, or {0, 0} where the norm is not finite (update_control)
+  at::Tensor control = {};  // update_control() of the gradient's norm
+  bool fused = false;       // by the fused kernels for the CPU; otherwise by LibTorch's operations, on any device
+  AdamStep without_decay() const;
 };
 
 // One Adam update with the gradient scaled by `scale`. m, v: moments; `step` counts from 1; `rate`: learning rate. As
 // in the release, epsilon is added to sqrt(v) before the bias correction. CPU only; for other devices see
-// adam_on_device.h.
+// adam_step.h.
 void adam_update(at::Tensor p, const at::Tensor& gradient, at::Tensor m, at::Tensor v, int64_t step, double rate,
                  double scale, const AdamOptions& options);
 

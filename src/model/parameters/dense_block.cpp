@@ -6,7 +6,6 @@
 
 #include "common/errors.h"
 #include "model/ops/own_kernels.h"
-#include "model/parameters/adam_on_device.h"
 
 namespace hyperx::model {
 
@@ -74,7 +73,7 @@ void DenseBlock::begin_training(const UpdateOptions& options) {
   v_ = at::zeros_like(values_);
   counts_ = at::zeros({std::ssize(parameters_)}, longs);
   active_ = at::zeros({std::ssize(parameters_)}, longs.dtype(at::kBool));
-  if (!options.queued.value_or(!values_.is_cpu())) return;
+  if (options.fused_on(values_.device())) return;
   std::vector<int64_t> sizes;
   for (const Parameter* const parameter : parameters_) sizes.push_back(parameter->value.numel());
   owners_ = at::repeat_interleave(at::tensor(at::ArrayRef<int64_t>(sizes), at::kLong)).to(values_.device(), at::kInt);
@@ -87,27 +86,24 @@ void DenseBlock::begin_training(const UpdateOptions& options) {
 
 void DenseBlock::update(const AdamStep& step) {
   HYPERX_CHECK(m_.defined(), "begin_training comes before updates");
-  step.queued ? queue_update(step) : update_now(step);
+  std::vector<uint8_t> used;
+  for (const Parameter* const parameter : parameters_) used.push_back(parameter->used ? 1 : 0);
+  const at::Tensor flags = at::tensor(at::ArrayRef<uint8_t>(used), at::kByte).to(values_.device(), at::kBool, true);
+  const StepFactors factors = next_step(counts_, flags, step);
+  step.fused ? update_each(factors, step) : update_all(factors, step);
 }
 
-void DenseBlock::update_now(const AdamStep& step) {
-  auto* const counts = counts_.data_ptr<int64_t>();
+void DenseBlock::update_each(const StepFactors& factors, const AdamStep& step) {
   for (size_t i = 0; i < parameters_.size(); ++i) {
     const Parameter& parameter = *parameters_[i];
-    if (!parameter.used && counts[i] == 0) continue;
-    AdamOptions adam = step.adam;
-    if (!parameter.decays) adam.weight_decay = 0;
-    adam_update(parameter.value, parameter.gradient, part_of(m_, i), part_of(v_, i), ++counts[i], step.rate, step.scale,
-                adam);
+    const auto place = static_cast<int64_t>(i);
+    const StepFactors own{factors.counts[place], factors.active[place], {}};
+    adam(parameter.value, parameter.gradient, part_of(m_, i), part_of(v_, i), own,
+         parameter.decays ? step : step.without_decay());
   }
 }
 
-void DenseBlock::queue_update(const AdamStep& step) {
-  std::vector<uint8_t> used;
-  for (const Parameter* const parameter : parameters_) used.push_back(parameter->used ? 1 : 0);
-  const at::Tensor used_on_device =
-      at::tensor(at::ArrayRef<uint8_t>(used), at::kByte).to(values_.device(), at::kBool, true);
-  const StepFactors factors = next_step(counts_, used_on_device, step.control, step.rate, step.adam);
+void DenseBlock::update_all(const StepFactors& factors, const AdamStep& step) {
   if constexpr (kHasOwnKernels) {
     if (own_kernels_take(values_) && step.adam.weight_decay == 0) {
       active_.copy_(factors.active);
@@ -126,9 +122,7 @@ void DenseBlock::queue_update(const AdamStep& step) {
     }
   }
   const StepFactors by_element{{}, factors.active.index_select(0, owners_), factors.step_size.index_select(0, owners_)};
-  AdamOptions adam = step.adam;
-  adam.weight_decay = 0;
-  adam_on_device(values_, gradient_, m_, v_, by_element, step.control, step.rate, adam);
+  adam(values_, gradient_, m_, v_, by_element, step.without_decay());
   if (step.adam.weight_decay == 0) return;
   const at::Tensor shrinks = by_element.active.logical_and(decays_);
   values_.mul_(at::where(shrinks, at::full({}, 1.0 - step.rate * step.adam.weight_decay, values_.options()), 1.0));

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "model/ops/cuda/cuda_ops.h"
+#include "model/parameters/adam_step.h"
 #include "model/parameters/parameter_block.h"
 
 namespace hyperx::model {
@@ -49,8 +50,8 @@ class DenseBlock final : public ParameterBlock {
 
  private:
   at::Tensor part_of(const at::Tensor& flat, size_t index) const;  // parameter `index`'s range of a flat tensor
-  void update_now(const AdamStep& step);
-  void queue_update(const AdamStep& step);
+  void update_each(const StepFactors& factors, const AdamStep& step);
+  void update_all(const StepFactors& factors, const AdamStep& step);
 
   std::vector<Parameter*> parameters_;
   std::vector<int64_t> offsets_;  // [parameters]
@@ -60,8 +61,8 @@ class DenseBlock final : public ParameterBlock {
   at::Tensor counts_;    // [parameters] int64; 0: no gradient yet
   at::Tensor active_;    // [parameters] bool: whether this update includes them; for our own kernel
   CudaAdamTable table_;  // everything that our own kernel reads
-  at::Tensor owners_;    // [elements] int32: index of the parameter that an element belongs to; only if queued
-  at::Tensor decays_;    // [elements] bool: of parameters that decay; only if queued and with weight decay
+  at::Tensor owners_;    // [elements] int32: index of the parameter that an element belongs to; not if fused
+  at::Tensor decays_;    // [elements] bool: of parameters that decay; not if fused, only with weight decay
 };
 
 }  // namespace hyperx::model

@@ -5,10 +5,9 @@
 #include <ATen/record_function.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include "common/errors.h"
-#include "model/parameters/adam_on_device.h"
+#include "model/parameters/adam_step.h"
 
 namespace hyperx::train {
 
@@ -27,14 +26,9 @@ UpdateReport Optimizer::update(double rate) {
   const UpdateReport report{at::stack(parts).sum().sqrt()};
   const at::Tensor& norm = report.gradient_norm;
 
-  model::AdamStep step{rate, options_.adam, options_.queued.value_or(!norm.is_cpu())};
-  if (step.queued) {
-    step.control = model::update_control(norm, options_.clip_norm, parameters_.all().front()->value.scalar_type());
-  } else {
-    const double value = norm.item<double>();
-    if (!std::isfinite(value)) return report;
-    step.scale = options_.clip_norm > 0 ? std::min(1.0, options_.clip_norm / (value + model::kClipEpsilon)) : 1.0;
-  }
+  const bool fused = options_.fused_on(norm.device());
+  const at::ScalarType type = fused ? at::kDouble : parameters_.all().front()->value.scalar_type();
+  const model::AdamStep step{rate, options_.adam, model::update_control(norm, options_.clip_norm, type), fused};
   for (const auto& block : parameters_.blocks()) block->update(step);
   return report;
 }

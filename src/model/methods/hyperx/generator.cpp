@@ -181,24 +181,26 @@ void low_rank_adam_update(at::Tensor w, at::Tensor c, at::Tensor w_m, at::Tensor
   }
 }
 
-void low_rank_adam_on_device(at::Tensor w, at::Tensor c, at::Tensor w_m, at::Tensor w_v, at::Tensor c_m, at::Tensor c_v,
-                             const at::Tensor& g, const at::Tensor& s, const StepFactors& factors,
-                             const at::Tensor& control, double rate, const AdamOptions& options) {
+void low_rank_adam(const GeneratorState& state, const at::Tensor& g, const at::Tensor& s, const StepFactors& factors,
+                   const AdamStep& step) {
+  const auto& [w, c, w_m, w_v, c_m, c_v] = state;
+  if (step.fused) {
+    const HostFactors host(factors, step);
+    if (host.active) low_rank_adam_update(w, c, w_m, w_v, c_m, c_v, g, s, host.count, step.rate, host.clip, step.adam);
+    return;
+  }
   if constexpr (kHasOwnKernels) {
     if (own_kernels_take(w) && cuda_low_rank_adam_fits(w, s.size(0))) {
-      cuda_low_rank_adam({w, c, w_m, w_v, c_m, c_v, g, s, {}, {}, control, factors.counts}, rate, options);
+      cuda_low_rank_adam({w, c, w_m, w_v, c_m, c_v, g, s, {}, {}, step.control, factors.counts}, step.rate, step.adam);
       return;
     }
   }
   for (int64_t begin = 0; begin < w.size(0); begin += kBlockRows) {
     const int64_t rows = std::min(kBlockRows, w.size(0) - begin);
     const auto block = [&](const at::Tensor& whole) { return whole.narrow(0, begin, rows); };
-    adam_on_device(block(w), at::mm(g.narrow(1, begin, rows).t(), s), block(w_m), block(w_v), factors, control, rate,
-                   options);
+    adam(block(w), at::mm(g.narrow(1, begin, rows).t(), s), block(w_m), block(w_v), factors, step);
   }
-  AdamOptions bias_options = options;
-  bias_options.weight_decay = 0;
-  adam_on_device(c, g.sum(0), c_m, c_v, factors, control, rate, bias_options);
+  adam(c, g.sum(0), c_m, c_v, factors, step.without_decay());
 }
 
 }  // namespace hyperx::model

@@ -2,7 +2,7 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "model/parameters/adam_on_device.h"
+#include "model/parameters/adam_step.h"
 
 // The passes over the generators' stacked weight W (docs/method.md section 6). All are plain functions of tensors,
 // without autograd, for one group of rows that share a generator: there is one group where a layer embedding
@@ -32,10 +32,13 @@ void low_rank_adam_update(at::Tensor w, at::Tensor c, at::Tensor w_m, at::Tensor
                           const at::Tensor& g, const at::Tensor& s, int64_t step, double rate, double scale,
                           const AdamOptions& options);
 
-// The same update as low_rank_adam_update, one block of rows at a time, on any device; by our own kernel where that is
-// chosen (own_kernels.h).
-void low_rank_adam_on_device(at::Tensor w, at::Tensor c, at::Tensor w_m, at::Tensor w_v, at::Tensor c_m, at::Tensor c_v,
-                             const at::Tensor& g, const at::Tensor& s, const StepFactors& factors,
-                             const at::Tensor& control, double rate, const AdamOptions& options);
+// W and c with both moments of each.
+struct GeneratorState {
+  at::Tensor w, c, w_m, w_v, c_m, c_v;
+};
+// The same update by whatever the step asks for: fused as low_rank_adam_update; otherwise one block of rows at a time
+// by LibTorch's operations, or by our own kernel where that is chosen (own_kernels.h).
+void low_rank_adam(const GeneratorState& state, const at::Tensor& g, const at::Tensor& s, const StepFactors& factors,
+                   const AdamStep& step);
 
 }  // namespace hyperx::model

@@ -182,35 +182,18 @@ void HypernetworkBlock::update(const AdamStep& step) {
   RECORD_USER_SCOPE("hyperx::generator");
   HYPERX_CHECK(!m_.empty(), "begin_training comes before updates");
   const at::Tensor s = method_.sources().detach();
-  AdamOptions bias_options = step.adam;
-  bias_options.weight_decay = 0;
-  StepFactors factors;
-  int64_t count = 0;
-  if (step.queued)
-    factors = next_step(count_, at::ones({1}, count_.options().dtype(at::kBool)), step.control, step.rate, step.adam);
-  else
-    count = ++*count_.data_ptr<int64_t>();
-  const auto dense_update = [&](const at::Tensor& p, const at::Tensor& gradient, const at::Tensor& m,
-                                const at::Tensor& v, const AdamOptions& options) {
-    if (step.queued)
-      adam_on_device(p, gradient, m, v, factors, step.control, step.rate, options);
-    else
-      adam_update(p, gradient, m, v, count, step.rate, step.scale, options);
-  };
+  const StepFactors factors = next_step(count_, at::ones({1}, count_.options().dtype(at::kBool)), step);
   for (size_t group = 0; group < hypernetwork_.generators().size(); ++group) {
     auto& [w, c] = hypernetwork_.generators()[group];
     auto& [w_m, c_m] = m_[group];
     auto& [w_v, c_v] = v_[group];
     if (!gradient_.dense.empty()) {
-      dense_update(w, gradient_.dense[group].weight, w_m, w_v, step.adam);
-      dense_update(c, gradient_.dense[group].bias, c_m, c_v, bias_options);
+      adam(w, gradient_.dense[group].weight, w_m, w_v, factors, step);
+      adam(c, gradient_.dense[group].bias, c_m, c_v, factors, step.without_decay());
       continue;
     }
     const at::Tensor g = hypernetwork_.rows_of_group(gradient_.factors, group);
-    if (step.queued)
-      low_rank_adam_on_device(w, c, w_m, w_v, c_m, c_v, g, s, factors, step.control, step.rate, step.adam);
-    else
-      low_rank_adam_update(w, c, w_m, w_v, c_m, c_v, g, s, count, step.rate, step.scale, step.adam);
+    low_rank_adam({w, c, w_m, w_v, c_m, c_v}, g, s, factors, step);
   }
 }
 
