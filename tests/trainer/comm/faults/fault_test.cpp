@@ -105,8 +105,6 @@ TEST_F(FaultTest, AnExceptionNamesRankSectionStepAndReason) {
   EXPECT_THAT(ended.output,
               HasSubstr("failed in section step at step 7: a bug, please report it with the command line: an index is "
                         "out of range"));
-  // The line comes before what mpirun says (Open MPI 4.1 sometimes loses its own help text: then find() is npos).
-  EXPECT_LT(ended.output.find("failed in section"), ended.output.find("MPI_ABORT"));
   EXPECT_THAT(read_file(folder_.path("failure-2")), AllOf(HasSubstr("2|"), HasSubstr("|step|7|70|")));
 }
 
