@@ -46,12 +46,10 @@ void bench_generator(Bench& bench) {
   };
   measure("generate: theta of all layers", w_bytes + g_bytes, rates.read, [&] { model::generate(w, c, s, theta); });
   measure("gradient: ds and Gram matrix", w_bytes + g_bytes, rates.read, [&] { model::factor_sums(w, g); });
-  const bool fused = bench.device.is_cpu();
   const at::Tensor count = at::zeros({1}, at::TensorOptions().dtype(at::kLong).device(bench.device));
-  const at::Tensor used = at::ones({1}, count.options()).to(at::kBool);
-  const model::AdamStep step{1e-4, {}, at::ones({2}, fused ? w.options().dtype(at::kDouble) : w.options()), fused};
+  const model::AdamStep step{1e-4, {}, bench.device.is_cpu(), 1.0, at::ones({2}, w.options())};
   measure("Adam: W, c and their moments", 6 * w_bytes + g_bytes, rates.triad, [&] {
-    model::low_rank_adam({w, c, w_m, w_v, c_m, c_v}, g, s, model::next_step(count, used, step), step);
+    model::low_rank_adam({w, c, w_m, w_v, c_m, c_v}, g, s, model::next_step(count, {}, step), step);
   });
   bench.report.add({"generator", "all three", total * 1e3, "ms", total_bytes / rates.triad * 1e3,
                     "limit: " + std::to_string(total_bytes / 1e9).substr(0, 4) + " GB at the bandwidth of writing"});

@@ -101,14 +101,8 @@ class Training {
         step.squares += length * length;
       }
     }
-    const model::MethodSpec& method = model::find_method_spec(config_.model.method);
-    model::CostQuestion question{config_, sizes_.encoder};
-    question.tasks = sizes_.tasks;
-    question.languages = sizes_.languages;
-    question.ranks = bench_.communicator.size();
-    question.pairs = step.pairs;
     const double value_bytes = model_.options().compute == at::kBFloat16 ? 2 : 4;
-    return estimate::work_of(step, sizes_, method.costs(question), value_bytes);
+    return estimate::work_of(step, sizes_, sizes_.method_costs(bench_.communicator.size(), step.pairs), value_bytes);
   }
 
   Bench& bench_;

@@ -47,10 +47,11 @@ Command prepare_command() {
   spec.usage = "hyperx prepare MANIFEST --data.corpus FOLDER --model.encoder FOLDER [--data.root FOLDER] [--force]";
   spec.summary = "tokenizes the files of a manifest and writes the corpus that training reads";
   spec.help =
-      "Reads treebanks (CoNLL-U), tagged lines and plain text, splits words into sub-words of the encoder's vocabulary "
-      "and writes\none file per pair, an index and a summary: sentences, words, sub-words, the [UNK] rate, words "
-      "without a label position,\nand how many dev and test sentences occur in training data (data.overlap). The "
-      "folder appears only when it is complete.\n"
+      "Reads treebanks (CoNLL-U), tagged lines and plain text, splits words into sub-words of the encoder's\n"
+      "vocabulary and writes one file per pair, an index and a summary: sentences, words, sub-words, the [UNK]\n"
+      "rate, words without a label position, and how many dev and test sentences occur in training data\n"
+      "(data.overlap). The folder appears only when it is complete.\n\n"
+      "Example:\n"
       "  hyperx prepare examples/sample/manifest.tsv --data.corpus corpus --model.encoder examples/encoder";
   spec.key_prefixes = {"data.", "model.encoder", "threads"};
   spec.flags = {{"force", "", "replace an existing corpus"}};

@@ -157,8 +157,8 @@ Command status_command() {
   spec.usage = "hyperx status RUN...";
   spec.summary = "shows the state of runs";
   spec.help =
-      "States: queued, running, saved (stopped by a signal, can continue), finished, failed, and lost (recorded "
-      "as\nrunning, but its process is gone).\n\n"
+      "States: queued, running, saved (stopped by a signal, can continue), finished, failed, and lost (recorded\n"
+      "as running, but its process is gone).\n\n"
       "Example:\n"
       "  hyperx status runs/*";
   spec.flags = {{"json", "", "one JSON list instead of the table"}};

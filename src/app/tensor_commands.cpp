@@ -54,10 +54,10 @@ Command train_command() {
   spec.usage = "hyperx train --config FILE... [--resume auto] [--KEY VALUE]...";
   spec.summary = "trains a model; alone, under mpirun or under srun";
   spec.help =
-      "Settings come from the command line, then the config files (a later one wins), then the defaults. None of them\n"
-      "depends on the number of ranks: N ranks train the same model as one.\n"
-      "SIGTERM and SIGUSR1 save at the next step and exit with code 75; run the same line again, with --resume auto, "
-      "to continue.\n\n"
+      "Settings come from the command line, then the config files (a later one wins), then the defaults. None of\n"
+      "them depends on the number of ranks: N ranks train the same model as one.\n"
+      "SIGTERM and SIGUSR1 save at the next step and exit with code 75; run the same line again, with --resume\n"
+      "auto, to continue.\n\n"
       "Example:\n"
       "  mpirun -np 2 hyperx train --config configs/quick.conf --run.dir runs/quick --resume auto";
   spec.key_prefixes = {"run.",        "data.corpus", "data.max_subwords", "model.", "train.", "parallel.", "eval.",
@@ -72,8 +72,8 @@ Command evaluate_command() {
   spec.usage = "hyperx evaluate RUN|CHECKPOINT [--KEY VALUE]...";
   spec.summary = "scores pairs with a trained model; skips pairs that are scored already";
   spec.help =
-      "RUN stands for its best checkpoint, or the latest if none is marked best. All ranks share the work. One "
-      "result\nfile per pair and split is written below the run's results/.\n\n"
+      "RUN stands for its best checkpoint, or the latest if none is marked best. All ranks share the work. One\n"
+      "result file per pair and split is written below the run's results/.\n\n"
       "Example:\n"
       "  mpirun -np 2 hyperx evaluate runs/quick --eval.split test --eval.pairs 'pos:*'";
   spec.key_prefixes = {"data.corpus",
@@ -96,8 +96,8 @@ Command predict_command() {
   spec.usage = "hyperx predict RUN|CHECKPOINT --task TASK --language LANGUAGE [FILE]...";
   spec.summary = "labels CoNLL-U, tagged lines or plain text with a trained model";
   spec.help =
-      "Reads the files, or standard input, and writes the same text with the predicted tags to standard output; "
-      "all\nother bytes of CoNLL-U stay as they are.\n\n"
+      "Reads the files, or standard input, and writes the same text with the predicted tags to standard output;\n"
+      "all other bytes of CoNLL-U stay as they are.\n\n"
       "Example:\n"
       "  echo 'The cat sleeps .' | hyperx predict runs/quick --task pos --language en";
   spec.key_prefixes = {"data.max_subwords", "pos.multiword", "model.encoder", "train.precision",

@@ -144,8 +144,8 @@ Command verify_command() {
   spec.usage = "hyperx verify RUN|CHECKPOINT|CORPUS...";
   spec.summary = "checks every byte of checkpoints and corpora against their digests";
   spec.help =
-      "For a RUN, all checkpoints are read; a file is checked with the folder that it is in. Exits with 65 if anything "
-      "is damaged\nor has a format version that this program does not read, and names it.\n\n"
+      "For a RUN, all checkpoints are read; a file is checked with the folder that it is in. Exits with 65 if\n"
+      "anything is damaged or has a format version that this program does not read, and names it.\n\n"
       "Example:\n"
       "  hyperx verify runs/quick corpus/";
   return {spec, run_verify};

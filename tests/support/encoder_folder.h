@@ -40,7 +40,7 @@ inline void write_safetensors(const std::string& path, const Tensors& tensors, c
 class EncoderFolder {
  public:
   std::string path() const { return folder_.path(); }
-  // `more` goes on after the sizes: `"key":value,...`.
+  // `more` follows the sizes: `"key":value,...`.
   void write_config(const std::string& more) const {
     std::ofstream(path() + "/config.json")
         << R"({"hidden_size":8,"num_hidden_layers":2,"num_attention_heads":2,"intermediate_size":16,"vocab_size":10,)"

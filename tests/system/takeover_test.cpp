@@ -1,4 +1,4 @@
-// One run folder, two starts: a requeued job goes on without a person, and never beside a run that lives.
+// One run folder, two starts: a requeued job continues without a person, and never next to a living run.
 #include <gmock/gmock.h>
 
 #include <cstdlib>

@@ -17,7 +17,7 @@ struct Counts {
 };
 
 constexpr int64_t kHidden = 32, kInner = 64;
-constexpr int64_t kOfALayer = 43, kBeside = 133;
+constexpr int64_t kOfALayer = 43, kBeside = 81;
 constexpr double kValuesOfAToken = 34.2;  // times the hidden size
 
 // One sentence of so many tokens, all labelled.

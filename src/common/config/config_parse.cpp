@@ -134,7 +134,7 @@ class LineParser {
       const CommandSpec only{.key_prefixes = {prefix}};
       HYPERX_CHECK(std::any_of(schema.options.begin(), schema.options.end(),
                                [&](const Option& each) { return takes(only, each); }),
-                   "no option is called " + prefix + ", which `" + spec.name + "` declares");
+                   "no option is called " + prefix + ", which `" + spec.title() + "` declares");
     }
     for (const Option& option : schema.options) {
       if (takes(spec, option)) origin_of_key_[option.key] = kDefaultOrigin;

@@ -27,8 +27,9 @@ struct UpdateOptions {
 struct AdamStep {
   double rate = 0;
   AdamOptions adam = {};
-  at::Tensor control = {};  // update_control() of the gradient's norm
   bool fused = false;       // by the fused kernels for the CPU; otherwise by LibTorch's operations, on any device
+  double clip = 1;          // fused: the clip factor
+  at::Tensor control = {};  // not fused: update_control() of the gradient's norm
   AdamStep without_decay() const;
 };
 

@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+
 namespace hyperx::model {
 namespace {
 
@@ -22,32 +24,46 @@ void adam_by_operations(at::Tensor p, const at::Tensor& gradient, at::Tensor m, 
 
 }  // namespace
 
+double clip_factor(double norm, double clip_norm) {
+  return clip_norm > 0 ? std::min(1.0, clip_norm / (norm + kClipEpsilon)) : 1.0;
+}
+
 at::Tensor update_control(const at::Tensor& norm, double clip_norm, at::ScalarType type) {
   const at::Tensor finite = at::isfinite(norm);
   const at::Tensor scale = clip_norm > 0 ? (clip_norm / (norm + kClipEpsilon)).clamp_max(1.0) : at::ones_like(norm);
   return at::stack({at::where(finite, scale, 0.0), finite.to(norm.scalar_type())}).to(type);
 }
 
-StepFactors next_step(at::Tensor counts, const at::Tensor& used, const AdamStep& step) {
-  const at::Tensor active = step.control[1].ne(0).logical_and(used.logical_or(counts.ne(0)));
-  counts.add_(active.to(at::kLong));
-  if (step.fused) return {counts, active, {}};
+StepFactors next_step(at::Tensor counts, const std::vector<uint8_t>& used, const AdamStep& step) {
+  StepFactors factors;
+  if (step.fused) {
+    auto* const count = counts.data_ptr<int64_t>();
+    for (int64_t i = 0; i < counts.numel(); ++i) {
+      const bool active = used.empty() || used[static_cast<size_t>(i)] != 0 || count[i] != 0;
+      if (active) ++count[i];
+      factors.host.push_back({active, count[i]});
+    }
+    return factors;
+  }
+  factors.counts = counts;
+  factors.active = step.control[1].ne(0).expand_as(counts);
+  if (!used.empty()) {
+    const at::Tensor flags = at::tensor(at::ArrayRef<uint8_t>(used), at::kByte).to(counts.device(), at::kBool, true);
+    factors.active = factors.active.logical_and(flags.logical_or(counts.ne(0)));
+  }
+  counts.add_(factors.active.to(at::kLong));
   const at::Tensor count = counts.to(at::kDouble);
   const at::Tensor correction1 = 1.0 - at::pow(step.adam.beta1, count);
   const at::Tensor correction2 = 1.0 - at::pow(step.adam.beta2, count);
-  return {counts, active, (step.rate * correction2.sqrt() / correction1).to(step.control.scalar_type())};
+  factors.step_size = (step.rate * correction2.sqrt() / correction1).to(step.control.scalar_type());
+  return factors;
 }
 
-HostFactors::HostFactors(const StepFactors& factors, const AdamStep& step)
-    : active(factors.active.item<bool>()),
-      count(factors.counts.item<int64_t>()),
-      clip(step.control.const_data_ptr<double>()[0]) {}
-
 void adam(at::Tensor p, const at::Tensor& gradient, at::Tensor m, at::Tensor v, const StepFactors& factors,
-          const AdamStep& step) {
+          const AdamStep& step, size_t tensor) {
   if (!step.fused) return adam_by_operations(p, gradient, m, v, factors, step);
-  const HostFactors host(factors, step);
-  if (host.active) adam_update(p, gradient, m, v, host.count, step.rate, host.clip, step.adam);
+  const StepFactors::OnHost& own = factors.host[tensor];
+  if (own.active) adam_update(p, gradient, m, v, own.count, step.rate, step.clip, step.adam);
 }
 
 }  // namespace hyperx::model

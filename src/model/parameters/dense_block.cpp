@@ -88,18 +88,16 @@ void DenseBlock::update(const AdamStep& step) {
   HYPERX_CHECK(m_.defined(), "begin_training comes before updates");
   std::vector<uint8_t> used;
   for (const Parameter* const parameter : parameters_) used.push_back(parameter->used ? 1 : 0);
-  const at::Tensor flags = at::tensor(at::ArrayRef<uint8_t>(used), at::kByte).to(values_.device(), at::kBool, true);
-  const StepFactors factors = next_step(counts_, flags, step);
+  const StepFactors factors = next_step(counts_, used, step);
   step.fused ? update_each(factors, step) : update_all(factors, step);
 }
 
 void DenseBlock::update_each(const StepFactors& factors, const AdamStep& step) {
+  const AdamStep without_decay = step.without_decay();
   for (size_t i = 0; i < parameters_.size(); ++i) {
     const Parameter& parameter = *parameters_[i];
-    const auto place = static_cast<int64_t>(i);
-    const StepFactors own{factors.counts[place], factors.active[place], {}};
-    adam(parameter.value, parameter.gradient, part_of(m_, i), part_of(v_, i), own,
-         parameter.decays ? step : step.without_decay());
+    adam(parameter.value, parameter.gradient, part_of(m_, i), part_of(v_, i), factors,
+         parameter.decays ? step : without_decay, i);
   }
 }
 
@@ -121,7 +119,8 @@ void DenseBlock::update_all(const StepFactors& factors, const AdamStep& step) {
       return;
     }
   }
-  const StepFactors by_element{{}, factors.active.index_select(0, owners_), factors.step_size.index_select(0, owners_)};
+  const StepFactors by_element{
+      {}, {}, factors.active.index_select(0, owners_), factors.step_size.index_select(0, owners_)};
   adam(values_, gradient_, m_, v_, by_element, step.without_decay());
   if (step.adam.weight_decay == 0) return;
   const at::Tensor shrinks = by_element.active.logical_and(decays_);

@@ -82,14 +82,8 @@ void add_notes(const Setup& setup, const model::MethodCosts& costs, Row& row) {
 }  // namespace
 
 model::MethodCosts method_costs(const Setup& setup, int ranks) {
-  model::CostQuestion question{setup.model.config, setup.model.encoder};
-  question.tasks = setup.model.tasks;
-  question.languages = setup.model.languages;
-  question.ranks = ranks;
-  question.pairs = setup.step.pairs;
-  question.gpu = setup.device && setup.device->gpu;
-  question.bf16 = setup.precision == "bf16";
-  return model::find_method_spec(setup.model.config.model.method).costs(question);
+  return setup.model.method_costs(ranks, setup.step.pairs, setup.device && setup.device->gpu,
+                                  setup.precision == "bf16");
 }
 
 Row estimate_row(const Setup& setup, int ranks) {

@@ -9,6 +9,17 @@ model::HeadCosts ModelSizes::head(const data::Task& task) const {
       {task, encoder, config.model.mlm_decoder == "trained", method().trains_encoder, method().makes_heads});
 }
 
+model::MethodCosts ModelSizes::method_costs(int ranks, double pairs, bool gpu, bool bf16) const {
+  model::CostQuestion question{config, encoder};
+  question.tasks = tasks;
+  question.languages = languages;
+  question.ranks = ranks;
+  question.pairs = pairs;
+  question.gpu = gpu;
+  question.bf16 = bf16;
+  return method().costs(question);
+}
+
 int64_t ModelSizes::shared_values() const {
   int64_t values = encoder_sizes(encoder).norms;
   for (const auto& task : tasks) values += head(*task).values;

@@ -19,6 +19,8 @@ struct ModelSizes {
 
   const model::MethodSpec& method() const { return model::find_method_spec(config.model.method); }
   model::HeadCosts head(const data::Task& task) const;
+  // What the method's row says of a step with `pairs` pairs.
+  model::MethodCosts method_costs(int ranks, double pairs, bool gpu = false, bool bf16 = false) const;
   int64_t shared_values() const;  // the encoder's LayerNorms and all heads, which every method trains
 };
 

@@ -5,6 +5,7 @@
 #include <ATen/record_function.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "common/errors.h"
 #include "model/parameters/adam_step.h"
@@ -26,9 +27,14 @@ UpdateReport Optimizer::update(double rate) {
   const UpdateReport report{at::stack(parts).sum().sqrt()};
   const at::Tensor& norm = report.gradient_norm;
 
-  const bool fused = options_.fused_on(norm.device());
-  const at::ScalarType type = fused ? at::kDouble : parameters_.all().front()->value.scalar_type();
-  const model::AdamStep step{rate, options_.adam, model::update_control(norm, options_.clip_norm, type), fused};
+  model::AdamStep step{rate, options_.adam, options_.fused_on(norm.device())};
+  if (step.fused) {
+    const double value = norm.item<double>();
+    if (!std::isfinite(value)) return report;
+    step.clip = model::clip_factor(value, options_.clip_norm);
+  } else {
+    step.control = model::update_control(norm, options_.clip_norm, parameters_.all().front()->value.scalar_type());
+  }
   for (const auto& block : parameters_.blocks()) block->update(step);
   return report;
 }

@@ -107,7 +107,7 @@ TEST_F(ConlluReaderTest, WithoutTagsNothingIsAskedOfThem) {
 
 // A file that was made for tags alone may hold anything there.
 TEST_F(ConlluReaderTest, HeadsAreReadOnlyWhereTheyAreAskedFor) {
-  SourceSpec source = spec(word("1", "x", "X", "0") + word("2", "y", "NOUN", "0") + word("3", "z", "VERB", ""));
+  SourceSpec source = spec(word("1", "x", "X", "0") + word("2", "y", "NOUN", "0") + word("3", "z", "VERB", "none"));
   source.read_heads = SourceSpec().read_heads;
   const auto sentences = read(source);
   ASSERT_EQ(sentences.size(), 1U);

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "common/files.h"
 #include "common/random.h"
 #include "tests/data/tasks/known_task.h"
 #include "tests/data/tasks/score_test_tools.h"
@@ -211,7 +212,7 @@ void expect_every_byte_kept(const std::string& path) {
       for (auto& tag : sentence) tag = "OTHER";
     other += chunk.with_tags(chunk.tags);
   }
-  const std::string content = file_content(path);
+  const std::string content = read_file(path);
   EXPECT_TRUE(same == content) << path;
   EXPECT_EQ(std::count(other.begin(), other.end(), '\n'), std::count(content.begin(), content.end(), '\n')) << path;
   EXPECT_FALSE(other == content) << path;

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <limits>
 
+#include "common/files.h"
 #include "common/version.h"
 #include "data/tasks/result_table.h"
 #include "tests/data/tasks/score_test_tools.h"
@@ -61,7 +62,7 @@ TEST(ResultFile, PredictionsBesideItAreItsOwn) {
   const std::string beside = predictions_path(folder.path(""), result.pair);
   const std::string of_another_pair = folder.write("pos.tr-x.tsv", "X\tX\n");
   write_result(folder.path(""), result, "NOUN\tVERB\n\n");
-  EXPECT_EQ(file_content(folder.path("pos.tr.tsv")), "NOUN\tVERB\n\n");
+  EXPECT_EQ(read_file(folder.path("pos.tr.tsv")), "NOUN\tVERB\n\n");
   write_result(folder.path(""), result);
   EXPECT_FALSE(std::filesystem::exists(beside));
   EXPECT_TRUE(std::filesystem::exists(of_another_pair));

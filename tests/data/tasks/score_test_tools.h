@@ -8,7 +8,6 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <span>
-#include <sstream>
 #include <string>
 #include <vector>
 
@@ -18,12 +17,6 @@
 namespace hyperx::data {
 
 using Tags = std::vector<std::string>;
-
-inline std::string file_content(const std::string& path) {
-  std::ostringstream content;
-  content << std::ifstream(path, std::ios::binary).rdbuf();
-  return content.str();
-}
 
 // Python writes NaN where no type has a score; ours is 0 there.
 inline nlohmann::json parse_python_json(std::string text) {

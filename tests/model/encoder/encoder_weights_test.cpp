@@ -30,7 +30,7 @@ class EncoderWeightsTest : public testing::Test {
     return load_encoder(folder_, 1);
   }
   std::string error() {
-    return test::user_error([&] { load(); });
+    return test::message_of(ExitCode::kBadData, [&] { load(); });
   }
   test::EncoderFolder files_;
   const std::string folder_ = files_.path();

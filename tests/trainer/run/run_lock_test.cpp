@@ -167,7 +167,7 @@ TEST_F(RunLockTest, OfAnotherHostIsTakenOverWhenSilent) {
                           HasSubstr("taken over from process")));
 }
 
-// Its digest does not hold, so it does not say which process is looked at. The owner itself goes on.
+// Its digest does not hold, so it does not say which process is looked at. The owner itself continues.
 TEST_F(RunLockTest, OfADamagedNameIsWatched) {
   std::string text = owner(ended_process()).to_json().dump();
   const size_t pid = text.find("\"pid\":") + 6;

@@ -7,12 +7,14 @@
 
 #include "common/files.h"
 #include "common/log.h"
+#include "tests/support/text.h"
 #include "tests/trainer/checkpoint/checkpoint_sample.h"
 #include "trainer/run/run_log.h"
 
 namespace hyperx::train {
 namespace {
 
+using test::count_of;
 using testing::HasSubstr;
 namespace fs = std::filesystem;
 
@@ -33,12 +35,6 @@ class FullDisk {
  private:
   rlimit before_{};
 };
-
-int count_of(const std::string& text, const std::string& part) {
-  int count = 0;
-  for (size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++count;
-  return count;
-}
 
 class RunLogFaultsTest : public FolderTest {
  protected:
@@ -89,7 +85,7 @@ TEST_F(RunLogFaultsTest, LinesThatCannotBeWrittenWait) {
   log.step(record(206));
   const std::string told = testing::internal::GetCapturedStderr();
   EXPECT_EQ(last_step(), 206);
-  EXPECT_EQ(count_of(told, "warning"), 1) << told;
+  EXPECT_EQ(count_of(told, "warning"), 1U) << told;
   EXPECT_THAT(told, HasSubstr("written again after 5 failed tries"));
 }
 
@@ -133,7 +129,7 @@ TEST_F(RunLogFaultsTest, AStateThatCannotBeWrittenDoesNotEndTheRun) {
   unblock_state();
   log.saved("step-0000015");
   const std::string told = testing::internal::GetCapturedStderr();
-  EXPECT_EQ(count_of(told, "warning"), 1) << told;
+  EXPECT_EQ(count_of(told, "warning"), 1U) << told;
   EXPECT_THAT(told, HasSubstr("written again after 3 failed tries"));
   EXPECT_EQ(read_run_state(run_).checkpoint, "step-0000015");
 }

@@ -185,8 +185,8 @@ void low_rank_adam(const GeneratorState& state, const at::Tensor& g, const at::T
                    const AdamStep& step) {
   const auto& [w, c, w_m, w_v, c_m, c_v] = state;
   if (step.fused) {
-    const HostFactors host(factors, step);
-    if (host.active) low_rank_adam_update(w, c, w_m, w_v, c_m, c_v, g, s, host.count, step.rate, host.clip, step.adam);
+    const StepFactors::OnHost& own = factors.host.front();
+    if (own.active) low_rank_adam_update(w, c, w_m, w_v, c_m, c_v, g, s, own.count, step.rate, step.clip, step.adam);
     return;
   }
   if constexpr (kHasOwnKernels) {

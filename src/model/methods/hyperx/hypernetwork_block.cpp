@@ -182,7 +182,7 @@ void HypernetworkBlock::update(const AdamStep& step) {
   RECORD_USER_SCOPE("hyperx::generator");
   HYPERX_CHECK(!m_.empty(), "begin_training comes before updates");
   const at::Tensor s = method_.sources().detach();
-  const StepFactors factors = next_step(count_, at::ones({1}, count_.options().dtype(at::kBool)), step);
+  const StepFactors factors = next_step(count_, {}, step);
   for (size_t group = 0; group < hypernetwork_.generators().size(); ++group) {
     auto& [w, c] = hypernetwork_.generators()[group];
     auto& [w_m, c_m] = m_[group];

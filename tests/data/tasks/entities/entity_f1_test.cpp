@@ -4,6 +4,7 @@
 
 #include <chrono>
 
+#include "common/files.h"
 #include "data/tasks/tagging/accuracy.h"
 #include "tests/data/tasks/score_test_tools.h"
 #include "tests/data/test_data.h"
@@ -62,7 +63,7 @@ struct Scorers {
 };
 
 TEST(EntityF1, AgreesWithSeqevalOnEveryCase) {
-  const json cases = parse_python_json(file_content(kCases + "ner.json")).at("cases");
+  const json cases = parse_python_json(read_file(kCases + "ner.json")).at("cases");
   ASSERT_EQ(cases.size(), 200U);
   for (size_t number = 0; number < cases.size(); ++number) {
     const json& one = cases[number];
@@ -84,7 +85,7 @@ TEST(EntityF1, AgreesWithSeqevalOnEveryCase) {
 }
 
 TEST(EntityF1, AgreesWithTheOriginalRelease) {
-  const json cases = parse_python_json(file_content(kCases + "ner_release.json")).at("cases");
+  const json cases = parse_python_json(read_file(kCases + "ner_release.json")).at("cases");
   ASSERT_EQ(cases.size(), 20U);
   for (const json& one : cases) {
     Scorers scorers;

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include "common/files.h"
 #include "tests/data/tasks/score_test_tools.h"
 #include "tests/data/test_data.h"
 
@@ -20,7 +21,7 @@ void expect_score(const Score& score, const json& expected, const std::string& w
 }
 
 TEST(SeqevalPos, AgreesWithTheOriginalReleaseOnEveryCase) {
-  const json file = parse_python_json(file_content(kCase));
+  const json file = parse_python_json(read_file(kCase));
   ASSERT_EQ(file["cases"].size(), 40U);
   for (size_t number = 0; number < file["cases"].size(); ++number) {
     const json& one = file["cases"][number];

@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 
+#include "common/files.h"
 #include "common/random.h"
 #include "data/tasks/prediction_file.h"
 #include "data/tasks/scoring.h"
@@ -75,7 +76,7 @@ void compare_with_seqeval(const std::string& task, const std::vector<std::string
   for (const CorruptedFile& file : files) command += " '" + file.gold.path + "' '" + file.predicted.path + "'";
   command += " > '" + folder.path("answer.json") + "'";
   ASSERT_EQ(std::system(command.c_str()), 0) << command;
-  const json answers = json::parse(file_content(folder.path("answer.json")));
+  const json answers = json::parse(read_file(folder.path("answer.json")));
   ASSERT_EQ(answers.size(), files.size());
   for (size_t i = 0; i < files.size(); ++i) {
     const std::string what = sources[i / 3] + ", corruption " + std::to_string(i % 3);

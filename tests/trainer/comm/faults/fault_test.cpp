@@ -14,10 +14,12 @@
 
 #include "common/files.h"
 #include "tests/support/folder.h"
+#include "tests/support/text.h"
 
 namespace hyperx::comm {
 namespace {
 
+using test::count_of;
 using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
@@ -31,12 +33,6 @@ struct Ended {
   std::string output;  // both streams
   int code = -1;       // exit code; -signal
 };
-
-size_t count_of(const std::string& text, const std::string& part) {
-  size_t count = 0;
-  for (size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++count;
-  return count;
-}
 
 class FaultTest : public testing::Test {
  protected:
