@@ -50,6 +50,7 @@ const Command& find_command(const std::vector<Command>& commands, const std::str
     if (command.spec.name == name) return command;
     names.push_back(command.spec.name);
   }
+  if (name == "bench") throw UserError(ExitCode::kUsage, "the benchmarks are a program of their own: hyperx-bench");
   const std::string nearest = nearest_word(name, names);
   throw UserError(ExitCode::kUsage,
                   "unknown command '" + name + "'" +

@@ -146,6 +146,7 @@ TEST_F(ProgramTest, MistakesGetOneOrTwoLinesAndTheirExitCode) {
   const std::vector<Mistake> cases = {
       {{"trian"}, 64, "hyperx: unknown command 'trian'; did you mean 'train'?"},
       {{"zzzzzz"}, 64, "hyperx: unknown command 'zzzzzz'; `hyperx --help` lists them"},
+      {{"bench", "machine"}, 64, "hyperx: the benchmarks are a program of their own: hyperx-bench"},
       {{"help", "evalute"}, 64, "hyperx: unknown command 'evalute'; did you mean 'evaluate'?"},
       {{"train", "--train.stpes", "5"}, 64, "hyperx train: unknown option --train.stpes; did you mean --train.steps?"},
       {{"options", "--train.steps", "5"}, 64, "hyperx options: --train.steps is no key of `hyperx options`"},
@@ -163,7 +164,7 @@ TEST_F(ProgramTest, MistakesGetOneOrTwoLinesAndTheirExitCode) {
       {{"estimate", "--model.encoder", kEncoder, "--ranks", "8,x"},
        64,
        "hyperx estimate: --ranks '8,x': numbers from 1 on"},
-      {{"estimate", "--model.encoder", kEncoder, "--machine", bad}, 65, "hyperx estimate: " + bad + ": is not JSON"},
+      {{"estimate", "--model.encoder", kEncoder, "--machine", bad}, 65, "hyperx estimate: " + bad + ": does not hold"},
       {{"train", "--model.method", "psf"}, 64, "hyperx train: --model.method = 'psf': expected one of hyperx"},
   };
   for (const Mistake& each : cases) {

@@ -4,8 +4,8 @@
 #include <unistd.h>
 
 #include <charconv>
+#include <map>
 #include <nlohmann/json.hpp>
-#include <optional>
 
 #include "common/config/config.h"
 #include "common/errors.h"
@@ -62,6 +62,23 @@ void take_limits(Device& device, double product_rate, double bandwidth) {
   device.element_bandwidth = device.generator_bandwidth = bandwidth;
 }
 
+std::string how_to_write(const std::string& path) {
+  return "the rates of a machine; write it with `hyperx-bench machine step --json " + path + "`";
+}
+
+// The figures of a file that hyperx-bench wrote, by part and by what was measured. UserError (66, 65).
+std::map<std::pair<std::string, std::string>, double> measures_of(const std::string& path) {
+  const std::string text = read_file(path);
+  std::map<std::pair<std::string, std::string>, double> measures;
+  try {
+    const nlohmann::json file = nlohmann::json::parse(text);
+    for (const nlohmann::json& row : file.at("measures")) measures[{row.at("part"), row.at("what")}] = row.at("value");
+  } catch (const nlohmann::json::exception& error) {
+    throw UserError(ExitCode::kBadData, path + ": does not hold " + how_to_write(path) + " (" + error.what() + ")");
+  }
+  return measures;
+}
+
 }  // namespace
 
 std::vector<std::string> gpu_names() { return names_of(kGpus); }
@@ -94,34 +111,22 @@ Link link_preset(const std::string& name) {
 }
 
 Device measured_device(const std::string& path, const std::string& precision) {
-  nlohmann::json file;
-  try {
-    file = nlohmann::json::parse(read_file(path));
-  } catch (const nlohmann::json::parse_error& error) {
-    throw UserError(ExitCode::kBadData, path + ": is not JSON: " + error.what());
-  }
-  const auto value_of = [&](const std::string& part, const std::string& what) -> std::optional<double> {
-    if (!file.is_object() || !file.contains("measures")) return std::nullopt;
-    for (const nlohmann::json& row : file["measures"])
-      if (row.value("part", "") == part && row.value("what", "") == what) return row.value("value", 0.0);
-    return std::nullopt;
+  const auto measures = measures_of(path);
+  const auto value_of = [&](const std::string& part, const std::string& what) {
+    const auto found = measures.find({part, what});
+    return found == measures.end() ? 0.0 : found->second;
   };
-  const std::optional<double> fp32 = value_of("machine", "product [1024, 768] x [768, 3072] in fp32");
-  const std::optional<double> bf16 = value_of("machine", "the same in bf16, weights packed");
-  const std::optional<double> triad = value_of("machine", "memory, two read and one written");
-  if (!fp32 || !bf16 || !triad)
-    throw UserError(ExitCode::kBadData,
-                    path +
-                        ": lacks the rates of the machine; write it with `hyperx-bench machine step "
-                        "--json " +
-                        path + "`");
-  const double product = 1e9 * (precision == "bf16" ? *bf16 : *fp32), bandwidth = 1e9 * *triad;
+  const double fp32 = value_of("machine", "product [1024, 768] x [768, 3072] in fp32");
+  const double bf16 = value_of("machine", "the same in bf16, weights packed");
+  const double triad = value_of("machine", "memory, two read and one written");
+  if (!(fp32 > 0 && bf16 > 0 && triad > 0)) throw UserError(ExitCode::kBadData, path + ": lacks " + how_to_write(path));
+  const double product = 1e9 * (precision == "bf16" ? bf16 : fp32), bandwidth = 1e9 * triad;
   Device device;
   device.name = path;
   device.memory_bytes = static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGE_SIZE));
   take_limits(device, product, bandwidth);
   const auto take = [&](const char* what, double unit, double& value) {
-    const double measured = value_of("rates", std::string(what) + ", " + precision).value_or(0);
+    const double measured = value_of("rates", std::string(what) + ", " + precision);
     if (measured > 0) value = unit * measured;
     return measured > 0;
   };

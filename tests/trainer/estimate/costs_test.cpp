@@ -210,9 +210,13 @@ TEST(MachineFile, GivesMeasuredRatesAndLimitsWhereThereAreNone) {
   EXPECT_TRUE(bf16.limits);
   EXPECT_DOUBLE_EQ(bf16.product_rate, 300e9);
   EXPECT_DOUBLE_EQ(bf16.layer_seconds, 0);
-  folder.write("machine.json", "{}");
-  EXPECT_THAT(test::user_error([&] { measured_device(path, "fp32"); }),
-              testing::AllOf(testing::StartsWith("65 " + path), HasSubstr("hyperx-bench machine step")));
+  for (const char* bad : {"{}", "", "7", R"({"measures": 7})", R"({"measures": [{"part": "machine", "what": 3}]})",
+                          R"({"measures": []})"}) {
+    folder.write("machine.json", bad);
+    EXPECT_THAT(test::user_error([&] { measured_device(path, "fp32"); }),
+                testing::AllOf(testing::StartsWith("65 " + path), HasSubstr("hyperx-bench machine step")))
+        << bad;
+  }
 }
 
 }  // namespace
