@@ -4,6 +4,8 @@
 #include <cpuid.h>
 #endif
 
+#include <utf8proc.h>
+
 #include "version_facts.h"
 
 namespace hyperx {
@@ -30,10 +32,13 @@ std::string cpu_capability() {
 }
 
 std::vector<std::pair<std::string, std::string>> build_facts() {
+  const auto part = [](int number) { return std::to_string(number); };
+  const std::string utf8proc =
+      part(UTF8PROC_VERSION_MAJOR) + "." + part(UTF8PROC_VERSION_MINOR) + "." + part(UTF8PROC_VERSION_PATCH);
   return {{"revision", HYPERX_GIT_REVISION},  {"compiler", HYPERX_COMPILER},    {"build type", HYPERX_BUILD_TYPE},
           {"LibTorch", HYPERX_LIBTORCH_FACT}, {"MPI", HYPERX_MPI_FACT},         {"CUDA", HYPERX_CUDA_FACT},
           {"NCCL", HYPERX_NCCL_FACT},         {"GPU kernels", HYPERX_GPU_FACT}, {"HDF5", HYPERX_HDF5_FACT},
-          {"Boost", HYPERX_BOOST_FACT},       {"ICU", HYPERX_ICU_FACT},         {"OpenSSL", HYPERX_OPENSSL_FACT}};
+          {"Boost", HYPERX_BOOST_FACT},       {"utf8proc", utf8proc},           {"OpenSSL", HYPERX_OPENSSL_FACT}};
 }
 
 std::string version_text() {

@@ -110,7 +110,7 @@ TEST_F(ProgramTest, VersionNamesWhatItWasBuiltWith) {
   EXPECT_EQ(version.code, 0);
   EXPECT_THAT(version.output, StartsWith("hyperx 0."));
   for (const char* fact : {"revision ", "compiler ", "build type ", "LibTorch ", "MPI ", "CUDA ", "NCCL ",
-                           "GPU kernels ", "HDF5 ", "Boost ", "ICU ", "this CPU "}) {
+                           "GPU kernels ", "HDF5 ", "Boost ", "utf8proc ", "this CPU "}) {
     EXPECT_THAT(version.output, testing::ContainsRegex("\n" + std::string(fact) + " *[^ \n]"));
   }
 }

@@ -1,10 +1,9 @@
 #include "data/corpus/overlap.h"
 
-#include <unicode/normalizer2.h>
-#include <unicode/uchar.h>
-#include <unicode/utf8.h>
+#include <utf8proc.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -19,24 +18,43 @@ struct KeyHash {
   size_t operator()(const SentenceKey& key) const { return static_cast<size_t>(key.low); }
 };
 
-// Appends `word` without white space.
-void append_dense(std::string_view word, std::string& text) {
-  const auto* bytes = reinterpret_cast<const uint8_t*>(word.data());
-  const auto size = static_cast<int32_t>(word.size());
-  for (int32_t at = 0; at < size;) {
-    const int32_t begin = at;
-    UChar32 c = 0;
-    U8_NEXT(bytes, at, size, c);
-    if (c >= 0 && u_isUWhiteSpace(c)) continue;
-    text.append(word.substr(static_cast<size_t>(begin), static_cast<size_t>(at - begin)));
+bool is_white_space(utf8proc_int32_t c) {
+  switch (utf8proc_category(c)) {
+    case UTF8PROC_CATEGORY_ZS:
+    case UTF8PROC_CATEGORY_ZL:
+    case UTF8PROC_CATEGORY_ZP:
+      return true;
+    default:
+      return (c >= 0x09 && c <= 0x0D) || c == 0x85;
   }
 }
 
-const icu::Normalizer2& nfc() {
-  UErrorCode status = U_ZERO_ERROR;
-  const icu::Normalizer2* normalizer = icu::Normalizer2::getNFCInstance(status);
-  HYPERX_CHECK(U_SUCCESS(status) != 0, "ICU has no NFC data");
-  return *normalizer;
+const utf8proc_uint8_t* bytes_of(std::string_view text) {
+  return reinterpret_cast<const utf8proc_uint8_t*>(text.data());
+}
+
+// Appends `word` without white space.
+void append_dense(std::string_view word, std::string& text) {
+  while (!word.empty()) {
+    utf8proc_int32_t c = 0;
+    const auto read = utf8proc_iterate(bytes_of(word), static_cast<utf8proc_ssize_t>(word.size()), &c);
+    const size_t size = read < 0 ? 1 : static_cast<size_t>(read);  // an invalid byte stays
+    if (read < 0 || !is_white_space(c)) text.append(word.substr(0, size));
+    word.remove_prefix(size);
+  }
+}
+
+// The canonical composition (NFC).
+std::string composed(std::string text) {
+  constexpr unsigned char kLeadOfU0300 = 0xCC;  // all code points before the combining marks are composed
+  if (std::all_of(text.begin(), text.end(), [](unsigned char byte) { return byte < kLeadOfU0300; })) return text;
+  utf8proc_uint8_t* bytes = nullptr;
+  const auto options = static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE);
+  const auto size = utf8proc_map(bytes_of(text), static_cast<utf8proc_ssize_t>(text.size()), &bytes, options);
+  HYPERX_CHECK(size >= 0, std::string("cannot normalise a sentence: ") + utf8proc_errmsg(size));
+  text.assign(reinterpret_cast<const char*>(bytes), static_cast<size_t>(size));
+  std::free(bytes);
+  return text;
 }
 
 SentenceKey hash_of(std::string_view text) {
@@ -58,14 +76,7 @@ SentenceKey hash_of(std::string_view text) {
 SentenceKey sentence_key(std::span<const std::string_view> words) {
   std::string text;
   for (const std::string_view word : words) append_dense(word, text);
-  UErrorCode status = U_ZERO_ERROR;
-  if (nfc().isNormalizedUTF8(text, status) != 0 && U_SUCCESS(status) != 0) return hash_of(text);
-  std::string composed;
-  status = U_ZERO_ERROR;
-  icu::StringByteSink<std::string> sink(&composed);
-  nfc().normalizeUTF8(0, text, sink, nullptr, status);
-  HYPERX_CHECK(U_SUCCESS(status) != 0, "ICU cannot normalise a sentence");
-  return hash_of(composed);
+  return hash_of(composed(std::move(text)));
 }
 
 int64_t OverlapSplit::found_count() const { return std::count(found.begin(), found.end(), uint8_t{1}); }
