@@ -33,18 +33,20 @@ class Report {
  public:
   void add(Measure measure);
   void skip(const std::string& part, const std::string& reason);
+  void fail(const std::string& part, const std::string& reason);
+  bool failed() const { return !failed_.empty(); }
   std::string table() const;
   std::string json(const std::vector<std::pair<std::string, std::string>>& facts) const;
 
  private:
   std::vector<Measure> measures_;
-  std::vector<std::pair<std::string, std::string>> skipped_;
+  std::vector<std::pair<std::string, std::string>> skipped_, failed_;
 };
 
 // Rates of the device, or of this machine's processor with the threads in use. Each is the best of several
 // measurements, because other programs can only slow one down.
 struct Machine {
-  double product_fp32 = 0, product_bf16 = 0;  // operations/s of [1024, 768] x [768, 3072]
+  double product_fp32 = 0, product_bf16 = 0;  // operations/s of the machine part's product
   double read = 0, triad = 0;                 // bytes/s over 300 MB: one stream read; two read and one written
   double product(const std::string& precision) const { return precision == "bf16" ? product_bf16 : product_fp32; }
 };
@@ -58,12 +60,15 @@ struct Bench {
   at::Device device = at::kCPU;
   int threads = 1;
   int64_t repeats = 5;  // --repeat
+  int64_t warmup = 2;   // --warmup: steps before those that count
   Machine machine;
   Report report;
 
   const Machine& rates();  // measures them on first use
   // Best time in seconds of `repeats` calls, after one uncounted call; on a GPU until the device is done.
   double best_seconds(const std::function<void()>& work) const;
+  // The same, but on a GPU without the time of launching: for single operations.
+  double best_kernel_seconds(const std::function<void()>& work) const;
   void synchronize() const;  // waits for a GPU
 };
 

@@ -15,7 +15,7 @@ namespace {
 constexpr int kLanguages = 7000;  // each with every task: a mixture of the required size
 constexpr int64_t kDraws = 100'000;
 constexpr int64_t kBatches = 2000;
-// The targets of docs/performance.md.
+// The targets of docs/benchmarks.md.
 constexpr double kDrawMicroseconds = 10, kOpenMilliseconds = 100, kOpenMegabytes = 50;
 
 // Private memory of this process in MB, without the pages of mapped files, which the ranks of a node share.

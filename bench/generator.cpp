@@ -34,7 +34,7 @@ void bench_generator(Bench& bench) {
   const double w_bytes = 4.0 * static_cast<double>(w.numel()), g_bytes = 4.0 * static_cast<double>(g.numel());
   double total = 0, total_bytes = 0, processor_total = 0;
   const auto measure = [&](const char* what, double bytes, double bandwidth, const std::function<void()>& work) {
-    const double seconds = bench.best_seconds(work);
+    const double seconds = bench.best_kernel_seconds(work);
     const double begin = clock_seconds(CLOCK_PROCESS_CPUTIME_ID);  // ranks that share the cores do not add to it
     work();
     bench.synchronize();

@@ -46,9 +46,9 @@ void bench_kernels(Bench& bench) {
         bench.report.add({"kernels", fmt::format("{} [{}, {}]", name, rows, width), moved / seconds / 1e9, "GB/s",
                           bandwidth / 1e9, fmt::format("{}, {:.1f} us", whose, seconds * 1e6)});
       };
-      const double forward_seconds = bench.best_seconds(run);
+      const double forward_seconds = bench.best_kernel_seconds(run);
       add(what, tensors * size, forward_seconds);
-      const double both = bench.best_seconds([&] { run().backward(above); });
+      const double both = bench.best_kernel_seconds([&] { run().backward(above); });
       add(std::string(what) + ", with its gradient", (tensors + backward) * size, both);
     };
     measure("norm of a sum with dropout", kHidden, 4, 4,

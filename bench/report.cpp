@@ -16,6 +16,8 @@ double Measure::share() const {
 
 void Report::add(Measure measure) { measures_.push_back(std::move(measure)); }
 
+void Report::fail(const std::string& part, const std::string& reason) { failed_.emplace_back(part, reason); }
+
 void Report::skip(const std::string& part, const std::string& reason) { skipped_.emplace_back(part, reason); }
 
 std::string Report::table() const {
@@ -27,11 +29,13 @@ std::string Report::table() const {
                measure.limit ? number_text(100.0 * measure.share()) + " %" : "-", measure.note});
   table.print(out, "");
   for (const auto& [part, reason] : skipped_) out << part << ": not measured: " << reason << "\n";
+  for (const auto& [part, reason] : failed_) out << part << ": failed: " << reason << "\n";
   return out.str();
 }
 
 std::string Report::json(const std::vector<std::pair<std::string, std::string>>& facts) const {
   nlohmann::json rows = nlohmann::json::array(), skipped = nlohmann::json::object(), machine = nlohmann::json::object();
+  nlohmann::json failed = nlohmann::json::object();
   for (const Measure& measure : measures_) {
     nlohmann::json row = {{"part", measure.part},
                           {"what", measure.what},
@@ -45,8 +49,11 @@ std::string Report::json(const std::vector<std::pair<std::string, std::string>>&
     rows.push_back(std::move(row));
   }
   for (const auto& [part, reason] : skipped_) skipped[part] = reason;
+  for (const auto& [part, reason] : failed_) failed[part] = reason;
   for (const auto& [name, value] : facts) machine[name] = value;
-  return nlohmann::json{{"machine", machine}, {"measures", rows}, {"not_measured", skipped}}.dump(1) + "\n";
+  return nlohmann::json{{"machine", machine}, {"measures", rows}, {"not_measured", skipped}, {"failed", failed}}.dump(
+             1) +
+         "\n";
 }
 
 bool has_training_data(Bench& bench, const std::string& part) {

@@ -2,6 +2,7 @@
 
 #include "app/tensor/model_setup.h"
 #include "bench/bench.h"
+#include "bench/gpu_clock.h"
 #include "common/clock.h"
 #include "trainer/estimate/devices.h"
 #include "trainer/estimate/step_work.h"
@@ -10,8 +11,6 @@
 
 namespace hyperx::bench {
 namespace {
-
-constexpr int64_t kUncounted = 2;
 
 struct Totals {
   double steps = 0, tokens = 0, operations = 0, data_seconds = 0, seconds = 0, sent = 0;
@@ -185,16 +184,32 @@ void report_parts(Bench& bench, Training& training, int64_t count) {
   bench.report.add({"step", "activations at the peak", static_cast<double>(profile.peak_bytes()) / 1e6, "MB", {}, ""});
 }
 
+// By the GPU's clock, in `repeats` steps; before them, what the counted steps took of the GPU's memory.
+void report_parts_on_gpu(Bench& bench, Training& training) {
+  const GpuMemory memory = gpu_peak_memory(bench.device);
+  const auto megabytes = [](int64_t bytes) { return static_cast<double>(bytes) / 1e6; };
+  bench.report.add({"step", "GPU memory of tensors at the peak", megabytes(memory.tensors), "MB", {}, ""});
+  bench.report.add({"step", "GPU memory at the peak", megabytes(memory.reserved), "MB", {}, "taken from the driver"});
+  if (bench.config.train.cuda_graphs) {
+    bench.report.skip("step by part", "the operations of a graph are not timed one by one");
+    return;
+  }
+  const OpProfile profile(bench.device);
+  const Totals totals = training.run(bench.repeats);
+  const double product_limit = totals.operations_a_step() / bench.rates().product(training.precision());
+  report_profile(bench, "step", profile, {totals.seconds, totals.data_seconds, totals.steps, product_limit});
+}
+
 }  // namespace
 
 void bench_step(Bench& bench) {
   if (!has_training_data(bench, "step")) return;
   const int64_t counted = 2 * bench.repeats;
-  Training training(bench, kUncounted + counted + bench.repeats + counted);
-  training.run(kUncounted);
+  Training training(bench, bench.warmup + counted + bench.repeats + counted);
+  training.run(bench.warmup);
   report_speed(bench, training, training.run(counted));
   if (!bench.device.is_cpu()) {
-    bench.report.skip("step by part", "on a GPU a step is only queued: its parts are not timed");
+    report_parts_on_gpu(bench, training);
     return;
   }
   Rates best;

@@ -5,7 +5,7 @@
 namespace hyperx::estimate {
 namespace {
 
-// Measured on the machine of docs/performance.md: the program with LibTorch, MKL and MPI (440 MB before it has a
+// Measured on the machine of docs/benchmarks.md: the program with LibTorch, MKL and MPI (440 MB before it has a
 // model), and what its start leaves in the heap, which keeps freed blocks.
 constexpr double kProgramBytes = 610e6;
 constexpr double kGpuProgramBytes = 1.5e9;  // CUDA's context, its libraries' workspaces, NCCL's buffers; not measured
