@@ -46,7 +46,8 @@ void bench_evaluation(Bench& bench) {
   const at::NoGradGuard no_gradient;
   const data::Corpus corpus = open_corpus(config.data.corpus, bench.communicator);
   const auto trained = data::select_pairs(config.train.pairs, corpus.pairs_with("train"), "train.pairs");
-  const model::EncoderWeights encoder = model::load_encoder(config.model.encoder, config.train.seed);
+  const model::EncoderWeights encoder =
+      model::load_encoder(config.model.encoder, config.train.seed, config.model.encoder_layers);
   check_tokenizer(corpus, config, encoder.spec);
   const train::ModelInfo info = describe_model(config, corpus, trained, encoder);
   model::Model model(encoder, model_options(info, bench.device, bench.communicator));

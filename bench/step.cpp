@@ -28,7 +28,8 @@ TrainConfig long_enough(TrainConfig config, int64_t steps) {
 }
 
 model::EncoderWeights fitting_encoder(const Config& config, const data::Corpus& corpus) {
-  model::EncoderWeights encoder = model::load_encoder(config.model.encoder, config.train.seed);
+  model::EncoderWeights encoder =
+      model::load_encoder(config.model.encoder, config.train.seed, config.model.encoder_layers);
   check_tokenizer(corpus, config, encoder.spec);
   return encoder;
 }

@@ -111,7 +111,8 @@ Setup setup_of(const CommandLine& line) {
         ExitCode::kUsage,
         "--model.encoder FOLDER is missing: the encoder whose config.json has the sizes (weights are not read)");
   Setup setup;
-  setup.model.encoder = model::read_encoder_spec(model::encoder_folder(config.model.encoder));
+  setup.model.encoder =
+      model::read_encoder_spec(model::encoder_folder(config.model.encoder), config.model.encoder_layers);
   setup.model.config = config;
   setup.steps = static_cast<double>(config.train.steps);
   if (config.data.corpus.empty())

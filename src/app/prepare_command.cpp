@@ -27,6 +27,7 @@ int run_prepare(const CommandLine& line) {
     throw UserError(ExitCode::kUsage,
                     "--model.encoder FOLDER is missing: the encoder whose vocabulary tokenizes the text");
   }
+  options.label_position = line.config.data.label_position;
   options.max_subwords = line.config.data.max_subwords;
   options.task_options = line.config.sections;
   options.overlap = line.config.data.overlap;

@@ -38,6 +38,12 @@ std::string our_name(const std::string& original) {
   if (std::regex_match(original, match, kClassifier)) return "heads.pos." + match[1].str();
   static const std::regex kMasked(R"((?:taskmodels_dict\.mlm\.)?cls\.predictions\.(.+))");
   if (std::regex_match(original, match, kMasked)) return "heads.mlm." + match[1].str();
+  static const std::regex kXlmRobertaHead(R"(lm_head\.(dense|layer_norm)\.(weight|bias))");
+  if (std::regex_match(original, match, kXlmRobertaHead))
+    return "heads.mlm.transform." + std::string(match[1] == "dense" ? "dense." : "LayerNorm.") + match[2].str();
+  if (original == "lm_head.bias") return "heads.mlm.bias";
+  if (original == "lm_head.decoder.weight") return "encoder.embeddings.word_embeddings.weight";  // one tensor
+  if (original.rfind("roberta.", 0) == 0) return "encoder." + original.substr(8);
   if (original.rfind("bert.", 0) == 0) return "encoder." + original.substr(5);
   if (original.rfind("encoder.", 0) == 0) return original;
   return "";

@@ -41,6 +41,9 @@ class GoldenCase {
 
  private:
   void read_config();
+  bool has_encoder_folder() const;  // encoder/: sizes and weights as Hugging Face writes them
+  void read_sizes(const nlohmann::json& config);
+  void read_method();
   void make_model(const std::string& weights_file);
   void set_weights();
   data::Pair pair() const;

@@ -58,12 +58,17 @@ void check_vocabulary(const data::Corpus& corpus, const Config& config, const tr
   if (corpus.index().tokenizer_digest != info.tokenizer_digest)
     throw UserError(ExitCode::kBadConfig,
                     config.data.corpus + ": was prepared with another vocabulary than the model was trained with");
+  if (corpus.index().label_position != info.label_position)
+    throw UserError(ExitCode::kBadConfig,
+                    fmt::format("{}: was prepared with data.label_position = {}, but the model was "
+                                "trained with {}: prepare it again",
+                                config.data.corpus, corpus.index().label_position, info.label_position));
   const std::string folder = model::encoder_folder(config.model.encoder);
   if (data::Tokenizer::load(folder)->digest() != info.tokenizer_digest)
     throw UserError(ExitCode::kBadData, folder +
                                             ": its vocabulary is not the one the model was trained with. Name the "
                                             "right folder with --model.encoder");
-  check_tokenizer(corpus, config, model::read_encoder_spec(folder));
+  check_tokenizer(corpus, config, model::read_encoder_spec(folder, info.config.model.encoder_layers));
 }
 
 // One line per word, gold<TAB>predicted, an empty line after each sentence; `_` where there is no prediction.

@@ -32,7 +32,7 @@ data::Corpus open_corpus(const std::string& folder, comm::Communicator& communic
 
 model::EncoderWeights load_encoder_on_node(const Config& config, const comm::MpiSession& session) {
   const bool first_of_node = session.info().local_rank == 0;
-  return model::load_encoder(config.model.encoder, config.train.seed,
+  return model::load_encoder(config.model.encoder, config.train.seed, config.model.encoder_layers,
                              first_of_node ? std::launch::async : std::launch::deferred);
 }
 
@@ -50,6 +50,10 @@ void check_tokenizer(const data::Corpus& corpus, const Config& config, const mod
   if (tokenizer->digest() != corpus.index().tokenizer_digest)
     throw UserError(ExitCode::kBadConfig, config.data.corpus + ": was prepared with another vocabulary than " + folder +
                                               " has; prepare it again with --model.encoder " + config.model.encoder);
+  const std::string& stored = corpus.index().label_position;
+  if (config.data.label_position != "auto" && config.data.label_position != stored)
+    throw UserError(ExitCode::kBadConfig, config.data.corpus + ": was prepared with data.label_position = " + stored +
+                                              ", not " + config.data.label_position + ": prepare it again");
   if (tokenizer->size() > spec.vocabulary)
     throw UserError(ExitCode::kBadData, tokenizer->file() + ": has " + std::to_string(tokenizer->size()) +
                                             " sub-words, but config.json next to it says vocab_size " +
@@ -79,6 +83,7 @@ train::ModelInfo describe_model(const Config& config, const data::Corpus& corpus
   info.encoder_source = encoder.source;
   info.encoder_digest = encoder.digest;
   info.tokenizer_digest = corpus.index().tokenizer_digest;
+  info.label_position = corpus.index().label_position;
   info.corpus_digest = corpus.digest();
   return info;
 }

@@ -83,13 +83,15 @@ class Tagger {
       ids.clear();
       tokenizer_->word(sentence[w], ids);
       const int64_t used = batch.tokens() - first;  // [CLS] and sub-words so far
+      const auto place =
+          ids.empty() ? 0 : static_cast<int64_t>(data::label_place(ids, *tokenizer_, loaded_.info.label_position));
       if (ids.empty()) {
         ++unlabelled;
-      } else if (used + 1 >= max_subwords_) {
+      } else if (used + place + 1 >= max_subwords_) {
         ++truncated;
       } else {
         chunk.words.emplace_back(index, w);
-        batch.label_positions.push_back(batch.tokens());
+        batch.label_positions.push_back(batch.tokens() + place);
         batch.labels.push_back(0);
       }
       for (const int32_t id : ids)

@@ -21,15 +21,17 @@ struct RunConfig {
 };
 
 struct DataConfig {
-  std::string corpus;              // folder that `prepare` writes
-  std::string root;                // manifest paths are relative to it; empty: the manifest's own folder
-  int max_subwords = 256;          // [CLS] and [SEP] included
-  std::string overlap = "report";  // report | drop | refuse
-  bool train_on_test = false;      // a pair that has only a test split trains on it (and is then never scored)
+  std::string corpus;                   // folder that `prepare` writes
+  std::string root;                     // manifest paths are relative to it; empty: the manifest's own folder
+  int max_subwords = 256;               // [CLS] and [SEP] included
+  std::string overlap = "report";       // report | drop | refuse
+  std::string label_position = "auto";  // auto | first | after-blank
+  bool train_on_test = false;           // a pair that has only a test split trains on it (and is then never scored)
 };
 
 struct ModelConfig {
-  std::string encoder;  // folder, or random:FOLDER
+  std::string encoder;     // folder, or random:FOLDER
+  int encoder_layers = 0;  // the first so many; 0: all
   std::string method = "hyperx";
   double dropout = 0.1;
   double attention_dropout = 0.1;

@@ -37,13 +37,21 @@ std::vector<Option> table(const std::vector<std::string>& methods) {
       opt(&C::data, &D::overlap, "data.overlap",
           "training sentences that also occur in a dev or test file: count them, leave them out, or refuse the data",
           one_of({"report", "drop", "refuse"})),
+      opt(&C::data, &D::label_position, "data.label_position",
+          "sub-word that carries a word's label: its first, or the first that is not a bare blank (▁); auto: "
+          "after-blank "
+          "where the vocabulary has such a blank",
+          one_of({"auto", "first", "after-blank"})),
       opt(&C::data, &D::train_on_test, "data.train_on_test",
           "train on the test split of a pair that has no other; such a pair is never scored"),
 
       opt(&C::model, &M::encoder, "model.encoder",
-          "folder with config.json, vocab.txt, model.safetensors; random:FOLDER: that configuration with weights drawn "
+          "folder with config.json, vocabulary, model.safetensors; random:FOLDER: that configuration with weights "
+          "drawn "
           "from train.seed",
           any_text()),
+      opt(&C::model, &M::encoder_layers, "model.encoder_layers",
+          "use the encoder's first so many layers; 0: all [layers]", in_range(0, 65536), Resume::kFixed),
       opt(&C::model, &M::method, "model.method", "what is trained on the encoder", one_of(methods), Resume::kFixed),
       opt(&C::model, &M::dropout, "model.dropout",
           "dropout of embeddings, sub-layer outputs and head inputs [probability]", fraction(), Resume::kFixed),

@@ -112,6 +112,7 @@ void head_from(const Json& json, CorpusIndex& index) {
   for (const TaskRow& row : task_rows())
     for (const CorpusOption& option : row.corpus_options)
       index.task_options[option.key] = json.at(option.key).get<std::string>();
+  index.label_position = json.value("label_position", index.label_position);  // corpora of 0.2.0 lack it
   index.overlap = json.at("overlap").get<std::string>();
   index.max_subwords = id_at(json, "max_subwords");
   index.labels = json.at("labels").get<std::map<std::string, std::vector<std::string>>>();
@@ -160,6 +161,7 @@ std::string CorpusIndex::to_json() const {
                {"sep_id", sep_id},
                {"mask_id", mask_id}};
   for (const auto& [key, value] : task_options) json[key] = value;
+  json["label_position"] = label_position;
   json["overlap"] = overlap;
   json["max_subwords"] = max_subwords;
   json["labels"] = labels;

@@ -66,6 +66,7 @@ struct CorpusIndex {
   std::string tokenizer_digest;
   int32_t vocabulary_size = 0, cls_id = 0, sep_id = 0, mask_id = 0;
   std::map<std::string, std::string> task_options;  // by CorpusOption::key
+  std::string label_position = "first";             // "first" or "after-blank"; data.label_position
   std::string overlap;                              // data.overlap
   int max_subwords = 0;  // data.max_subwords, used to count `truncated`; nothing is truncated in the files
   std::map<std::string, std::vector<std::string>> labels;  // by task

@@ -99,6 +99,7 @@ class Preparation {
     for (const TaskRow& row : task_rows())
       for (const CorpusOption& option : row.corpus_options)
         index_.task_options[option.key] = option.get(options_.task_options);
+    index_.label_position = resolved_label_position(options_.label_position, *tokenizer_);
     index_.overlap = options_.overlap;
     index_.max_subwords = options_.max_subwords;
     for (const Pair& pair : manifest_.pairs()) {
@@ -154,7 +155,7 @@ class Preparation {
     parallel_for(largest_first.size(), threads_, [&](size_t i) {
       Job& job = *largest_first[i];
       const Task& task = tasks_.at(index_.pairs[job.pair].pair.task);
-      job.arrays = read_split(job.entries, task, *tokenizer_, manifest_.root);
+      job.arrays = read_split(job.entries, task, *tokenizer_, index_.label_position, manifest_.root);
       if (job.arrays.limited) {
         log::info("{}: the first {} sentences are taken; limit= in the manifest takes more or fewer",
                   index_.pairs[job.pair].pair.name(), kTextSentenceLimit);

@@ -9,12 +9,13 @@ namespace hyperx::data {
 
 struct PrepareOptions {
   std::string manifest;
-  std::string root;                // data.root; empty: the manifest's root
-  std::string corpus;              // folder to write
-  std::string tokenizer;           // folder of an encoder
-  int max_subwords = 256;          // limit used to count the words that will be truncated
-  Sections task_options;           // pos.multiword and the like
-  std::string overlap = "report";  // report | drop | refuse
+  std::string root;                     // data.root; empty: the manifest's root
+  std::string corpus;                   // folder to write
+  std::string tokenizer;                // folder of an encoder
+  std::string label_position = "auto";  // data.label_position
+  int max_subwords = 256;               // limit used to count the words that will be truncated
+  Sections task_options;                // pos.multiword and the like
+  std::string overlap = "report";       // report | drop | refuse
   bool train_on_test = false;
   bool force = false;  // replace an existing corpus
   int threads = 0;     // 0: all that the process may use

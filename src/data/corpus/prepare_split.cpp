@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <numeric>
+#include <span>
 
 #include "common/digest.h"
 #include "common/errors.h"
@@ -25,7 +26,8 @@ SentenceKey key_of(const Sentence& sentence) {
   return sentence_key(words);
 }
 
-void append_sentence(const Sentence& sentence, const Tokenizer& tokenizer, SplitArrays& split) {
+void append_sentence(const Sentence& sentence, const Tokenizer& tokenizer, const std::string& label_position,
+                     SplitArrays& split) {
   const size_t begin = split.token_ids.size();
   if (split.masked) {
     for (const std::string_view line : sentence.words) tokenizer.line(line, split.token_ids);
@@ -34,7 +36,9 @@ void append_sentence(const Sentence& sentence, const Tokenizer& tokenizer, Split
     for (const std::string_view word : sentence.words) {
       const size_t first = split.token_ids.size();
       tokenizer.word(word, split.token_ids);
-      split.word_positions.push_back(split.token_ids.size() == first ? -1 : static_cast<int32_t>(first - begin));
+      const std::span<const int32_t> ids = std::span(split.token_ids).subspan(first);
+      split.word_positions.push_back(
+          ids.empty() ? -1 : static_cast<int32_t>(first - begin + label_place(ids, tokenizer, label_position)));
     }
     split.labels.insert(split.labels.end(), sentence.labels.begin(), sentence.labels.end());
     split.word_starts.push_back(static_cast<int64_t>(split.word_positions.size()));
@@ -71,7 +75,7 @@ std::vector<int64_t> kept_starts(const std::vector<int64_t>& starts, const std::
 }  // namespace
 
 SplitArrays read_split(const std::vector<const ManifestEntry*>& entries, const Task& task, const Tokenizer& tokenizer,
-                       const std::string& root) {
+                       const std::string& label_position, const std::string& root) {
   SplitArrays split;
   split.masked = task.masked();
   Sentence sentence;
@@ -87,7 +91,7 @@ SplitArrays read_split(const std::vector<const ManifestEntry*>& entries, const T
         split.limited = true;
         break;
       }
-      append_sentence(sentence, tokenizer, split);
+      append_sentence(sentence, tokenizer, label_position, split);
       if (limited) --room;
     }
     split.sources.push_back({shown_path(spec.path, root), sha256_of_file(spec.path), entry->origin, entry->licence,

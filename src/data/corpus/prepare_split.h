@@ -32,8 +32,9 @@ struct SplitArrays {
 
 // Reads and tokenises the files of one pair and split. `root` shortens the paths that the index stores. UserErrors of
 // the readers propagate.
+// `label_position`: as resolved_label_position() gives it.
 SplitArrays read_split(const std::vector<const ManifestEntry*>& entries, const Task& task, const Tokenizer& tokenizer,
-                       const std::string& root);
+                       const std::string& label_position, const std::string& root);
 
 // Removes the sentences with drop[i] != 0; returns how many.
 int64_t drop_sentences(SplitArrays& split, const std::vector<uint8_t>& drop);

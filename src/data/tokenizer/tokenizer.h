@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -36,6 +37,7 @@ class Tokenizer {
   virtual void line(std::string_view line, std::vector<int32_t>& ids) const = 0;
 
   virtual const SpecialIds& special() const = 0;
+  virtual int32_t blank() const { return -1; }  // the sub-word that is only a blank, ▁; -1: there is none
   virtual int32_t size() const = 0;
   virtual const std::string& token(int32_t id) const = 0;  // 0 <= id < size()
   // SHA-256 of vocabulary and options: two tokenizers with the same digest give the same ids.
@@ -43,5 +45,11 @@ class Tokenizer {
   // Path of the vocabulary, for messages.
   virtual const std::string& file() const = 0;
 };
+
+// Which sub-word of a word carries its label (data.label_position): "first", or "after-blank", the first that is not a
+// bare blank. In languages that write no blanks between words, most words begin with a bare one, which says nothing.
+std::string resolved_label_position(const std::string& option, const Tokenizer& tokenizer);  // what auto means for it
+// Place in `ids`, a word's sub-words (at least one).
+size_t label_place(std::span<const int32_t> ids, const Tokenizer& tokenizer, const std::string& position);
 
 }  // namespace hyperx::data

@@ -1,5 +1,6 @@
 #include "model/encoder/encoder_spec.h"
 
+#include "common/errors.h"
 #include "model/encoder/family.h"
 
 namespace hyperx::model {
@@ -15,42 +16,10 @@ const EncoderFamily& family_of(const EncoderConfig& config, const std::vector<En
   config.fail("model_type '" + type + "' is not supported, only " + known);
 }
 
-}  // namespace
-
-bool has_random_weights(const std::string& encoder) { return encoder.starts_with(kRandom); }
-
-std::string encoder_folder(const std::string& encoder) {
-  return has_random_weights(encoder) ? encoder.substr(kRandom.size()) : encoder;
-}
-
-EncoderSpec read_encoder_spec(const std::string& folder, const std::vector<EncoderFamily>& families) {
-  const EncoderConfig config(folder);
-  EncoderSpec spec;
-  spec.family = &family_of(config, families);
-  spec.hidden = config.size("hidden_size");
-  spec.layers = config.size("num_hidden_layers");
-  spec.heads = config.size("num_attention_heads");
-  spec.intermediate = config.size("intermediate_size");
-  spec.vocabulary = config.size("vocab_size");
-  spec.max_positions = config.size("max_position_embeddings");
-  spec.layer_norm_eps = config.number("layer_norm_eps", spec.layer_norm_eps);
-  if (spec.hidden % spec.heads != 0)
-    config.fail("hidden_size " + std::to_string(spec.hidden) + " is not a multiple of num_attention_heads " +
-                std::to_string(spec.heads));
-  config.require("hidden_act", "gelu");
-  spec.family->read(config, spec);
-  return spec;
-}
-
-TensorShapes encoder_tensor_shapes(const EncoderSpec& spec) {
+// Of the layers [first, last).
+void append_layers(TensorShapes& shapes, const EncoderSpec& spec, int64_t first, int64_t last) {
   const int64_t h = spec.hidden, f = spec.intermediate;
-  TensorShapes shapes = {{"embeddings.word_embeddings.weight", {spec.vocabulary, h}},
-                         {"embeddings.position_embeddings.weight", {spec.max_positions, h}}};
-  if (spec.type_vocabulary > 0)
-    shapes.push_back({"embeddings.token_type_embeddings.weight", {spec.type_vocabulary, h}});
-  shapes.push_back({"embeddings.LayerNorm.weight", {h}});
-  shapes.push_back({"embeddings.LayerNorm.bias", {h}});
-  for (int64_t layer = 0; layer < spec.layers; ++layer) {
+  for (int64_t layer = first; layer < last; ++layer) {
     const std::string at = "encoder.layer." + std::to_string(layer) + ".";
     for (const char* part : {"query", "key", "value"}) {
       shapes.push_back({at + "attention.self." + part + ".weight", {h, h}});
@@ -67,6 +36,57 @@ TensorShapes encoder_tensor_shapes(const EncoderSpec& spec) {
     shapes.push_back({at + "output.LayerNorm.weight", {h}});
     shapes.push_back({at + "output.LayerNorm.bias", {h}});
   }
+}
+
+}  // namespace
+
+bool has_random_weights(const std::string& encoder) { return encoder.starts_with(kRandom); }
+
+std::string encoder_folder(const std::string& encoder) {
+  return has_random_weights(encoder) ? encoder.substr(kRandom.size()) : encoder;
+}
+
+EncoderSpec read_encoder_spec(const std::string& folder, int64_t layers, const std::vector<EncoderFamily>& families) {
+  const EncoderConfig config(folder);
+  EncoderSpec spec;
+  spec.family = &family_of(config, families);
+  spec.hidden = config.size("hidden_size");
+  spec.layers = config.size("num_hidden_layers");
+  spec.heads = config.size("num_attention_heads");
+  spec.intermediate = config.size("intermediate_size");
+  spec.vocabulary = config.size("vocab_size");
+  spec.max_positions = config.size("max_position_embeddings");
+  spec.layer_norm_eps = config.number("layer_norm_eps", spec.layer_norm_eps);
+  if (spec.hidden % spec.heads != 0)
+    config.fail("hidden_size " + std::to_string(spec.hidden) + " is not a multiple of num_attention_heads " +
+                std::to_string(spec.heads));
+  if (layers > spec.layers)
+    throw UserError(ExitCode::kBadConfig, "model.encoder_layers = " + std::to_string(layers) + ", but the encoder in " +
+                                              folder + " has " + std::to_string(spec.layers));
+  if (layers > 0) {
+    spec.unused_layers = spec.layers - layers;
+    spec.layers = layers;
+  }
+  config.require("hidden_act", "gelu");
+  spec.family->read(config, spec);
+  return spec;
+}
+
+TensorShapes encoder_tensor_shapes(const EncoderSpec& spec) {
+  const int64_t h = spec.hidden;
+  TensorShapes shapes = {{"embeddings.word_embeddings.weight", {spec.vocabulary, h}},
+                         {"embeddings.position_embeddings.weight", {spec.max_positions, h}}};
+  if (spec.type_vocabulary > 0)
+    shapes.push_back({"embeddings.token_type_embeddings.weight", {spec.type_vocabulary, h}});
+  shapes.push_back({"embeddings.LayerNorm.weight", {h}});
+  shapes.push_back({"embeddings.LayerNorm.bias", {h}});
+  append_layers(shapes, spec, 0, spec.layers);
+  return shapes;
+}
+
+TensorShapes unused_tensor_shapes(const EncoderSpec& spec) {
+  TensorShapes shapes;
+  append_layers(shapes, spec, spec.layers, spec.layers + spec.unused_layers);
   return shapes;
 }
 

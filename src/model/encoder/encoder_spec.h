@@ -13,7 +13,7 @@ const std::vector<EncoderFamily>& encoder_families();
 // Sizes of an encoder, as in Hugging Face's config.json.
 struct EncoderSpec {
   int64_t hidden = 0;
-  int64_t layers = 0;
+  int64_t layers = 0;  // those that are used, from the first on
   int64_t heads = 0;
   int64_t intermediate = 0;
   int64_t vocabulary = 0;
@@ -22,6 +22,7 @@ struct EncoderSpec {
   int64_t position_offset = 0;  // id of a sentence's first position
   double layer_norm_eps = 1e-12;
   const EncoderFamily* family = nullptr;  // knows the names of its tensors in a weights file
+  int64_t unused_layers = 0;              // in the weights file, above those that are used
   int64_t head_dim() const { return hidden / heads; }
 };
 
@@ -32,13 +33,15 @@ std::string encoder_folder(const std::string& encoder);
 // Reads FOLDER/config.json. UserError (66, 65) naming file, key and value: a missing file or key, a size that does not
 // fit, a model_type that is not in `families`, an activation other than GELU's erf form, or a value that the family
 // refuses.
-EncoderSpec read_encoder_spec(const std::string& folder,
+// `layers` is model.encoder_layers: the first so many, all for 0; UserError (78) if there are fewer.
+EncoderSpec read_encoder_spec(const std::string& folder, int64_t layers = 0,
                               const std::vector<EncoderFamily>& families = encoder_families());
 
 using TensorShapes = std::vector<std::pair<std::string, std::vector<int64_t>>>;
 // Every tensor of an encoder of these sizes, under our names, which are Hugging Face's for a bare BERT:
 // "embeddings.word_embeddings.weight", "encoder.layer.0.attention.self.query.weight", ...
 TensorShapes encoder_tensor_shapes(const EncoderSpec& spec);
+TensorShapes unused_tensor_shapes(const EncoderSpec& spec);  // of the layers that are not used
 // The same for its head for masked words: "transform.dense.weight", ..., "bias"; the decoder is the word embedding.
 TensorShapes mlm_head_shapes(const EncoderSpec& spec);
 

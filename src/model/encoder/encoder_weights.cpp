@@ -72,6 +72,12 @@ class WeightsFile {
     }
   }
 
+  // Of layers that are not used.
+  void pass_over(const TensorShapes& ours, EncoderFamily::Names names) {
+    for (const auto& [name, shape] : ours)
+      if (const auto it = find(names(name)); it != left_.end()) left_.erase(it);
+  }
+
   void check_all_taken(const std::string& path) const {
     std::vector<std::string> extra;
     for (const auto& [name, tensor] : left_)
@@ -101,9 +107,10 @@ class WeightsFile {
   std::vector<std::string> missing_, misshapen_;
 };
 
-EncoderWeights draw_encoder(const std::string& folder, uint64_t seed, const std::vector<EncoderFamily>& families) {
+EncoderWeights draw_encoder(const std::string& folder, uint64_t seed, int64_t layers,
+                            const std::vector<EncoderFamily>& families) {
   EncoderWeights weights;
-  weights.spec = read_encoder_spec(folder, families);
+  weights.spec = read_encoder_spec(folder, layers, families);
   const auto draw = [&](const std::string& name, const std::vector<int64_t>& shape) {
     if (name.ends_with("LayerNorm.weight")) return at::ones(shape);
     if (name.ends_with("bias")) return at::zeros(shape);
@@ -126,11 +133,12 @@ EncoderWeights sort_encoder_tensors(const EncoderSpec& spec, const std::map<std:
   file.take(encoder_tensor_shapes(spec), spec.family->encoder_names, weights.tensors);
   const TensorShapes head = mlm_head_shapes(spec);
   if (file.has_any(head, spec.family->mlm_head_names)) file.take(head, spec.family->mlm_head_names, weights.mlm_head);
+  file.pass_over(unused_tensor_shapes(spec), spec.family->encoder_names);
   file.check_all_taken(path);
   return weights;
 }
 
-EncoderWeights load_encoder(const std::string& source, uint64_t seed, std::launch digest,
+EncoderWeights load_encoder(const std::string& source, uint64_t seed, int64_t layers, std::launch digest,
                             const std::vector<EncoderFamily>& families) {
   if (source.empty())
     throw UserError(ExitCode::kBadConfig,
@@ -138,9 +146,9 @@ EncoderWeights load_encoder(const std::string& source, uint64_t seed, std::launc
                     "model.safetensors, or random:FOLDER for drawn weights");
   EncoderWeights weights;
   if (has_random_weights(source)) {
-    weights = draw_encoder(encoder_folder(source), seed, families);
+    weights = draw_encoder(encoder_folder(source), seed, layers, families);
   } else {
-    const EncoderSpec spec = read_encoder_spec(source, families);
+    const EncoderSpec spec = read_encoder_spec(source, layers, families);
     const std::string safetensors = source + "/model.safetensors", pickle = source + "/pytorch_model.bin";
     std::map<std::string, at::Tensor> found;
     const bool is_pickle = !std::filesystem::exists(safetensors) && std::filesystem::exists(pickle);

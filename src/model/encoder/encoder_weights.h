@@ -26,7 +26,9 @@ struct EncoderWeights {
 // or misshapen tensor is a UserError (65) that lists names. The row of `families` for config.json's model_type says how
 // the tensors are named in a file, and which of them are not part of the encoder. fp32 tensors view the mapped file.
 // The digest takes longer than all the rest: a thread computes it, or, if deferred, its first reader.
-EncoderWeights load_encoder(const std::string& source, uint64_t seed, std::launch digest = std::launch::async,
+// `layers` is model.encoder_layers, as in read_encoder_spec.
+EncoderWeights load_encoder(const std::string& source, uint64_t seed, int64_t layers = 0,
+                            std::launch digest = std::launch::async,
                             const std::vector<EncoderFamily>& families = encoder_families());
 
 // Checks names and shapes as load_encoder does. `found` has the names used in a weights file of spec.family.

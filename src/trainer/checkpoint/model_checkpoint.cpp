@@ -88,6 +88,7 @@ json ModelInfo::to_json() const {
   return {{"format", kFormat},
           {"options", options},
           {"max_subwords", config.data.max_subwords},
+          {"label_position", label_position},
           {"corpus", config.data.corpus},
           {"tasks", tasks.to_json()},
           {"languages", languages},
@@ -106,6 +107,7 @@ ModelInfo ModelInfo::from_json(const json& object, const std::string& origin) {
     info.encoder_source = object.at("encoder").at("source");
     info.encoder_digest = known_digest(object.at("encoder").at("sha256").get<std::string>());
     info.tokenizer_digest = object.at("tokenizer_sha256");
+    info.label_position = object.value("label_position", info.label_position);  // models of 0.2.0 lack it
   } catch (const json::exception& error) {
     throw UserError(ExitCode::kBadData, origin + ": its description of the model cannot be read: " + error.what());
   }
@@ -274,7 +276,8 @@ LoadedModel load_model(const std::string& run_or_checkpoint, const std::string& 
   loaded.info = ModelInfo::from_json(checkpoint.model_info(), loaded.checkpoint);
   const std::string source = encoder.empty() ? loaded.info.encoder_source : encoder;
   loaded.info.encoder_source = source;
-  const model::EncoderWeights weights = model::load_encoder(source, loaded.info.config.train.seed);
+  const model::EncoderWeights weights =
+      model::load_encoder(source, loaded.info.config.train.seed, loaded.info.config.model.encoder_layers);
   model::ModelOptions options{loaded.info.config, loaded.info.tasks, loaded.info.languages, compute, device};
   options.needed = load_needed_runs(loaded.info.config, loaded.info.encoder_digest);
   loaded.model = std::make_unique<model::Model>(weights, options);

@@ -23,6 +23,7 @@ struct ModelInfo {
   std::vector<std::string> languages;
   std::vector<data::Pair> trained_pairs;
   std::string encoder_source, tokenizer_digest, corpus_digest;
+  std::string label_position = "first";  // of the corpus it was trained on (CorpusIndex)
   FutureDigest encoder_digest = known_digest("");
 
   // The record in model.h5: what evaluation and prediction need. Of `config` it holds model.*, the method's options,

@@ -36,7 +36,9 @@ TEST(Tokenizer, OfNoKindNamesTheFolderAndTheFilesLookedFor) {
   TemporaryFolder files;
   files.write("config.json", "{}");
   EXPECT_EQ(user_error([&] { Tokenizer::load(files.path()); }),
-            "66 " + files.path() + ": no vocabulary there, looked for vocab.txt: name the folder of an encoder");
+            "66 " + files.path() +
+                ": no vocabulary there, looked for vocab.txt, tokenizer.json (Unigram), sentencepiece.bpe.model: name "
+                "the folder of an encoder");
 }
 
 }  // namespace

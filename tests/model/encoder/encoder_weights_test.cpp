@@ -73,11 +73,26 @@ TEST_F(EncoderWeightsTest, NamesMissingExtraAndMisshapenTensors) {
   EXPECT_THAT(error(), HasSubstr("not of model_type bert: encoder.layer.2.output.dense.bias"));
 }
 
+TEST_F(EncoderWeightsTest, TakesTheFirstLayers) {
+  files_.write_weights(tensors_);
+  for (const std::string& source : {folder_, "random:" + folder_}) {
+    const EncoderWeights whole = load_encoder(source, 1), one = load_encoder(source, 1, 1);
+    EXPECT_EQ(one.spec.layers, 1);
+    EXPECT_EQ(one.tensors.size(), whole.tensors.size() - 16);
+    EXPECT_FALSE(one.tensors.contains("encoder.layer.1.output.dense.bias"));
+    for (const auto& [name, tensor] : one.tensors) EXPECT_TRUE(at::equal(tensor, whole.tensors.at(name))) << name;
+    EXPECT_EQ(one.digest.get(), whole.digest.get());
+    EXPECT_EQ(load_encoder(source, 1, 2).spec.layers, 2);
+  }
+  EXPECT_EQ(test::message_of(ExitCode::kBadConfig, [&] { load_encoder(folder_, 1, 3); }),
+            "model.encoder_layers = 3, but the encoder in " + folder_ + " has 2");
+}
+
 TEST_F(EncoderWeightsTest, ItsDigestIsTheFilesWhoeverComputesIt) {
   load();
   const std::string expected = sha256_of_file(folder_ + "/model.safetensors");
-  EXPECT_EQ(load_encoder(folder_, 1, std::launch::async).digest.get(), expected);
-  EXPECT_EQ(load_encoder(folder_, 1, std::launch::deferred).digest.get(), expected);
+  EXPECT_EQ(load_encoder(folder_, 1, 0, std::launch::async).digest.get(), expected);
+  EXPECT_EQ(load_encoder(folder_, 1, 0, std::launch::deferred).digest.get(), expected);
 }
 
 TEST_F(EncoderWeightsTest, DrawsTheSameWeightsFromTheSameSeed) {

@@ -66,11 +66,11 @@ class EncoderFamilyTest : public testing::Test {
 
   EncoderWeights bert() const {
     bert_.write_weights(bert_tensors_);
-    return load_encoder(bert_.path(), 1, std::launch::async, with_other());
+    return load_encoder(bert_.path(), 1, 0, std::launch::async, with_other());
   }
   EncoderWeights other() const {
     other_.write_weights(other_tensors_);
-    return load_encoder(other_.path(), 1, std::launch::async, with_other());
+    return load_encoder(other_.path(), 1, 0, std::launch::async, with_other());
   }
 
   test::EncoderFolder bert_, other_;
@@ -123,7 +123,7 @@ TEST_F(EncoderFamilyTest, FaultsAreToldInItsOwnNames) {
 TEST_F(EncoderFamilyTest, ConfigIsCheckedByItsRow) {
   const auto error = [&](const std::string& config) {
     other_.write_config(config);
-    return bad_data([&] { read_encoder_spec(other_.path(), with_other()); });
+    return bad_data([&] { read_encoder_spec(other_.path(), 0, with_other()); });
   };
   const std::string file = other_.path() + "/config.json: ", other = kOtherConfig, bert = kBertConfig;
   EXPECT_EQ(error(other + R"(,"attention":"local")"), file + "attention 'local' is not supported, only 'full'");
@@ -133,8 +133,13 @@ TEST_F(EncoderFamilyTest, ConfigIsCheckedByItsRow) {
   EXPECT_EQ(error(bert + R"(,"hidden_act":7)"), file + "'hidden_act' is 7, not a string");
   EXPECT_EQ(error(R"("model_type":"bert","max_position_embeddings":12)"),
             file + "the key 'type_vocab_size' is missing");
+  const std::string roberta =
+      R"("model_type":"xlm-roberta","max_position_embeddings":12,"type_vocab_size":1,"pad_token_id":)";
+  EXPECT_EQ(error(roberta + "11"), file + "pad_token_id 11 leaves none of the 12 positions: they begin after it");
+  EXPECT_EQ(error(roberta + "1"), "");
+  EXPECT_EQ(read_encoder_spec(other_.path()).position_offset, 2);
   EXPECT_EQ(error(R"("model_type":"gpt2","max_position_embeddings":12)"),
-            file + "model_type 'gpt2' is not supported, only 'bert', 'other'");
+            file + "model_type 'gpt2' is not supported, only 'bert', 'xlm-roberta', 'other'");
   EXPECT_EQ(error(R"("max_position_embeddings":12,"type_vocab_size":2)"), "");  // a BERT
 }
 
