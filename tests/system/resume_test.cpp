@@ -197,6 +197,21 @@ TEST_F(SignalTest, AnEvaluationLeftOutIsMadeUpFor) {
   for (int64_t i = 0; i < 12; ++i) EXPECT_EQ(found[static_cast<size_t>(i)], i + 1);
 }
 
+// The default warm-up is decided when the run begins: 4 % of its steps.
+TEST_F(SignalTest, RaisingTheStepsLeavesTheWarmUp) {
+  Options options = {{"train.steps", "50"}, {"train.warmup_steps", "-1"}, {"train.pairs", "pos:en"}};
+  const auto warmup = [&] {
+    const std::string config = read_file(path("run") + "/config.conf"), key = "\ntrain.warmup_steps = ";
+    const size_t at = config.find(key);
+    return at == std::string::npos ? -1 : std::stoi(config.substr(at + key.size()));
+  };
+  train(0, "run", options);
+  EXPECT_EQ(warmup(), 2);
+  options["train.steps"] = "100";
+  train(0, "run", options, {"--resume", "auto"});
+  EXPECT_EQ(warmup(), 2);
+}
+
 // The best of all evaluations is kept, whether or not checkpoint.every falls on its step.
 TEST_F(SignalTest, TheBestIsSavedWhereverItIs) {
   train(2, "run", {{"eval.every", "3"}, {"eval.limit", "20"}, {"checkpoint.every", "5"}, {"train.steps", "11"}});

@@ -223,7 +223,9 @@ int run_evaluate(const CommandLine& line, comm::MpiSession& session, comm::RankP
 
   SplitScorer scorer(loaded, corpus, config, *communicator, [&] { watchdog.beat(); });
   const auto results = scorer.score(pairs, line.has_flag("force"));
-  if (communicator->rank() == 0) std::fputs(data::results_table(results).c_str(), stdout);
+  const std::string table =
+      data::results_table(results, model::languages_read_by(model::encoder_folder(loaded.info.encoder_source)));
+  if (communicator->rank() == 0) std::fputs(table.c_str(), stdout);
   return static_cast<int>(ExitCode::kDone);
 }
 

@@ -91,15 +91,38 @@ void record_failure(const RunDir& run, const std::string& token, const comm::Fai
   }
 }
 
-// The meaning of train.precision = auto is decided once in the life of a run, and stored as an explicit value.
-Config resolved_config(const Config& given, const std::optional<std::string>& resume_from, at::Device device,
-                       comm::Communicator& communicator) {
+// The two settings whose default is decided once in the life of a run and stored as an explicit value.
+struct Decided {
+  std::string precision;  // empty: not decided yet
+  int64_t warmup_steps = -1;
+};
+
+// Of the run that is resumed.
+Decided decided_before(const std::string& checkpoint, comm::Communicator& communicator) {
+  const std::string text = comm::on_rank_zero(communicator, [&] {  // opening compares every byte with its digest
+    const TrainConfig saved = train::saved_run(train::Checkpoint::open(checkpoint)).config.train;
+    return saved.precision + " " + std::to_string(saved.warmup_steps);
+  });
+  const size_t blank = text.find(' ');
+  return {text.substr(0, blank), std::stoll(text.substr(blank + 1))};
+}
+
+// 4 % of the steps, as the paper's 4,000 of 100,000.
+int64_t default_warmup(const TrainConfig& config, const data::Corpus& corpus, const std::vector<data::Pair>& pairs) {
+  constexpr int64_t kOneIn = 25;
+  const int64_t steps = config.epochs > 0 ? train::make_mixture(corpus, pairs, config).total_steps() : config.steps;
+  return steps / kOneIn;
+}
+
+Config resolved_config(const Config& given, const std::optional<std::string>& resume_from, const data::Corpus& corpus,
+                       const std::vector<data::Pair>& pairs, at::Device device, comm::Communicator& communicator) {
   Config config = given;
-  std::string before;
-  if (resume_from && given.train.precision == "auto")
-    before = comm::on_rank_zero(communicator, [&] {  // opening compares every byte with its digest
-      return train::saved_run(train::Checkpoint::open(*resume_from)).config.train.precision;
-    });
+  const bool asks = given.train.precision == "auto" || given.train.warmup_steps < 0;
+  const Decided decided = resume_from && asks ? decided_before(*resume_from, communicator) : Decided();
+  const std::string& before = decided.precision;
+  if (given.train.warmup_steps < 0)
+    config.train.warmup_steps =
+        decided.warmup_steps >= 0 ? decided.warmup_steps : default_warmup(given.train, corpus, pairs);
   config.train.precision = train::agreed_precision(given.train.precision, before, device, communicator);
   if (given.train.precision == "auto" && communicator.rank() == 0)
     log::info("train.precision = auto: {}{}", config.train.precision,
@@ -112,7 +135,10 @@ int train_in(const CommandLine& line, comm::MpiSession& session, comm::Communica
              const train::RunLock* lock) {
   const std::vector<train::HostRow> hosts = host_rows(session, device, threads);
   const std::optional<std::string> resume_from = find_resume_point(run, communicator);
-  const Config config = resolved_config(line.config, resume_from, device, communicator);
+  const data::Corpus corpus = open_corpus(line.config.data.corpus, communicator);
+  const std::vector<data::Pair> pairs =
+      data::select_pairs(line.config.train.pairs, corpus.pairs_with("train"), "train.pairs");
+  const Config config = resolved_config(line.config, resume_from, corpus, pairs, device, communicator);
   if (communicator.rank() == 0) {
     std::vector<std::string> command_line = {"hyperx", line.command};
     command_line.insert(command_line.end(), line.arguments.begin(), line.arguments.end());
@@ -124,9 +150,6 @@ int train_in(const CommandLine& line, comm::MpiSession& session, comm::Communica
       log::info("rank {:<4} {}  {}  {} threads on cores {}", row.rank, row.host, row.device, row.threads, row.cores);
   }
 
-  const data::Corpus corpus = open_corpus(config.data.corpus, communicator);
-  const std::vector<data::Pair> pairs =
-      data::select_pairs(config.train.pairs, corpus.pairs_with("train"), "train.pairs");
   const model::EncoderWeights encoder = load_encoder_on_node(config, session);
   comm::on_rank_zero(communicator, [&] {
     check_tokenizer(corpus, config, encoder.spec);

@@ -46,7 +46,7 @@ struct TrainConfig {
   int pairs_per_step = 1;
   int micro_batch_tokens = 0;  // > 0: a rank computes its share in pieces of at most this many tokens
   double learning_rate = 1e-4;
-  int64_t warmup_steps = 4000;
+  int64_t warmup_steps = -1;        // -1: 4 % of the steps, resolved when the run begins
   std::string schedule = "linear";  // linear | constant
   double final_learning_rate = 0;   // learning rate at the end of the linear decay (the release: 1e-7)
   double clip_norm = 1.0;           // 0: off

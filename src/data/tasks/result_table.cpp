@@ -3,9 +3,9 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <map>
+#include <tuple>
 
 #include "data/tokenizer/utf8.h"
 
@@ -15,25 +15,12 @@ namespace {
 constexpr double kPercent = 100;
 constexpr size_t kLanguageWidth = 24, kCellWidth = 16;
 
-const std::array<LanguageInfo, 17> kLanguages = {{
-    {"en", "English", true},
-    {"ar", "Arabic", true},
-    {"br", "Breton", true},
-    {"is", "Icelandic", true},
-    {"kk", "Kazakh", true},
-    {"ta", "Tamil", true},
-    {"tl", "Tagalog", true},
-    {"tr", "Turkish", true},
-    {"yo", "Yoruba", true},
-    {"zh", "Chinese", true},
-    {"fo", "Faroese", false},
-    {"gn", "Guarani", false},
-    {"hsb", "Upper Sorbian", false},
-    {"mt", "Maltese", false},
-    {"sa", "Sanskrit", false},
-    {"ug", "Uyghur", false},
-    {"yue", "Cantonese", false},
-}};
+// Names of the paper's languages; other languages go by their codes.
+const std::map<std::string, std::string> kNames = {
+    {"ar", "Arabic"},         {"br", "Breton"},    {"en", "English"}, {"fo", "Faroese"}, {"gn", "Guarani"},
+    {"hsb", "Upper Sorbian"}, {"is", "Icelandic"}, {"kk", "Kazakh"},  {"mt", "Maltese"}, {"sa", "Sanskrit"},
+    {"ta", "Tamil"},          {"tl", "Tagalog"},   {"tr", "Turkish"}, {"ug", "Uyghur"},  {"yo", "Yoruba"},
+    {"yue", "Cantonese"},     {"zh", "Chinese"}};
 
 bool is_share(const std::string& metric) { return metric != "loss" && metric != "perplexity"; }
 
@@ -78,25 +65,22 @@ std::string mean_row(const std::string& name, const Group& by_task, Belongs belo
   return any ? row_text(name, cells) : "";
 }
 
-std::string group_name(const std::string& code) {
-  const LanguageInfo* const language = find_language(code);
-  return language == nullptr ? "others" : language->in_mbert ? "seen by mBERT" : "not seen by mBERT";
+constexpr const char* kRead = "read by the encoder";
+constexpr const char* kNotRead = "not read by the encoder";
+constexpr const char* kUnknown = "unknown whether the encoder has read them (it has no languages.txt)";
+
+std::string group_name(const std::string& code, const LanguagesRead& read) {
+  return !read ? kUnknown : read->contains(code) ? kRead : kNotRead;
 }
 
-size_t place_in_table(const std::string& code) {
-  const LanguageInfo* const language = find_language(code);
-  return language == nullptr ? kLanguages.size() : static_cast<size_t>(language - kLanguages.data());
+std::string shown_name(const std::string& code) {
+  const auto found = kNames.find(code);
+  return found == kNames.end() ? code : found->second + " (" + code + ")";
 }
 
 }  // namespace
 
-const LanguageInfo* find_language(const std::string& code) {
-  const auto found =
-      std::find_if(kLanguages.begin(), kLanguages.end(), [&](const auto& known) { return known.code == code; });
-  return found == kLanguages.end() ? nullptr : &*found;
-}
-
-std::string results_table(const std::vector<EvaluationResult>& results) {
+std::string results_table(const std::vector<EvaluationResult>& results, const LanguagesRead& read) {
   Group by_task, by_language;
   for (const EvaluationResult& result : results) {
     by_task[result.pair.task].push_back(&result);
@@ -104,14 +88,16 @@ std::string results_table(const std::vector<EvaluationResult>& results) {
   }
   std::vector<std::string> codes, headings;
   for (const auto& [code, found] : by_language) codes.push_back(code);
-  std::stable_sort(codes.begin(), codes.end(),
-                   [](const auto& a, const auto& b) { return place_in_table(a) < place_in_table(b); });
+  const auto place = [&](const std::string& code) {
+    return std::tuple(group_name(code, read) == kNotRead, code != "en", shown_name(code));
+  };
+  std::sort(codes.begin(), codes.end(), [&](const auto& a, const auto& b) { return place(a) < place(b); });
   for (const auto& [task, found] : by_task) headings.push_back(task + " " + found.front()->main_metric + " ");
 
   std::string table = row_text("", headings);
   std::string group;
   for (const std::string& code : codes) {
-    if (group != group_name(code)) table += (group = group_name(code)) + "\n";
+    if (group != group_name(code, read)) table += (group = group_name(code, read)) + "\n";
     std::vector<std::string> cells;
     for (const auto& [task, unused] : by_task) {
       const auto& of_language = by_language[code];
@@ -119,14 +105,13 @@ std::string results_table(const std::vector<EvaluationResult>& results) {
                                       [&](const auto* result) { return result->pair.task == task; });
       cells.push_back(found == of_language.end() ? "- " : cell_text(**found));
     }
-    const LanguageInfo* const language = find_language(code);
-    table += row_text("  " + (language == nullptr ? code : language->name + " (" + code + ")"), cells);
+    table += row_text("  " + shown_name(code), cells);
   }
-  const auto of_group = [](const std::string& name) {
-    return [name](const EvaluationResult& result) { return group_name(result.pair.language) == name; };
+  const auto of_group = [&](const std::string& name) {
+    return [&read, name](const EvaluationResult& result) { return group_name(result.pair.language, read) == name; };
   };
-  table += mean_row("mean, seen", by_task, of_group("seen by mBERT"));
-  table += mean_row("mean, not seen", by_task, of_group("not seen by mBERT"));
+  table += mean_row("mean, read", by_task, of_group(kRead));
+  table += mean_row("mean, not read", by_task, of_group(kNotRead));
   table += mean_row("mean, trained pairs", by_task, [](const auto& result) { return result.trained; });
   table += mean_row("mean, never trained", by_task, [](const auto& result) { return !result.trained; });
   const bool marked = std::any_of(results.begin(), results.end(), [](const auto& result) { return result.trained; });

@@ -1,6 +1,10 @@
 #include "model/encoder/encoder_spec.h"
 
+#include <filesystem>
+#include <sstream>
+
 #include "common/errors.h"
+#include "common/files.h"
 #include "model/encoder/family.h"
 
 namespace hyperx::model {
@@ -70,6 +74,15 @@ EncoderSpec read_encoder_spec(const std::string& folder, int64_t layers, const s
   config.require("hidden_act", "gelu");
   spec.family->read(config, spec);
   return spec;
+}
+
+std::optional<std::set<std::string>> languages_read_by(const std::string& folder) {
+  const std::string path = folder + "/languages.txt";
+  if (!std::filesystem::exists(path)) return std::nullopt;
+  std::set<std::string> codes;
+  std::istringstream words(read_file(path));
+  for (std::string code; words >> code;) codes.insert(code);
+  return codes;
 }
 
 TensorShapes encoder_tensor_shapes(const EncoderSpec& spec) {

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -36,6 +38,10 @@ std::string encoder_folder(const std::string& encoder);
 // `layers` is model.encoder_layers: the first so many, all for 0; UserError (78) if there are fewer.
 EncoderSpec read_encoder_spec(const std::string& folder, int64_t layers = 0,
                               const std::vector<EncoderFamily>& families = encoder_families());
+
+// Codes of the languages that the encoder in this folder was trained on: languages.txt, one a line, as
+// launch/get-encoder and `hyperx import` write it; nothing where there is no such file.
+std::optional<std::set<std::string>> languages_read_by(const std::string& folder);
 
 using TensorShapes = std::vector<std::pair<std::string, std::vector<int64_t>>>;
 // Every tensor of an encoder of these sizes, under our names, which are Hugging Face's for a bare BERT:
