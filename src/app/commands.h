@@ -5,6 +5,7 @@
 // One function per sub-command; the order in --help is that of the table in main.cpp.
 namespace hyperx {
 
+Command import_command();
 Command prepare_command();
 Command tokenize_command();
 Command score_command();

@@ -13,6 +13,7 @@ namespace {
 // clang-format off
 std::vector<Command> all_commands() {
   return {
+      import_command(),
       prepare_command(),
       tokenize_command(),
       train_command(),

@@ -18,15 +18,13 @@ namespace {
 // A file descriptor that the destructor closes.
 class Descriptor {
  public:
-  Descriptor(const std::string& path, int flags, mode_t mode = 0)
-      : fd_(::open(path.c_str(), flags | O_CLOEXEC, mode)) {}
+  Descriptor(const std::string& path, int flags) : fd_(::open(path.c_str(), flags | O_CLOEXEC)) {}
   ~Descriptor() {
     if (fd_ >= 0) ::close(fd_);
   }
   Descriptor(const Descriptor&) = delete;
   Descriptor& operator=(const Descriptor&) = delete;
   int get() const { return fd_; }
-  bool close() { return ::close(std::exchange(fd_, -1)) == 0; }
 
  private:
   int fd_;
@@ -81,11 +79,9 @@ void write_file_atomically(const std::string& path, std::string_view content) {
   const std::string temporary =
       path + "." + std::to_string(::getpid()) + ".tmp";  // several processes may write the same path
   try {
-    Descriptor file(temporary, O_WRONLY | O_CREAT | O_TRUNC, 0666);
-    if (file.get() < 0) throw SystemError(temporary + ": cannot be created: " + errno_text(), ExitCode::kCannotCreate);
-    write_all(file.get(), content, temporary);
-    if (::fsync(file.get()) != 0) throw SystemError(temporary + ": fsync: " + errno_text());
-    if (!file.close()) throw SystemError(temporary + ": close: " + errno_text());
+    OutputFile file(temporary);
+    file.write(content);
+    file.finish();
     if (std::rename(temporary.c_str(), path.c_str()) != 0)
       throw SystemError(path + ": cannot take the place of the old file: " + errno_text());
   } catch (...) {
@@ -93,6 +89,22 @@ void write_file_atomically(const std::string& path, std::string_view content) {
     throw;
   }
   sync_parent(path);
+}
+
+OutputFile::OutputFile(const std::string& path)
+    : path_(path), fd_(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666)) {
+  if (fd_ < 0) throw SystemError(path + ": cannot be created: " + errno_text(), ExitCode::kCannotCreate);
+}
+
+OutputFile::~OutputFile() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+void OutputFile::write(std::string_view content) { write_all(fd_, content, path_); }
+
+void OutputFile::finish() {
+  if (::fsync(fd_) != 0) throw SystemError(path_ + ": fsync: " + errno_text());
+  if (::close(std::exchange(fd_, -1)) != 0) throw SystemError(path_ + ": close: " + errno_text());
 }
 
 void sync_path(const std::string& path) {

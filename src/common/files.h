@@ -14,6 +14,22 @@ std::string read_file(const std::string& path);
 // SystemError (74) on failure (disk full, no permission), with the temporary file removed.
 void write_file_atomically(const std::string& path, std::string_view content);
 
+// A file that is written piece by piece. It replaces a file of that name at once, so `path` should be a temporary name.
+// All calls throw SystemError: 73 if it cannot be created, 74 if writing fails.
+class OutputFile {
+ public:
+  explicit OutputFile(const std::string& path);
+  ~OutputFile();  // closes it; only finish() makes sure that the content is on the disk
+  OutputFile(const OutputFile&) = delete;
+  OutputFile& operator=(const OutputFile&) = delete;
+  void write(std::string_view content);
+  void finish();  // fsync and close; no write() after it
+
+ private:
+  std::string path_;
+  int fd_ = -1;
+};
+
 // Makes the content of `path` (file or folder) survive a power failure. SystemError (74).
 void sync_path(const std::string& path);
 

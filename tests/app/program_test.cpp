@@ -165,6 +165,12 @@ TEST_F(ProgramTest, MistakesGetOneOrTwoLinesAndTheirExitCode) {
        64,
        "hyperx estimate: --ranks '8,x': numbers from 1 on"},
       {{"estimate", "--model.encoder", kEncoder, "--machine", bad}, 65, "hyperx estimate: " + bad + ": does not hold"},
+      {{"import", "e5.bin"}, 64, "hyperx import: the first word says what to import: encoder"},
+      {{"import", "encoder"}, 64, "hyperx import: one file of weights is needed, not 0"},
+      {{"import", "encoder", "e5.bin"}, 64, "hyperx import: --tokenizer FILE is missing"},
+      {{"import", "encoder", "e5.bin", "--tokenizer", "t", "--output", "o", "--type", "int8"},
+       64,
+       "hyperx import: --type takes bf16 or fp32, not 'int8'"},
       {{"train", "--model.method", "psf"}, 64, "hyperx train: --model.method = 'psf': expected one of hyperx"},
   };
   for (const Mistake& each : cases) {

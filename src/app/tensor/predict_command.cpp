@@ -126,9 +126,9 @@ class Tagger {
 
 // The target of --output. A file is written as FILE.PID.tmp and renamed when it is complete, so that FILE may also be
 // an input, and a failure leaves it unchanged. A pipe or a device is written to directly.
-class OutputFile {
+class PredictionOutput {
  public:
-  explicit OutputFile(const std::string& path) : path_(path), written_(path) {
+  explicit PredictionOutput(const std::string& path) : path_(path), written_(path) {
     std::error_code ignored;  // a path that cannot be examined cannot be opened either
     const std::filesystem::file_status status = std::filesystem::status(path, ignored);
     if (!std::filesystem::exists(status) || std::filesystem::is_regular_file(status)) {
@@ -140,11 +140,11 @@ class OutputFile {
     if (is_beside() && std::filesystem::exists(status))
       std::filesystem::permissions(written_, status.permissions(), ignored);
   }
-  ~OutputFile() {
+  ~PredictionOutput() {
     if (is_beside()) ::unlink(written_.c_str());
   }
-  OutputFile(const OutputFile&) = delete;
-  OutputFile& operator=(const OutputFile&) = delete;
+  PredictionOutput(const PredictionOutput&) = delete;
+  PredictionOutput& operator=(const PredictionOutput&) = delete;
 
   std::ostream& stream() { return stream_; }
 
@@ -217,7 +217,7 @@ int run_predict(const CommandLine& line) {
 
   std::vector<std::string> files(line.objects.begin() + 1, line.objects.end());
   if (files.empty()) files.push_back("-");
-  std::optional<OutputFile> file;
+  std::optional<PredictionOutput> file;
   if (line.has_flag("output")) file.emplace(line.flag("output"));
   std::ostream& out = file ? file->stream() : std::cout;
   for (const std::string& path : files) tag_file(path, line, tagger, out);
