@@ -60,7 +60,8 @@ Command train_command() {
       "auto, to continue.\n\n"
       "Example:\n"
       "  mpirun -np 2 hyperx train --config configs/quick.conf --run.dir runs/quick --resume auto";
-  spec.key_prefixes = {"run.",        "data.corpus", "data.max_subwords", "model.", "train.", "parallel.", "eval.",
+  spec.key_prefixes = {"run.",        "data.corpus", "data.max_subwords", "data.label_position",
+                       "model.",      "train.",      "parallel.",         "eval.",
                        "checkpoint.", "device",      "kernels",           "threads"};
   spec.flags = {{"resume", "auto", "start run.dir, or continue from the newest complete checkpoint in it"}};
   return {spec, run_tensor_command};
