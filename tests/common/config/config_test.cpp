@@ -346,7 +346,7 @@ TEST_F(ConfigTest, HelpShowsEveryKeyThatTheCommandTakesAndNoOther) {
     const bool is_taken = option.key.rfind("train.", 0) == 0 || option.key == "device";
     EXPECT_EQ(help.find("  --" + option.key + " ") != std::string::npos, is_taken) << option.key;
   }
-  EXPECT_THAT(help, HasSubstr("passes over all pairs"));
+  EXPECT_THAT(help, HasSubstr("length of the training [optimizer steps]; at least 1 (default 100000)"));
   EXPECT_THAT(help, HasSubstr("--resume auto"));
 }
 

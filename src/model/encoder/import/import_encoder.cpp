@@ -125,7 +125,7 @@ ImportedEncoder import_encoder(const EncoderImport& options) {
   NewFolder folder(options.folder);  // first: a folder that is in the way is found at once
   const MappedFile weights(options.weights), tokenizer(options.tokenizer);
   const E5File file(weights.view(), options.weights);
-  check_tokenizer_pieces(tokenizer.view(), options.tokenizer, file.pieces(), options.weights);
+  check_tokenizer_pieces(options.tokenizer, file.pieces(), options.weights);
   const auto has_mask = std::find(file.pieces().begin(), file.pieces().end(), kMaskPiece) != file.pieces().end();
   if (!has_mask) throw UserError(ExitCode::kBadData, options.weights + ": has no piece " + std::string(kMaskPiece));
 

@@ -6,10 +6,10 @@
 
 namespace hyperx::model {
 
-// Checks that `json`, the content of a Hugging Face tokenizer.json, has exactly these sub-words in this order. `path`
-// names that file in messages, `source` the file with the sub-words. UserError (65): not JSON, no Unigram model,
-// another number of sub-words, or one with another text.
-void check_tokenizer_pieces(std::string_view json, const std::string& path, const std::vector<std::string_view>& pieces,
+// Checks that the tokenizer.json at `path` has exactly these sub-words in this order; `source` names the file with the
+// sub-words. UserError: 66 it cannot be read; 65 not a Unigram tokenizer, another number of sub-words, or one with
+// another text.
+void check_tokenizer_pieces(const std::string& path, const std::vector<std::string_view>& pieces,
                             const std::string& source);
 
 }  // namespace hyperx::model

@@ -65,10 +65,13 @@ Hypernetwork::Hypernetwork(const HyperXOptions& sizes, const MethodContext& cont
   const auto draw = [&](const std::string& name, at::IntArrayRef shape, double deviation) {
     return parameters.add(name, kSource, normal_tensor(shape, deviation, seed, name, options), false).value;
   };
+  const auto draw_embedding = [&](const std::string& name, int64_t width) {
+    return width == 0 ? at::empty({0}, options) : draw("embeddings." + name, {width}, kEmbeddingDeviation);
+  };
   for (const std::string& task : context.tasks.names())
-    task_embeddings_[task] = draw("embeddings.task." + task, {sizes.task_dim}, kEmbeddingDeviation);
+    task_embeddings_[task] = draw_embedding("task." + task, sizes.task_dim);
   for (const std::string& language : context.languages)
-    language_embeddings_[language] = draw("embeddings.language." + language, {sizes.language_dim}, kEmbeddingDeviation);
+    language_embeddings_[language] = draw_embedding("language." + language, sizes.language_dim);
   if (sizes.layer_dim > 0)
     for (int64_t i = 0; i < layers_; ++i)
       layer_embeddings_.push_back(

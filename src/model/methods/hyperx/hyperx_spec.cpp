@@ -16,9 +16,13 @@ config::Option fixed(T HyperXOptions::*member, const char* key, const char* help
 }
 
 void check(const Config& config, const config::Given& given) {
+  const HyperXOptions& sizes = config.sections.get<HyperXOptions>();
   config::require(
-      given("hyperx.source_hidden_dim") == config::Source::kDefault ||
-          config.sections.get<HyperXOptions>().projected_dim > 0,
+      config.model.method != "hyperx" || sizes.task_dim + sizes.language_dim + sizes.layer_dim > 0,
+      "hyperx.task_dim, language_dim and layer_dim are all 0: the hypernetwork would have no input; give one "
+      "of them a width");
+  config::require(
+      given("hyperx.source_hidden_dim") == config::Source::kDefault || sizes.projected_dim > 0,
       "hyperx.source_hidden_dim has no effect without the projection (hyperx.projected_dim = 0): remove one of them");
 }
 
@@ -31,8 +35,10 @@ void add_options(config::Schema& schema) {
     schema.options.push_back(std::move(option));
   };
   add(fixed(&O::adapter_dim, "hyperx.adapter_dim", "adapter bottleneck width [features]", width));
-  add(fixed(&O::task_dim, "hyperx.task_dim", "task embedding width [features]", width));
-  add(fixed(&O::language_dim, "hyperx.language_dim", "language embedding width [features]", width));
+  add(fixed(&O::task_dim, "hyperx.task_dim", "task embedding width; 0: none, and one adapter for all tasks [features]",
+            width_or_none));
+  add(fixed(&O::language_dim, "hyperx.language_dim",
+            "language embedding width; 0: none, and one adapter for all languages [features]", width_or_none));
   add(fixed(&O::layer_dim, "hyperx.layer_dim",
             "layer embedding width; 0: none, and one hypernetwork per layer [features]", width_or_none));
   add(fixed(&O::source_hidden_dim, "hyperx.source_hidden_dim",

@@ -81,7 +81,7 @@ struct E5Sample {
   std::string tokenizer_json() const {
     std::string text = R"({"version":"1.0","model":{"type":"Unigram","unk_id":3,"vocab":[)";
     for (size_t i = 0; i < pieces.size(); ++i) text += (i > 0 ? ",[\"" : "[\"") + pieces[i] + "\",-1.5]";
-    return text + "]}}\n";
+    return text + "]},\"pre_tokenizer\":{\"type\":\"Metaspace\",\"replacement\":\"\u2581\"}}\n";
   }
 
  private:

@@ -51,6 +51,30 @@ TEST_F(SizesTest, SmallIsThirteenMillion) {
   EXPECT_NEAR(static_cast<double>(trained) / 1e6, 13.0, 0.15);
 }
 
+// What one would do without Hyper-X's idea: one adapter of a task and layer for all languages.
+TEST_F(SizesTest, WithoutLanguageEmbeddingsAllLanguagesHaveOneAdapter) {
+  HyperXOptions options;
+  options.language_dim = 0;
+  options.adapter_dim = 8;
+  Model model = make(options);
+  EXPECT_EQ(elements_with(model, "embeddings."), (12 + 3) * 64);
+  EXPECT_EQ(elements_with(model, "projection.hidden.weight"), 192 * 128);
+  const auto theta_of = [&](const data::Pair& pair) {
+    model.begin_step({pair}, false);
+    return hyperx_of(model)->theta().clone();
+  };
+  const at::Tensor turkish = theta_of({"pos", "tr"});
+  EXPECT_TRUE(at::equal(theta_of({"pos", "fo"}), turkish));
+  EXPECT_FALSE(at::equal(theta_of({"ner", "tr"}), turkish));
+  options.language_dim = 64;
+  options.task_dim = 0;
+  Model tasks = make(options);
+  tasks.begin_step({{"pos", "tr"}}, false);
+  const at::Tensor pos = hyperx_of(tasks)->theta().clone();
+  tasks.begin_step({{"ner", "tr"}}, false);
+  EXPECT_TRUE(at::equal(hyperx_of(tasks)->theta(), pos));
+}
+
 TEST_F(SizesTest, TheReleaseScriptsConditionalNormAddsItsGenerators) {
   HyperXOptions options;
   options.adapter_norm_after = "conditional";

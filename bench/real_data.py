@@ -1,0 +1,94 @@
+#!/usr/bin/env python3
+"""What a user can expect: Hyper-X on real treebanks and entities in 17 languages, with and without language embeddings.
+
+Usage: real_data.py --hyperx build/release/bin/hyperx --data DIR --encoder DIR --folder DIR [--layers 6] [--steps 3000]
+                    [--seeds 1,2] [--ranks 2] [--json FILE]
+
+--data    the data set of configs/data/seventeen_languages.tsv
+--folder  where corpus and runs lie; the same command line goes on where an interrupted one stopped
+--layers  model.encoder_layers
+
+Trains pos in en, tr, ug, mt and ner in en, ar, ta, zh, is, with text of all 17 languages, and scores every other pair of these tasks
+on its test file. Beside it the same without language embeddings (hyperx.language_dim = 0): one adapter of a task and layer for all
+languages, which is what one would do without Hyper-X's idea. Scores are means over the seeds; pos by accuracy, ner by entity F1.
+"""
+import json
+import pathlib
+import statistics
+import sys
+import time
+
+import common
+
+POS, NER = "en tr ug mt".split(), "en ar ta zh is".split()
+PAIRS = f"pos:{{{','.join(POS)}}},ner:{{{','.join(NER)}}},mlm:*"
+VARIANTS = {"hyperx": [], "one adapter for all languages": ["--hyperx.language_dim", 0]}
+
+
+def arguments():
+    parser = common.parser(__doc__, "hyperx", "data", "encoder", "folder")
+    parser.add_argument("--layers", type=int, default=6)
+    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--seeds", default="1,2")
+    parser.add_argument("--ranks", type=int, default=2)
+    return parser.parse_args()
+
+
+def launch(options, *arguments):
+    root = pathlib.Path(__file__).resolve().parents[1]
+    common.run([root / "launch/run", "-n", options.ranks, *arguments])
+
+
+def measure(options, corpus, variant, seed):
+    """{pair: score} of the test files; {"seconds": of training}."""
+    name = f"{'hyperx' if not VARIANTS[variant] else 'shared'}-{seed}"
+    run = pathlib.Path(options.folder) / name
+    print(f"# {variant}, seed {seed}: {run}", file=sys.stderr, flush=True)
+    launch(options, "train", "--data.corpus", corpus, "--model.encoder", options.encoder, "--model.encoder_layers", options.layers,
+           "--run.dir", run, "--train.pairs", PAIRS, "--train.steps", options.steps, "--train.seed", seed, "--train.batch_sentences", 16,
+           "--train.learning_rate", "3e-4", "--train.warmup_steps", options.steps // 10, "--train.temperature", 1.5, "--hyperx.adapter_dim",
+           128, "--hyperx.projected_dim", 32, "--eval.every", 0, "--checkpoint.every", 500, "--resume", "auto", *VARIANTS[variant])
+    launch(options, "evaluate", run, "--eval.split", "test", "--eval.pairs", "pos:*,ner:*")
+    scores = {}
+    for file in sorted(run.glob(f"results/step-{options.steps:07}/test/*.json")):
+        result = json.loads(file.read_text())
+        scores[result["pair"]] = result["metrics"][result["main_metric"]]
+    steps = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return scores, sum(step["seconds"] for step in steps if step["event"] == "step")
+
+
+def main():
+    options = arguments()
+    folder = pathlib.Path(options.folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    corpus = folder / "corpus"
+    if not (corpus / "index.json").exists():
+        root = pathlib.Path(__file__).resolve().parents[1]
+        common.run([options.hyperx, "prepare", root / "configs/data/seventeen_languages.tsv", "--data.root", options.data,
+                    "--data.corpus", corpus, "--model.encoder", options.encoder])
+    found, seconds = {variant: [] for variant in VARIANTS}, []
+    began = time.monotonic()
+    for seed in map(int, options.seeds.split(",")):
+        for variant in VARIANTS:
+            scores, took = measure(options, corpus, variant, seed)
+            found[variant].append(scores)
+            seconds.append(took)
+            print(f"# {time.monotonic() - began:.0f} s so far", file=sys.stderr, flush=True)
+    trained = {f"pos:{code}" for code in POS} | {f"ner:{code}" for code in NER}
+    pairs = sorted({pair for runs in found.values() for scores in runs for pair in scores if "@" not in pair})
+    print(f"{options.steps} steps, {options.seeds.count(',') + 1} seeds, {statistics.mean(seconds):.0f} s of training each\n")
+    print("| pair | " + " | ".join(found) + " |\n| --- |" + " ---: |" * len(found))
+    mean = {variant: {pair: statistics.mean(scores[pair] for scores in runs) for pair in pairs} for variant, runs in found.items()}
+    for kind, chosen in (("trained", lambda pair: pair in trained), ("never trained", lambda pair: pair not in trained)):
+        for task in ("pos", "ner"):
+            group = [pair for pair in pairs if pair.startswith(task) and chosen(pair)]
+            for pair in group:
+                print(f"| {pair} | " + " | ".join(f"{100 * mean[variant][pair]:.1f}" for variant in found) + " |")
+            if group:
+                print(f"| **mean of {len(group)} {task} pairs, {kind}** | " + " | ".join(
+                    f"**{100 * statistics.mean(mean[variant][pair] for pair in group):.1f}**" for variant in found) + " |")
+    common.write_json(options.json, {"steps": options.steps, "scores": found, "seconds": seconds})
+
+
+if __name__ == "__main__":
+    main()
