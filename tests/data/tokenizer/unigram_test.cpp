@@ -191,7 +191,7 @@ TEST_F(UnigramTest, AnyMapIsRefusedOrSafe) {
     }
     bytes += std::string("abc\0def\0", 8);
     try {
-      const CharacterMap map(bytes);
+      const NormalizationMap map(bytes);
       std::string text;
       for (int i = 0; i < 200; ++i) text += static_cast<char>(draw() >> 40);
       map.normalize(text);

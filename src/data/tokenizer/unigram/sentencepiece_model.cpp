@@ -19,7 +19,7 @@ constexpr uint64_t kUnigramType = 1;
 struct File {
   std::vector<UnigramPieces::Piece> pieces;
   uint64_t type = kUnigramType;
-  std::string character_map;
+  std::string normalization_map;
 };
 
 File read(std::string_view bytes) {
@@ -38,7 +38,7 @@ File read(std::string_view bytes) {
       });
     } else if (field.number == 3) {
       read_proto(field.bytes, [&](const ProtoField& part) {
-        if (part.number == 2) file.character_map = part.bytes;
+        if (part.number == 2) file.normalization_map = part.bytes;
       });
     }
   });
@@ -62,10 +62,10 @@ UnigramPieces read_sentencepiece_model(const std::string& path) {
     for (const char* text : kFirst) add_special(text);
     pieces.pieces.insert(pieces.pieces.end(), file.pieces.begin() + kOwnPieces, file.pieces.end());
     add_special("<mask>");
-    pieces.character_map_bytes = std::move(file.character_map);
-    if (!pieces.character_map_bytes.empty()) {
+    pieces.normalization_map_bytes = std::move(file.normalization_map);
+    if (!pieces.normalization_map_bytes.empty()) {
       try {
-        pieces.character_map = CharacterMap(pieces.character_map_bytes);
+        pieces.normalization_map = NormalizationMap(pieces.normalization_map_bytes);
       } catch (const std::runtime_error& error) {
         throw std::runtime_error(std::string("normalizer_spec.precompiled_charsmap ") + error.what());
       }

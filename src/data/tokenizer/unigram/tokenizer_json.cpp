@@ -81,9 +81,9 @@ void read_normalizer(const Value& value, UnigramPieces& into) {
     for (const Value& each : value["normalizers"].items()) read_normalizer(each, into);
   } else if (type == "Precompiled") {
     const Value map = value["precompiled_charsmap"];
-    into.character_map_bytes = decode_base64(map);
+    into.normalization_map_bytes = decode_base64(map);
     try {
-      into.character_map = CharacterMap(into.character_map_bytes);
+      into.normalization_map = NormalizationMap(into.normalization_map_bytes);
     } catch (const std::runtime_error& error) {
       map.fail(error.what());
     }

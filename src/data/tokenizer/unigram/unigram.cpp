@@ -46,7 +46,7 @@ std::string serialized(const UnigramPieces& pieces) {
 std::string digest_of(const UnigramPieces& pieces) {
   Sha256 digest;
   digest.update(fmt::format("unigram 1\nunknown {}\nwhite space {}\nmap {}\n", pieces.unknown,
-                            pieces.splits_at_white_space, sha256_hex(pieces.character_map_bytes)));
+                            pieces.splits_at_white_space, sha256_hex(pieces.normalization_map_bytes)));
   for (const WrittenToken& token : pieces.written)
     digest.update(fmt::format("{} {} {} {}\n", token.id, token.strips_left, token.strips_right, token.text));
   for (const UnigramPieces::Piece& piece : pieces.pieces)
@@ -138,7 +138,7 @@ void Unigram::State::segment(std::string_view word, std::vector<int32_t>& ids) c
 
 // A text without special tokens.
 void Unigram::State::split(std::string_view text, std::vector<int32_t>& ids) const {
-  const std::string normal = pieces.character_map.normalize(text);
+  const std::string normal = pieces.normalization_map.normalize(text);
   std::string word;  // with ▁ in front
   const auto end_word = [&] {
     if (!word.empty()) segment(word, ids);

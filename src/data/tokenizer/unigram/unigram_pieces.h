@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "data/tokenizer/unigram/character_map.h"
+#include "data/tokenizer/unigram/normalization_map.h"
 
 namespace hyperx::data {
 
@@ -26,8 +26,8 @@ struct UnigramPieces {
   std::vector<Piece> pieces;
   std::vector<WrittenToken> written;
   int32_t unknown = 0;
-  std::string character_map_bytes;
-  CharacterMap character_map;
+  std::string normalization_map_bytes;
+  NormalizationMap normalization_map;
   // Words are what stands between white space, so that blanks at both ends vanish; otherwise a blank at the end of a
   // text is a word of its own.
   bool splits_at_white_space = false;

@@ -1,4 +1,4 @@
-#include "data/tokenizer/unigram/character_map.h"
+#include "data/tokenizer/unigram/normalization_map.h"
 
 #include <utf8proc.h>
 
@@ -21,7 +21,7 @@ uint32_t value_of(uint32_t unit) { return unit & 0x7FFFFFFFU; }
 
 }  // namespace
 
-CharacterMap::CharacterMap(std::string_view bytes) {
+NormalizationMap::NormalizationMap(std::string_view bytes) {
   uint32_t trie_bytes = 0;
   if (bytes.size() < sizeof trie_bytes) throw std::runtime_error("is cut off");
   std::memcpy(&trie_bytes, bytes.data(), sizeof trie_bytes);
@@ -37,7 +37,7 @@ CharacterMap::CharacterMap(std::string_view bytes) {
 }
 
 // Visits every node that some text can reach.
-void CharacterMap::check() const {
+void NormalizationMap::check() const {
   std::vector<bool> seen(units_.size(), false);
   std::vector<uint32_t> waiting{0};
   while (!waiting.empty()) {
@@ -55,7 +55,7 @@ void CharacterMap::check() const {
   }
 }
 
-std::optional<std::string_view> CharacterMap::find(std::string_view chunk) const {
+std::optional<std::string_view> NormalizationMap::find(std::string_view chunk) const {
   uint32_t children = offset_of(units_[0]);
   for (const char c : chunk) {
     const auto byte = static_cast<unsigned char>(c);
@@ -67,7 +67,7 @@ std::optional<std::string_view> CharacterMap::find(std::string_view chunk) const
   return std::nullopt;
 }
 
-void CharacterMap::append_cluster(std::string_view cluster, std::string& text) const {
+void NormalizationMap::append_cluster(std::string_view cluster, std::string& text) const {
   if (cluster.size() <= kLongestCluster) {
     if (const auto found = find(cluster)) {
       text += *found;
@@ -82,7 +82,7 @@ void CharacterMap::append_cluster(std::string_view cluster, std::string& text) c
   }
 }
 
-std::string CharacterMap::normalize(std::string_view text) const {
+std::string NormalizationMap::normalize(std::string_view text) const {
   if (units_.empty() || text.empty()) return std::string(text);
   std::string normal;
   normal.reserve(text.size());

@@ -11,12 +11,12 @@ namespace hyperx::data {
 // The map that SentencePiece and Hugging Face's `Precompiled` normaliser replace characters by: a trie (double array,
 // as Darts lays it out) from UTF-8 sequences to offsets, and the texts at these offsets, each ended by a zero byte.
 // Every place that a look-up can reach is checked once, so a look-up checks nothing.
-class CharacterMap {
+class NormalizationMap {
  public:
-  CharacterMap() = default;  // changes nothing
+  NormalizationMap() = default;  // changes nothing
   // `bytes`: u32 size of the trie in bytes, its u32 units, the texts; little-endian. Throws std::runtime_error with
   // what is wrong, for the caller to name the file.
-  explicit CharacterMap(std::string_view bytes);
+  explicit NormalizationMap(std::string_view bytes);
 
   // `text` with its characters replaced as Hugging Face's `Precompiled` does: a grapheme cluster of fewer than 6 bytes
   // as a whole where its beginning is in the map, otherwise code point by code point.
