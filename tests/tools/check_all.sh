@@ -69,6 +69,7 @@ int a;\040
   if (config.method == "hyperx") return;
 constexpr const char* kMethods[] = {"mbert", "madx"};
   const HyperX method(context);
+namespace hyperx::data {\nclass Tokenizer {\n};\n}
 PROBES
   rm -rf $folder
   return $bad

@@ -3,6 +3,8 @@
 
 usage: tests/tools/lint.py [FILE...]      (without FILE: every file that git tracks or would track)
 """
+import collections
+import functools
 import pathlib
 import re
 import subprocess
@@ -42,6 +44,7 @@ NAMED = [
      re.compile(r"^(?:src|bench)/(?!model/methods/|common/config/config\.h|peers/)|/lint_probe/"),
      "a method's name in code: ask the Method (src/model/methods/method.h)"),
 ]
+CLASS = re.compile(r"(?:class|struct|enum class) (\w+)(?: final)?(?:\s*:[^:{;][^{;]*)?\s*\{")
 TEXT_SKIPPED = ("examples/sample/data/", "examples/encoder/vocab.txt", "tests/golden/")
 MAX_LINES = 400
 MAX_BYTES = 3_000_000
@@ -69,6 +72,32 @@ def name_breaches(name, lines):
         for number, line in enumerate(lines, 1):
             if pattern.search(without_comments(line)):
                 yield number, f"{what}: {line.strip()[:100]}"
+
+
+def classes_of(lines):
+    """(namespace, class, line) of what is defined at a line's beginning."""
+    namespace = next((found[1] for line in lines if (found := re.match(r"namespace ([\w:]+) \{", line))), "")
+    for number, line in enumerate(lines, 1):
+        found = CLASS.match(line)
+        if found:
+            yield namespace, found[1], number
+
+
+@functools.lru_cache
+def headers_of_classes():
+    headers = collections.defaultdict(set)
+    for name in tracked_files():
+        if name.startswith(("src/", "bench/")) and name.endswith(".h"):
+            for namespace, what, _ in classes_of((ROOT / name).read_text(encoding="utf-8").split("\n")):
+                headers[namespace, what].add(name)
+    return headers
+
+
+# The linker takes one of the two for both, without a word.
+def class_breaches(name, lines):
+    for namespace, what, number in classes_of(lines):
+        for other in headers_of_classes()[namespace, what] - {name}:
+            yield number, f"{namespace}::{what} is also defined in {other}"
 
 
 def code_breaches(name, lines):
@@ -138,6 +167,8 @@ def breaches(name):
     if path.suffix in CODE:
         yield from code_breaches(name, lines)
         yield from name_breaches(name, lines)
+        if path.suffix == ".h" and not name.startswith("tests/model/cuda/"):  # a stand-in has the names of what it stands for
+            yield from class_breaches(name, lines)
     if path.suffix == ".md":
         yield from markdown_breaches(name, lines)
 
