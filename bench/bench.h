@@ -70,6 +70,9 @@ struct Bench {
   // The same, but on a GPU without the time of launching: for single operations.
   double best_kernel_seconds(const std::function<void()>& work) const;
   void synchronize() const;  // waits for a GPU
+
+ private:
+  double best_of(const std::function<double()>& measure) const;
 };
 
 // Whether --data.corpus, --model.encoder and --train.pairs are given; reports what is missing for `part`.

@@ -97,24 +97,23 @@ void Bench::synchronize() const {
 }
 
 double Bench::best_kernel_seconds(const std::function<void()>& work) const {
-  if (!device.is_cuda()) return best_seconds(work);
-  double best = std::numeric_limits<double>::infinity();
-  for (int64_t i = 0; i <= repeats; ++i) {
-    synchronize();
-    const double seconds = gpu_seconds(work);
-    if (i > 0) best = std::min(best, seconds);
-  }
-  return best;
+  return device.is_cuda() ? best_of([&] { return gpu_seconds(work); }) : best_seconds(work);
 }
 
 double Bench::best_seconds(const std::function<void()>& work) const {
-  double best = std::numeric_limits<double>::infinity();
-  for (int64_t i = 0; i <= repeats; ++i) {
-    synchronize();
+  return best_of([&] {
     const Clock::time_point begin = Clock::now();
     work();
     synchronize();
-    const double seconds = seconds_since(begin);
+    return seconds_since(begin);
+  });
+}
+
+double Bench::best_of(const std::function<double()>& measure) const {
+  double best = std::numeric_limits<double>::infinity();
+  for (int64_t i = 0; i <= repeats; ++i) {
+    synchronize();
+    const double seconds = measure();
     if (i > 0) best = std::min(best, seconds);
   }
   return best;

@@ -5,7 +5,7 @@ Usage: real_data.py --hyperx build/release/bin/hyperx --data DIR --encoder DIR -
                     [--seeds 1,2] [--ranks 2] [--json FILE]
 
 --data    the data set of configs/data/seventeen_languages.tsv
---folder  where corpus and runs lie; the same command line goes on where an interrupted one stopped
+--folder  where corpus and runs lie; the same command line continues an interrupted run
 --layers  model.encoder_layers
 
 Trains pos in en, tr, ug, mt and ner in en, ar, ta, zh, is, with text of all 17 languages, and scores every other pair of these tasks

@@ -298,7 +298,8 @@ void GoldenCase::check_forward_backward() {
     padded.index_copy_(0, input.rows, logits[0].to(at::kDouble));
     compare("outputs", "logits", padded, kOutputs.wide, kOutputs.narrow);
   }
-  compare("outputs", "mlm_logits", model_->logits(input.labelled)[0], kOutputs.wide, kOutputs.narrow);
+  if (reference("outputs", "mlm_logits", wide).defined())
+    compare("outputs", "mlm_logits", model_->logits(input.labelled)[0], kOutputs.wide, kOutputs.narrow);
 
   model_->begin_step(pairs, true);
   const at::Tensor loss = model_->loss(input.labelled, {});

@@ -64,11 +64,12 @@ void check_vocabulary(const data::Corpus& corpus, const Config& config, const tr
                                 "trained with {}: prepare it again",
                                 config.data.corpus, corpus.index().label_position, info.label_position));
   const std::string folder = model::encoder_folder(config.model.encoder);
-  if (data::Tokenizer::load(folder)->digest() != info.tokenizer_digest)
+  const auto tokenizer = data::Tokenizer::load(folder);
+  if (tokenizer->digest() != info.tokenizer_digest)
     throw UserError(ExitCode::kBadData, folder +
                                             ": its vocabulary is not the one the model was trained with. Name the "
                                             "right folder with --model.encoder");
-  check_tokenizer(corpus, config, model::read_encoder_spec(folder, info.config.model.encoder_layers));
+  check_tokenizer(corpus, config, model::read_encoder_spec(folder, info.config.model.encoder_layers), *tokenizer);
 }
 
 // One line per word, gold<TAB>predicted, an empty line after each sentence; `_` where there is no prediction.

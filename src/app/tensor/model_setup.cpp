@@ -4,7 +4,6 @@
 
 #include "common/errors.h"
 #include "common/log.h"
-#include "data/tokenizer/tokenizer.h"
 #include "model/ops/own_kernels.h"
 #include "trainer/comm/rank_zero.h"
 #include "trainer/optimizer/gradient_exchange.h"
@@ -45,17 +44,21 @@ FutureDigest digest_of_node(const model::EncoderWeights& encoder, const comm::Mp
 }
 
 void check_tokenizer(const data::Corpus& corpus, const Config& config, const model::EncoderSpec& spec) {
-  const std::string folder = model::encoder_folder(config.model.encoder);
-  const auto tokenizer = data::Tokenizer::load(folder);
-  if (tokenizer->digest() != corpus.index().tokenizer_digest)
-    throw UserError(ExitCode::kBadConfig, config.data.corpus + ": was prepared with another vocabulary than " + folder +
+  check_tokenizer(corpus, config, spec, *data::Tokenizer::load(model::encoder_folder(config.model.encoder)));
+}
+
+void check_tokenizer(const data::Corpus& corpus, const Config& config, const model::EncoderSpec& spec,
+                     const data::Tokenizer& tokenizer) {
+  if (tokenizer.digest() != corpus.index().tokenizer_digest)
+    throw UserError(ExitCode::kBadConfig, config.data.corpus + ": was prepared with another vocabulary than " +
+                                              model::encoder_folder(config.model.encoder) +
                                               " has; prepare it again with --model.encoder " + config.model.encoder);
   const std::string& stored = corpus.index().label_position;
   if (config.data.label_position != "auto" && config.data.label_position != stored)
     throw UserError(ExitCode::kBadConfig, config.data.corpus + ": was prepared with data.label_position = " + stored +
                                               ", not " + config.data.label_position + ": prepare it again");
-  if (tokenizer->size() > spec.vocabulary)
-    throw UserError(ExitCode::kBadData, tokenizer->file() + ": has " + std::to_string(tokenizer->size()) +
+  if (tokenizer.size() > spec.vocabulary)
+    throw UserError(ExitCode::kBadData, tokenizer.file() + ": has " + std::to_string(tokenizer.size()) +
                                             " sub-words, but config.json next to it says vocab_size " +
                                             std::to_string(spec.vocabulary) + ": take both files from one encoder");
   check_positions(config.data.max_subwords, spec);

@@ -4,6 +4,7 @@
 
 #include "common/config/config.h"
 #include "data/corpus/corpus.h"
+#include "data/tokenizer/tokenizer.h"
 #include "model/comm/communicator.h"
 #include "model/encoder/encoder_weights.h"
 #include "trainer/checkpoint/model_checkpoint.h"
@@ -27,6 +28,9 @@ FutureDigest digest_of_node(const model::EncoderWeights& encoder, const comm::Mp
 // The corpus must be tokenised with the encoder's vocabulary: the encoder cannot use ids of another one. UserError;
 // also if check_positions() throws one.
 void check_tokenizer(const data::Corpus& corpus, const Config& config, const model::EncoderSpec& spec);
+// The same with the folder's vocabulary, where it is read already.
+void check_tokenizer(const data::Corpus& corpus, const Config& config, const model::EncoderSpec& spec,
+                     const data::Tokenizer& tokenizer);
 // UserError (78): sentences may be longer than the encoder has positions.
 void check_positions(int max_subwords, const model::EncoderSpec& spec);
 

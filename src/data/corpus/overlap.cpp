@@ -9,6 +9,7 @@
 
 #include "common/errors.h"
 #include "common/random.h"
+#include "data/tokenizer/utf8.h"
 
 namespace hyperx::data {
 
@@ -18,29 +19,15 @@ struct KeyHash {
   size_t operator()(const SentenceKey& key) const { return static_cast<size_t>(key.low); }
 };
 
-bool is_white_space(utf8proc_int32_t c) {
-  switch (utf8proc_category(c)) {
-    case UTF8PROC_CATEGORY_ZS:
-    case UTF8PROC_CATEGORY_ZL:
-    case UTF8PROC_CATEGORY_ZP:
-      return true;
-    default:
-      return (c >= 0x09 && c <= 0x0D) || c == 0x85;
-  }
-}
-
 const utf8proc_uint8_t* bytes_of(std::string_view text) {
   return reinterpret_cast<const utf8proc_uint8_t*>(text.data());
 }
 
 // Appends `word` without white space.
 void append_dense(std::string_view word, std::string& text) {
-  while (!word.empty()) {
-    utf8proc_int32_t c = 0;
-    const auto read = utf8proc_iterate(bytes_of(word), static_cast<utf8proc_ssize_t>(word.size()), &c);
-    const size_t size = read < 0 ? 1 : static_cast<size_t>(read);  // an invalid byte stays
-    if (read < 0 || !is_white_space(c)) text.append(word.substr(0, size));
-    word.remove_prefix(size);
+  for (size_t at = 0; at < word.size();) {
+    const size_t begin = at;
+    if (!is_white_space(decode_utf8(word, at))) text.append(word.substr(begin, at - begin));
   }
 }
 

@@ -1,5 +1,7 @@
 #include "data/tokenizer/utf8.h"
 
+#include <utf8proc.h>
+
 #include <cstring>
 
 namespace hyperx::data {
@@ -60,6 +62,12 @@ void append_utf8(char32_t code_point, std::string& text) {
     put(0x80 | (code_point >> 6 & 0x3F));
     put(0x80 | (code_point & 0x3F));
   }
+}
+
+bool is_white_space(char32_t code_point) {
+  if (code_point < 0xA0) return (code_point >= 0x09 && code_point <= 0x0D) || code_point == ' ' || code_point == 0x85;
+  const utf8proc_category_t category = utf8proc_category(static_cast<utf8proc_int32_t>(code_point));
+  return category == UTF8PROC_CATEGORY_ZS || category == UTF8PROC_CATEGORY_ZL || category == UTF8PROC_CATEGORY_ZP;
 }
 
 size_t find_invalid_utf8(std::string_view text) {

@@ -16,6 +16,8 @@ char32_t decode_utf8(std::string_view text, size_t& position);
 
 void append_utf8(char32_t code_point, std::string& text);
 
+bool is_white_space(char32_t code_point);  // Unicode's property White_Space
+
 // Offset of the first byte that is not part of valid UTF-8, or npos.
 size_t find_invalid_utf8(std::string_view text);
 

@@ -2,7 +2,6 @@
 
 #include <sentencepiece_processor.h>
 #include <spdlog/fmt/fmt.h>
-#include <utf8proc.h>
 
 #include <cmath>
 #include <filesystem>
@@ -18,13 +17,6 @@ namespace hyperx::data {
 namespace {
 
 constexpr std::string_view kBlank = "\u2581";  // stands for a blank
-
-bool is_white_space(char32_t c) {
-  if ((c >= 0x09 && c <= 0x0D) || c == ' ' || c == 0x85) return true;
-  if (c < 0xA0) return false;
-  const utf8proc_category_t category = utf8proc_category(static_cast<utf8proc_int32_t>(c));
-  return category == UTF8PROC_CATEGORY_ZS || category == UTF8PROC_CATEGORY_ZL || category == UTF8PROC_CATEGORY_ZP;
-}
 
 // The model as SentencePiece reads it. We normalise ourselves: its own reading of the character map checks no offsets,
 // and differs from Hugging Face's.
