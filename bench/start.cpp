@@ -57,8 +57,8 @@ void bench_start(Bench& bench) {
   bench.report.add({"start", "to the first step", stages.total(), "s", {}, "the stages above"});
   std::vector<data::Pair> step_pairs;
   for (const data::DrawSummary& draw : batch.draws) step_pairs.push_back(pairs[static_cast<size_t>(draw.pair)]);
-  at::Tensor losses = step.forward_backward(batch, step_pairs);
-  exchange.exchange(losses, batch.owners);
+  at::Tensor figures = step.forward_backward(batch, step_pairs);
+  exchange.exchange(figures, batch.owners);
   optimizer.update(1e-4);
   bench.synchronize();
   stages.done("first step");

@@ -75,8 +75,8 @@ class Training {
       step_pairs.push_back(pairs_[static_cast<size_t>(draw.pair)]);
       tokens += static_cast<double>(draw.tokens);
     }
-    at::Tensor losses = step_.forward_backward(batch, step_pairs, &exchange_);
-    exchange_.exchange(losses, batch.owners);
+    at::Tensor figures = step_.forward_backward(batch, step_pairs, &exchange_);
+    exchange_.exchange(figures, batch.owners);
     optimizer_.update(1e-4);
     bench_.synchronize();
     const double took = seconds_since(begin);

@@ -13,8 +13,9 @@ import tempfile
 
 SENTENCES = 1920  # as parts.py
 UPOS = "ADJ ADP ADV AUX CCONJ DET INTJ NOUN NUM PART PRON PROPN PUNCT SCONJ SYM VERB X".split()
+# Both have mBERT's tokenizer, so that one corpus serves both; e5's table of sub-words is as large as it really is.
 SIZES = {"mbert": dict(hidden_size=768, num_hidden_layers=12, num_attention_heads=12, intermediate_size=3072),
-         "small": dict(hidden_size=384, num_hidden_layers=6, num_attention_heads=12, intermediate_size=1536)}
+         "e5-small-6": dict(hidden_size=384, num_hidden_layers=6, num_attention_heads=12, intermediate_size=1536, vocab_size=250037)}
 
 
 def sentences_of(path):

@@ -13,6 +13,20 @@ namespace {
 
 constexpr int64_t kFlashHeadStep = 8, kFlashMostHead = 256;
 
+// Adds the figures of a pair's part of a batch to its column, [kFigures]: `sum` of its losses, and its rows' last
+// hidden states [labels, hidden], of which those without a label (fillers of a CUDA graph) do not count, nor does a
+// single one.
+void add_figures(at::Tensor column, const at::Tensor& sum, const at::Tensor& label_count, const at::Tensor& states,
+                 const at::Tensor& labels) {
+  const at::NoGradGuard no_gradient;
+  column[kLoss] += sum.detach().to(at::kDouble) / label_count;
+  const at::Tensor counted = (labels != data::kNoLabel).to(at::kFloat).unsqueeze(1), count = counted.sum();
+  const at::Tensor rows = states.detach().to(at::kFloat) * counted * (count > 1);
+  const at::Tensor mean = rows.sum(0) / count.clamp_min(1);
+  column[kDeviations] += ((rows - mean) * counted).square().sum();
+  column[kSquares] += rows.square().sum();
+}
+
 }  // namespace
 
 Model::Model(const EncoderWeights& encoder, ModelOptions options) : options_(std::move(options)) {
@@ -128,7 +142,7 @@ HeadInput Model::input_of(const PackedBatch& batch, const PackedBatch::Part& par
   return input;
 }
 
-at::Tensor Model::loss(const PackedBatch& batch, const DropoutStream& given, std::vector<at::Tensor>* part_losses,
+at::Tensor Model::loss(const PackedBatch& batch, const DropoutStream& given, at::Tensor* figures,
                        std::vector<at::Tensor>* hidden_states) {
   DropoutStream dropout = given;
   const DropoutRates rates{options_.config.model.dropout, options_.config.model.attention_dropout};
@@ -140,17 +154,14 @@ at::Tensor Model::loss(const PackedBatch& batch, const DropoutStream& given, std
   for (size_t i = 0; i < batch.parts.size(); ++i) {
     const PackedBatch::Part& part = batch.parts[i];
     const int64_t count = part.label_end - part.label_begin;
-    if (count == 0) {
-      if (part_losses != nullptr)
-        part_losses->push_back(at::zeros({}, outputs.options().dtype(at::kDouble).requires_grad(false)));
-      continue;
-    }
+    if (count == 0) continue;
     const at::Tensor labels = batch.labels.narrow(0, part.label_begin, count);
     const at::Tensor sum = head_of(part).loss(input_of(batch, part, outputs, dropout), labels, at::Reduction::Sum);
     const at::Tensor label_count = batch.label_counts[static_cast<int64_t>(i)];
     const at::Tensor term = sum / (label_count * std::ssize(step_pairs_));
     total = total.defined() ? total + term : term;
-    if (part_losses != nullptr) part_losses->push_back(sum.detach().to(at::kDouble) / label_count);
+    if (figures != nullptr)
+      add_figures(figures->select(1, part.pair), sum, label_count, outputs.narrow(0, part.label_begin, count), labels);
   }
   return total;
 }

@@ -13,6 +13,7 @@
 #include "data/tasks/pair.h"
 #include "data/tasks/task_set.h"
 #include "model/encoder/encoder.h"
+#include "model/figures.h"
 #include "model/heads/head.h"
 #include "model/methods/method.h"
 #include "model/parameters/parameters.h"
@@ -65,9 +66,9 @@ class Model {
   void begin_step(const std::vector<data::Pair>& pairs, bool training, int64_t step = 0);
 
   // Mean over the step's pairs of (sum of the part's losses / label_count of its pair): the sum over ranks is the
-  // step's loss. `part_losses`, if given, gets the undivided terms, detached, one per part.
-  at::Tensor loss(const PackedBatch& batch, const DropoutStream& dropout,
-                  std::vector<at::Tensor>* part_losses = nullptr, std::vector<at::Tensor>* hidden_states = nullptr);
+  // step's loss; undefined: no row has a label. The batch's figures are added to `figures`, if given.
+  at::Tensor loss(const PackedBatch& batch, const DropoutStream& dropout, at::Tensor* figures = nullptr,
+                  std::vector<at::Tensor>* hidden_states = nullptr);
   // Without dropout and gradient, for each part's labelled rows: the best label, [labels of the part] int64; the loss,
   // [labels of the part]; the scores, [labels of the part, classes].
   std::vector<at::Tensor> predict(const PackedBatch& batch);

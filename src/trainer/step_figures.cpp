@@ -3,10 +3,13 @@
 #include <ATen/ATen.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 
+#include <cmath>
+
 namespace hyperx::train {
 
-StepFigures::StepFigures(const Result& result, comm::Communicator& communicator) : communicator_(&communicator) {
-  const at::Tensor all = at::cat({result.losses, result.update.gradient_norm.reshape({1})});
+StepFigures::StepFigures(const Result& result, comm::Communicator& communicator)
+    : communicator_(&communicator), draws_(result.figures.size(1)) {
+  const at::Tensor all = at::cat({result.figures.view({-1}), result.update.gradient_norm.reshape({1})});
   if (all.is_cpu()) {
     host_ = all;
     return;
@@ -24,10 +27,17 @@ const double* StepFigures::values() {
 }
 
 std::vector<double> StepFigures::losses() {
-  const double* const found = values();
-  return {found, found + host_.numel() - 1};
+  const double* const found = row(model::kLoss);
+  return {found, found + draws_};
 }
 
-double StepFigures::gradient_norm() { return values()[host_.numel() - 1]; }
+std::vector<double> StepFigures::spreads() {
+  const double *const deviations = row(model::kDeviations), *const squares = row(model::kSquares);
+  std::vector<double> found;
+  for (int64_t i = 0; i < draws_; ++i) found.push_back(std::sqrt(deviations[i] / squares[i]));
+  return found;
+}
+
+double StepFigures::gradient_norm() { return row(model::kFigures)[0]; }
 
 }  // namespace hyperx::train

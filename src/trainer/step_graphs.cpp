@@ -19,11 +19,9 @@
 namespace hyperx::train {
 
 void add_gradients(model::Model& model, const model::PackedBatch& batch, const model::DropoutStream& dropout,
-                   at::Tensor& losses) {
-  std::vector<at::Tensor> part_losses;
-  const at::Tensor loss = model.loss(batch, dropout, &part_losses);
+                   at::Tensor& figures) {
+  const at::Tensor loss = model.loss(batch, dropout, &figures);
   if (loss.defined()) loss.backward();  // undefined: no masked token in this piece
-  for (size_t i = 0; i < batch.parts.size(); ++i) losses[batch.parts[i].pair] += part_losses[i];
 }
 
 #ifdef HYPERX_WITH_CUDA
@@ -48,13 +46,13 @@ struct StepGraphs::State {
   struct Captured {
     at::Tensor values;  // buffer that a batch's numbers are copied into
     model::PackedBatch batch;
-    at::Tensor losses;  // [draws], of the replayed part
+    at::Tensor figures;  // of the replayed part
     at::cuda::CUDAGraph graph;
   };
 
-  void run(const data::Batch& segment, const model::DropoutStream& dropout, at::Tensor& losses);
+  void run(const data::Batch& segment, const model::DropoutStream& dropout, at::Tensor& figures);
   std::unique_ptr<Captured> capture(const model::FlatBatch& flat, const at::Tensor& starts,
-                                    const model::DropoutStream& dropout, const at::Tensor& losses);
+                                    const model::DropoutStream& dropout, const at::Tensor& figures);
 
   model::Model& model;
   std::map<Key, std::unique_ptr<Captured>> graphs{};  // null: used once
@@ -65,11 +63,11 @@ struct StepGraphs::State {
 std::unique_ptr<StepGraphs::State::Captured> StepGraphs::State::capture(const model::FlatBatch& flat,
                                                                         const at::Tensor& starts,
                                                                         const model::DropoutStream& dropout,
-                                                                        const at::Tensor& losses) {
+                                                                        const at::Tensor& figures) {
   auto captured = std::make_unique<Captured>();
   captured->values =
       at::empty(flat.values.sizes(), at::TensorOptions().dtype(at::kLong).device(model.options().device));
-  captured->losses = at::zeros_like(losses);
+  captured->figures = at::zeros_like(figures);
   c10::cuda::device_synchronize();
   // During a capture no memory that other steps left in the cache can be allocated: a batch of more than half the
   // memory would find none.
@@ -79,8 +77,8 @@ std::unique_ptr<StepGraphs::State::Captured> StepGraphs::State::capture(const mo
   captured->graph.capture_begin(pool, cudaStreamCaptureModeThreadLocal);
   try {
     captured->batch = model.views_of(flat, captured->values, starts);
-    captured->losses.zero_();
-    train::add_gradients(model, captured->batch, dropout, captured->losses);
+    captured->figures.zero_();
+    train::add_gradients(model, captured->batch, dropout, captured->figures);
   } catch (...) {
     abandon(captured->graph);
     throw;
@@ -89,7 +87,7 @@ std::unique_ptr<StepGraphs::State::Captured> StepGraphs::State::capture(const mo
   return captured;
 }
 
-void StepGraphs::State::run(const data::Batch& segment, const model::DropoutStream& dropout, at::Tensor& losses) {
+void StepGraphs::State::run(const data::Batch& segment, const model::DropoutStream& dropout, at::Tensor& figures) {
   const int64_t place = segment.segments.front().draw;
   const std::string& task = model.step_pairs().at(static_cast<size_t>(place)).task;
   const data::Capacity capacity = data::capacity_of(segment, model.options().tasks.at(task).masked());
@@ -103,22 +101,22 @@ void StepGraphs::State::run(const data::Batch& segment, const model::DropoutStre
   if (first) {
     if (graphs.size() < kMostGraphs) graphs.emplace(key, nullptr);
     const at::Tensor values = flat.values.to(model.options().device, at::kLong, true);
-    train::add_gradients(model, model.views_of(flat, values, starts), dropout, losses);
+    train::add_gradients(model, model.views_of(flat, values, starts), dropout, figures);
     return;
   }
-  if (!found->second) found->second = capture(flat, starts, dropout, losses);
+  if (!found->second) found->second = capture(flat, starts, dropout, figures);
   Captured& captured = *found->second;
   captured.values.copy_(flat.values, true);
   captured.graph.replay();
-  losses += captured.losses;
+  figures += captured.figures;
 }
 
 StepGraphs::StepGraphs(model::Model& model) : state_(new State{model}) {
   HYPERX_CHECK(model.options().device.is_cuda(), "CUDA graphs are captured on a GPU");
 }
 
-void StepGraphs::add_gradients(const data::Batch& piece, const model::DropoutStream& dropout, at::Tensor& losses) {
-  for (const data::Batch& segment : data::split_segments(piece)) state_->run(segment, dropout, losses);
+void StepGraphs::add_gradients(const data::Batch& piece, const model::DropoutStream& dropout, at::Tensor& figures) {
+  for (const data::Batch& segment : data::split_segments(piece)) state_->run(segment, dropout, figures);
 }
 
 int64_t StepGraphs::captured() const {

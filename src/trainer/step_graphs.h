@@ -9,10 +9,10 @@
 
 namespace hyperx::train {
 
-// Forward and backward of a packed batch: adds its gradients to the model's, and the losses of its parts to `losses`
-// [draws].
+// Forward and backward of a packed batch: adds its gradients to the model's, and its figures to `figures` [kFigures,
+// pairs].
 void add_gradients(model::Model& model, const model::PackedBatch& batch, const model::DropoutStream& dropout,
-                   at::Tensor& losses);
+                   at::Tensor& figures);
 
 // The same with CUDA graphs (train.cuda_graphs): forward and backward are captured once for each task, place in the
 // step and capacity (data/batch/capacity.h), and replayed with the values of later batches. All graphs share one memory
@@ -26,7 +26,7 @@ class StepGraphs {
   StepGraphs& operator=(const StepGraphs&) = delete;
 
   // Processes the piece segment by segment.
-  void add_gradients(const data::Batch& piece, const model::DropoutStream& dropout, at::Tensor& losses);
+  void add_gradients(const data::Batch& piece, const model::DropoutStream& dropout, at::Tensor& figures);
   int64_t captured() const;
 
  private:

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "common/errors.h"
 #include "common/log.h"
@@ -9,8 +10,13 @@
 namespace hyperx::train {
 
 StepRecorder::StepRecorder(comm::Communicator& communicator, RunLog& log, TrainingState& state, int nonfinite_limit,
-                           bool waits)
-    : communicator_(communicator), log_(log), state_(state), nonfinite_limit_(nonfinite_limit), waits_(waits) {}
+                           bool waits, std::string against_collapse)
+    : communicator_(communicator),
+      log_(log),
+      state_(state),
+      nonfinite_limit_(nonfinite_limit),
+      waits_(waits),
+      against_collapse_(std::move(against_collapse)) {}
 
 void StepRecorder::begin() {
   begin_ = Clock::now();
@@ -18,7 +24,7 @@ void StepRecorder::begin() {
 }
 
 void StepRecorder::add(const data::StepBatch& batch, const std::vector<data::Pair>& pairs, double learning_rate,
-                       const at::Tensor& losses, const UpdateReport& update) {
+                       const at::Tensor& figures, const UpdateReport& update) {
   StepRecord record;
   record.step = state_.step;
   record.learning_rate = learning_rate;
@@ -32,9 +38,9 @@ void StepRecorder::add(const data::StepBatch& batch, const std::vector<data::Pai
     record.labelled += draw.label_count;
   }
   record.bytes_sent = communicator_.bytes_sent() - sent_before_;
-  StepFigures figures({losses, update}, communicator_);
+  StepFigures copied({figures, update}, communicator_);
   finish();
-  queued_.emplace(Queued{std::move(record), begin_, std::move(figures)});
+  queued_.emplace(Queued{std::move(record), pairs, begin_, std::move(copied)});
   if (waits_) finish();
 }
 
@@ -43,14 +49,28 @@ void StepRecorder::finish() {
   Queued step = std::move(*queued_);
   queued_.reset();
   StepRecord& record = step.record;
-  const std::vector<double> losses = step.figures.losses();
-  for (const double loss : losses) record.loss += loss / static_cast<double>(losses.size());
+  const std::vector<double> losses = step.figures.losses(), spreads = step.figures.spreads();
+  record.loss = std::accumulate(losses.begin(), losses.end(), 0.0) / static_cast<double>(losses.size());
+  record.spread = std::accumulate(spreads.begin(), spreads.end(), 0.0) / static_cast<double>(spreads.size());
   record.gradient_norm = step.figures.gradient_norm();
   record.skipped = !std::isfinite(record.gradient_norm);
   record.seconds = seconds_since(std::max(step.begin, last_finish_));
   last_finish_ = Clock::now();
   log_.step(record);
   check_finite(record);
+  check_collapse(record.step, step.pairs, spreads);
+}
+
+void StepRecorder::check_collapse(int64_t step, const std::vector<data::Pair>& pairs,
+                                  const std::vector<double>& spreads) {
+  for (size_t i = 0; i < pairs.size(); ++i)
+    if (collapse_.add(pairs[i].task, spreads[i]) && communicator_.rank() == 0)
+      log::warning(
+          "step {} {}: in {} steps of {} the last hidden states of all words were nearly the same (spread {:.5f}): "
+          "what "
+          "is trained has collapsed, and the loss will stay at that of the label frequencies. Begin again in another "
+          "run.dir with {}",
+          step, pairs[i].name(), CollapseWatch::kSteps, pairs[i].task, spreads[i], against_collapse_);
 }
 
 void StepRecorder::check_finite(const StepRecord& record) {

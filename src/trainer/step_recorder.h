@@ -1,39 +1,45 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "common/clock.h"
 #include "data/batch/batch_loader.h"
 #include "data/tasks/pair.h"
 #include "model/comm/communicator.h"
+#include "trainer/collapse_watch.h"
 #include "trainer/run/run_log.h"
 #include "trainer/step_figures.h"
 #include "trainer/training_state.h"
 
 namespace hyperx::train {
 
-// Logs the losses, gradient norm and times of each step, and ends a training run that diverged. On a GPU a step is only
-// queued at first; its values are read while the next one runs.
+// Logs the figures and times of each step, warns of adapters that collapsed, and ends a training run that diverged. On
+// a GPU a step is only queued at first; its values are read while the next one runs.
 class StepRecorder {
  public:
   // All arguments must outlive it. `waits`: the values are available as soon as the step returns (CPU).
-  StepRecorder(comm::Communicator& communicator, RunLog& log, TrainingState& state, int nonfinite_limit, bool waits);
+  // `against_collapse`: MethodSpec's, for the warning.
+  StepRecorder(comm::Communicator& communicator, RunLog& log, TrainingState& state, int nonfinite_limit, bool waits,
+               std::string against_collapse);
 
   void begin();  // marks the start of a step
-  // Adds the step that began, with its `losses` and `update`; reads the previous one, which is then logged.
+  // Adds the step that began, with its `figures` and `update`; reads the previous one, which is then logged.
   void add(const data::StepBatch& batch, const std::vector<data::Pair>& pairs, double learning_rate,
-           const at::Tensor& losses, const UpdateReport& update);
+           const at::Tensor& figures, const UpdateReport& update);
   // Reads the queued step. UserError (65): the gradient was not finite train.nonfinite_limit times in a row.
   void finish();
 
  private:
   struct Queued {
     StepRecord record;
+    std::vector<data::Pair> pairs;
     Clock::time_point begin;
     StepFigures figures;
   };
   void check_finite(const StepRecord& record);
+  void check_collapse(int64_t step, const std::vector<data::Pair>& pairs, const std::vector<double>& spreads);
 
   comm::Communicator& communicator_;
   RunLog& log_;
@@ -43,6 +49,8 @@ class StepRecorder {
   Clock::time_point begin_, last_finish_;
   int64_t sent_before_ = 0;
   std::optional<Queued> queued_;
+  CollapseWatch collapse_;
+  std::string against_collapse_;
 };
 
 }  // namespace hyperx::train

@@ -50,7 +50,8 @@ Trainer::Trainer(TrainerParts parts)
   if (state_.step > 0) run_state.checkpoint = checkpoint_name(state_.step);
   log_ = std::make_unique<RunLog>(parts_.run, writes, state_.step, mixture_.total_steps(), run_state, parts_.lock);
   steps_ = std::make_unique<StepRecorder>(parts_.communicator, *log_, state_, config_.train.nonfinite_limit,
-                                          parts_.model.options().device.is_cpu());
+                                          parts_.model.options().device.is_cpu(),
+                                          model::find_method_spec(config_.model.method).against_collapse);
   if (writes)
     writer_ = std::make_unique<CheckpointWriter>(
         CheckpointWriterOptions{parts_.run.checkpoints(), config_.checkpoint.keep_last, config_.checkpoint.keep_best,
@@ -95,14 +96,14 @@ ExitCode Trainer::run() {
     // 1 batch: this rank's share of the step's mini-batches, each of one pair of task and language
     const data::StepBatch batch = loader_->next(state_.step);
     // 2, 3 forward, backward: down to the gradients of adapters, LayerNorms and heads
-    at::Tensor losses = step_.forward_backward(batch, pairs_of(batch), &exchange_);
+    at::Tensor figures = step_.forward_backward(batch, pairs_of(batch), &exchange_);
     // 4 exchange: from here on losses and gradients are those of the whole step, equal on all ranks
-    exchange_.exchange(losses, batch.owners);
+    exchange_.exchange(figures, batch.owners);
     // 5 update: Adam on every block that the pairs use
     const double rate = learning_rate(config_.train, state_.step, mixture_.total_steps());
     const UpdateReport update = optimizer_.update(rate);
     ++state_.step;
-    record(batch, rate, losses, update);
+    record(batch, rate, figures, update);
     // 6 agree: all ranks decide together what to do next
     control = agree();
     if (control.evaluate) evaluate();
@@ -127,8 +128,8 @@ void Trainer::evaluate_what_a_stop_left_out() {
   save();  // with its score
 }
 
-void Trainer::record(const data::StepBatch& batch, double rate, const at::Tensor& losses, const UpdateReport& update) {
-  steps_->add(batch, pairs_of(batch), rate, losses, update);
+void Trainer::record(const data::StepBatch& batch, double rate, const at::Tensor& figures, const UpdateReport& update) {
+  steps_->add(batch, pairs_of(batch), rate, figures, update);
   note_saved_checkpoint();
 }
 

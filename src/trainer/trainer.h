@@ -59,7 +59,7 @@ class Trainer {
   void try_largest_batches();  // fails early if they do not fit into memory
   void start();
   void evaluate_what_a_stop_left_out();
-  void record(const data::StepBatch& batch, double rate, const at::Tensor& losses, const UpdateReport& update);
+  void record(const data::StepBatch& batch, double rate, const at::Tensor& figures, const UpdateReport& update);
   Control agree();
   void evaluate();
   void save();

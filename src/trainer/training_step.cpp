@@ -56,7 +56,7 @@ at::Tensor TrainingStep::forward_backward(const data::StepBatch& batch, const st
     RECORD_USER_SCOPE("hyperx::generator");
     model_.begin_step(pairs, true, batch.step);
   }
-  at::Tensor losses = at::zeros({std::ssize(batch.draws)}, losses_options());
+  at::Tensor figures = at::zeros({model::kFigures, std::ssize(batch.draws)}, figures_options());
   const model::DropoutStream dropout{config_.train.seed, batch.step, true};
   if (model_.options().device.is_cuda())  // reseeds flash attention's dropout, so that a resumed run draws the same
     torch::cuda::manual_seed(derive_key(
@@ -65,18 +65,18 @@ at::Tensor TrainingStep::forward_backward(const data::StepBatch& batch, const st
   for (const data::Batch& piece : batch.pieces) {
     if (exchange != nullptr && !graphs_ && &piece == &batch.pieces.back()) exchange->watch_backward();
     if (graphs_)
-      graphs_->add_gradients(piece, dropout, losses);
+      graphs_->add_gradients(piece, dropout, figures);
     else
-      add_gradients(model_, model_.pack(piece, dropout), dropout, losses);
+      add_gradients(model_, model_.pack(piece, dropout), dropout, figures);
   }
-  return losses;
+  return figures;
 }
 
 void TrainingStep::try_out(const data::StepBatch& batch, const std::vector<data::Pair>& pairs) {
   require_memory(batch, [&] { model_.method().reserve(pairs); });
   require_memory(batch, [&] {
-    StepFigures figures({forward_backward(batch, pairs), {at::zeros({}, losses_options())}}, communicator_);
-    figures.losses();  // waits
+    StepFigures figures({forward_backward(batch, pairs), {at::zeros({}, figures_options())}}, communicator_);
+    figures.gradient_norm();  // waits
   });
 }
 

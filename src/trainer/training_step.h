@@ -27,7 +27,7 @@ class TrainingStep {
  public:
   TrainingStep(const Config& config, comm::Communicator& communicator, model::Model& model);
 
-  // The losses of this rank's share, [draws] fp64 on the model's device; their sum over ranks is the step's. The
+  // The figures of this rank's share, [kFigures, draws] on the model's device; their sum over ranks is the step's. The
   // batch's step counts from 0; `pairs` are those of its draws. On a GPU everything is only queued: see StepFigures.
   // With an exchange, it may send large gradients while the last backward pass runs.
   at::Tensor forward_backward(const data::StepBatch& batch, const std::vector<data::Pair>& pairs,
@@ -39,7 +39,7 @@ class TrainingStep {
  private:
   // Runs `work` on every rank. UserError (78) on all if one runs out of memory; collective.
   void require_memory(const data::StepBatch& batch, const std::function<void()>& work);
-  at::TensorOptions losses_options() const {
+  at::TensorOptions figures_options() const {
     return at::TensorOptions().dtype(at::kDouble).device(model_.options().device);
   }
 

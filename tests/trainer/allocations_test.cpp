@@ -17,8 +17,8 @@ struct Counts {
 };
 
 constexpr int64_t kHidden = 32, kInner = 64;
-constexpr int64_t kOfALayer = 43, kBeside = 81;
-constexpr double kValuesOfAToken = 34.2;  // times the hidden size
+constexpr int64_t kOfALayer = 43, kBeside = 102;  // 21 of them for the figures
+constexpr double kValuesOfAToken = 34.2;          // times the hidden size
 
 // One sentence of so many tokens, all labelled.
 data::StepBatch batch_of(int64_t tokens) {

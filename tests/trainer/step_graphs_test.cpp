@@ -28,9 +28,9 @@ TEST(StepGraphs, AFilledBatchGivesItsOwnLossesAndGradients) {
   const model::DropoutStream dropout{9, 1, true};
   const auto run = [&](const std::vector<data::Batch>& batches) {
     model.begin_step({{"pos", "en"}, {"ner", "tr"}}, true);
-    at::Tensor losses = at::zeros({2}, at::kDouble);
-    for (const data::Batch& part : batches) add_gradients(model, model.pack(part, dropout), dropout, losses);
-    std::vector<at::Tensor> found{losses, model::hyperx_of(model)->theta_gradient().clone()};
+    at::Tensor figures = at::zeros({model::kFigures, 2}, at::kDouble);
+    for (const data::Batch& part : batches) add_gradients(model, model.pack(part, dropout), dropout, figures);
+    std::vector<at::Tensor> found{figures[model::kLoss], model::hyperx_of(model)->theta_gradient().clone()};
     for (const auto& parameter : model.parameters().all()) found.push_back(parameter->gradient.clone());
     return found;
   };
@@ -56,10 +56,10 @@ TEST(StepGraphs, AFilledBatchWithoutLabelsHasALossOfZero) {
   batch.segments[0].label_end = 0;
   batch.segments[0].label_count = 0;
   model.begin_step({{"mlm", "en"}}, true);
-  at::Tensor losses = at::zeros({1}, at::kDouble);
+  at::Tensor figures = at::zeros({model::kFigures, 1}, at::kDouble);
   const model::DropoutStream dropout{9, 1, true};
-  add_gradients(model, model.pack(data::filled(batch, data::capacity_of(batch, true)), dropout), dropout, losses);
-  EXPECT_EQ(losses[0].item<double>(), 0);
+  add_gradients(model, model.pack(data::filled(batch, data::capacity_of(batch, true)), dropout), dropout, figures);
+  EXPECT_EQ(figures[model::kLoss][0].item<double>(), 0);
   EXPECT_EQ(model::hyperx_of(model)->theta_gradient().abs().max().item<double>(), 0);
 }
 

@@ -203,8 +203,7 @@ Trained train_on(int ranks, const TinyData& data, const Config& config) {
     Trained own;
     for (int64_t step = 0; step < config.train.steps; ++step) {
       const StepFigures::Result result = training.run(step);
-      const double* const losses = result.losses.const_data_ptr<double>();
-      own.losses.emplace_back(losses, losses + result.losses.numel());
+      own.losses.push_back(StepFigures(result, communicator).losses());
       own.norms.push_back(result.update.gradient_norm.item<double>());
     }
     own.bytes_sent = communicator.bytes_sent();

@@ -129,6 +129,8 @@ TEST_F(TrainerTest, StepsAreThoseOfOneRank) {
     for (const char* key : {"loss", "grad_norm"})
       EXPECT_NEAR(one[i].at(key).get<double>(), three[i].at(key).get<double>(), 1e-11) << key;
     EXPECT_EQ(one[i].at("bytes_sent"), 0);
+    EXPECT_GT(three[i].at("spread"), 0.05) << "of each rank's words about their own mean";
+    EXPECT_LT(one[i].at("spread"), 1);
   }
 }
 

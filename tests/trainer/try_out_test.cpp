@@ -101,7 +101,7 @@ struct Job {
         exchange(communicator, model.parameters()),
         step(config, communicator, model) {}
 
-  at::Tensor whole_step() { return run_step(step, exchange, optimizer, batch_of_two(), pairs, 1e-3).losses; }
+  at::Tensor whole_step() { return run_step(step, exchange, optimizer, batch_of_two(), pairs, 1e-3).figures; }
 
   const std::vector<data::Pair> pairs{{"pos", "en"}, {"ner", "tr"}};
   Config config;

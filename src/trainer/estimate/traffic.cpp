@@ -2,11 +2,14 @@
 
 #include <cmath>
 
+#include "model/figures.h"
+
 namespace hyperx::estimate {
 
 std::vector<model::MessageCost> messages_of(const ModelSizes& model, const StepSizes& step,
                                             const model::MethodCosts& costs) {
-  double small = static_cast<double>(encoder_sizes(model.encoder).norms) + costs.bucket_values + step.pairs;
+  double small = static_cast<double>(encoder_sizes(model.encoder).norms) + costs.bucket_values +
+                 static_cast<double>(model::kFigures) * step.pairs;
   for (const auto& task : model.tasks) {
     const auto share = step.task_shares.find(task->name());
     const double missed = std::pow(1 - (share == step.task_shares.end() ? 0 : share->second), step.pairs);

@@ -28,7 +28,7 @@ data::ShareMode GradientExchange::share_mode() const {
   return whole ? data::ShareMode::kWhole : data::ShareMode::kSplit;
 }
 
-void GradientExchange::exchange(at::Tensor& losses, const std::vector<int>& owners) {
+void GradientExchange::exchange(at::Tensor& figures, const std::vector<int>& owners) {
   const at::NoGradGuard no_gradient;
   const model::StepRanks ranks{communicator_.rank(), communicator_.size(), owners};
   if (communicator_.size() > 1) early_.start_rest();
@@ -39,21 +39,21 @@ void GradientExchange::exchange(at::Tensor& losses, const std::vector<int>& owne
     for (const auto& block : parameters_.blocks())
       if (!early_.takes(*block))
         for (Message& message : block->messages(round, ranks)) messages.push_back(std::move(message));
-    if (communicator_.size() > 1) send(messages, round == 0 ? &losses : nullptr);
+    if (communicator_.size() > 1) send(messages, round == 0 ? &figures : nullptr);
     for (const auto& block : parameters_.blocks()) block->exchanged(round);
   }
   communicator_.finish_sums();
   for (const auto& block : parameters_.blocks()) block->gradient_complete();
 }
 
-void GradientExchange::send(const std::vector<Message>& messages, at::Tensor* losses) {
+void GradientExchange::send(const std::vector<Message>& messages, at::Tensor* figures) {
   RECORD_USER_SCOPE("hyperx::exchange");
   const at::ScalarType type = parameters_.all().front()->value.scalar_type();
   std::vector<at::Tensor> small;
-  if (losses != nullptr) {
+  if (figures != nullptr) {
     for (const Message& message : messages)
       if (is_small(message, type)) small.push_back(message.output.view({-1}));
-    small.push_back(losses->to(type));
+    small.push_back(figures->to(type).view({-1}));
     at::Tensor bucket = at::cat(small);
     communicator_.all_reduce(bucket);
     int64_t offset = 0;
@@ -61,12 +61,12 @@ void GradientExchange::send(const std::vector<Message>& messages, at::Tensor* lo
       part.copy_(bucket.narrow(0, offset, part.numel()));
       offset += part.numel();
     }
-    *losses = small.back().to(at::kDouble);
+    *figures = small.back().to(at::kDouble).view(figures->sizes());
   }
   for (const Message& message : messages) {
     switch (message.kind) {
       case Message::Kind::kSum:
-        if (losses == nullptr || !is_small(message, type)) communicator_.all_reduce(message.output);
+        if (figures == nullptr || !is_small(message, type)) communicator_.all_reduce(message.output);
         break;
       case Message::Kind::kGather:
         communicator_.all_gather_v(message.input, message.output, message.counts);

@@ -25,13 +25,13 @@ class GradientExchange {
 
   // Call it before this rank's last backward pass of the step: large sums may start while it runs.
   void watch_backward() { early_.watch(); }
-  // `losses` [pairs] fp64 on the model's device: this rank's terms on entry, the whole step's on return; they are sent
-  // with the small gradients. `owners` [pairs]: the rank that holds each pair whole; empty where pairs are split. On a
-  // GPU everything is only queued.
-  void exchange(at::Tensor& losses, const std::vector<int>& owners);
+  // `figures` [kFigures, pairs] fp64 on the model's device: this rank's on entry, the whole step's on return; they are
+  // sent with the small gradients. `owners` [pairs]: the rank that holds each pair whole; empty where pairs are split.
+  // On a GPU everything is only queued.
+  void exchange(at::Tensor& figures, const std::vector<int>& owners);
 
  private:
-  void send(const std::vector<model::Message>& messages, at::Tensor* losses);
+  void send(const std::vector<model::Message>& messages, at::Tensor* figures);
 
   comm::Communicator& communicator_;
   model::ParameterSet& parameters_;

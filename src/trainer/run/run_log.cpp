@@ -81,6 +81,7 @@ void RunLog::step(const StepRecord& record) {
                            {"pair", record.pair},
                            {"loss", record.loss},
                            {"grad_norm", record.gradient_norm},
+                           {"spread", record.spread},
                            {"learning_rate", record.learning_rate},
                            {"sentences", record.sentences},
                            {"tokens", record.tokens},
@@ -116,9 +117,10 @@ void RunLog::progress_line(const StepRecord& record) {
   const int64_t done = record.step - first_step_;
   const double left =
       done > 0 ? elapsed / static_cast<double>(done) * static_cast<double>(total_steps_ - record.step) : 0;
-  log::info("step {}/{} {} loss {:.3f} | {} tok/s | elapsed {} left {}", record.step, total_steps_, record.pair,
-            record.loss, format_count(static_cast<double>(tokens_since_line_) / std::max(since, 1e-9)),
-            format_duration(elapsed), format_duration(left));
+  log::info("step {}/{} {} loss {:.3f} spread {:.3f} | {} tok/s | elapsed {} left {}", record.step, total_steps_,
+            record.pair, record.loss, record.spread,
+            format_count(static_cast<double>(tokens_since_line_) / std::max(since, 1e-9)), format_duration(elapsed),
+            format_duration(left));
   last_line_ = now;
   tokens_since_line_ = 0;
 }

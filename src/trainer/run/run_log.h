@@ -17,6 +17,7 @@ struct StepRecord {
   int64_t step = 0;  // counted from 1
   std::string pair;  // "pos:en", or several joined by commas
   double loss = 0, gradient_norm = 0, learning_rate = 0;
+  double spread = 0;                                // StepFigures::spreads(), the mean over the pairs; nan: no label
   int64_t sentences = 0, tokens = 0, labelled = 0;  // over all ranks
   int64_t bytes_sent = 0;                           // by this rank
   double seconds = 0;

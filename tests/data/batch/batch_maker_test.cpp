@@ -4,12 +4,15 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <functional>
 #include <set>
 
 #include "common/errors.h"
 #include "common/files.h"
+#include "data/tokenizer/tokenizer.h"
 #include "tests/data/batch/batch_fixture.h"
+#include "tests/data/test_data.h"
 #include "tests/support/errors.h"
 
 namespace hyperx::data {
@@ -173,6 +176,43 @@ TEST_F(BatchMakerTest, AMiniBatchWithoutAMaskHasLabelCountZero) {
   }
   EXPECT_GT(without, 50);  // 0.85² of them
   EXPECT_GT(with, 10);
+}
+
+// With an encoder whose tables have more rows than its tokenizer has pieces, as multilingual-e5-small has: the rows
+// that only fill the table are never drawn, and <s> and </s> stay where they are.
+TEST_F(BatchMakerTest, MasksOfAUnigramVocabularyAreItsOwnPieces) {
+  std::filesystem::create_directory(folder_.path("unigram"));
+  folder_.write("unigram/tokenizer.json", read_file(test::kReferenceCases + "xlmr_masked_lm/encoder/tokenizer.json"));
+  folder_.write("maltese.txt", "Hemm b\u017conn li nibqg\u0127u sodi.\nF'din il-\u0127ajja\n");
+  test::write_manifest(folder_, {"mlm mt train text maltese.txt"});
+  PrepareOptions options = test::options_of(folder_);
+  options.tokenizer = folder_.path("unigram");
+  options.corpus = folder_.path("masks");
+  prepare(options);
+  const Corpus corpus = Corpus::open(options.corpus);
+  const auto tokenizer = Tokenizer::load(options.tokenizer);
+  const BatchMaker maker(corpus, corpus.pairs(), "train", kMaxSubwords, 1);
+  StepPlan plan;
+  plan.draws.push_back({0, 0, 0, 0, {0, 1}});
+  plan.draws[0].mask_key = 0;
+  const auto make = [&] { return maker.make(plan, maker.share(plan, 1, ShareMode::kSplit)[0], maker.summarize(plan)); };
+  std::set<int64_t> drawn;
+  int masked = 0;
+  for (uint64_t key = 0; key < 3000; ++key) {
+    plan.draws[0].mask_key = key;
+    const Batch batch = make();
+    EXPECT_EQ(batch.input_ids.front(), tokenizer->special().begin);
+    EXPECT_EQ(batch.input_ids.back(), tokenizer->special().end);
+    for (size_t i = 0; i < batch.labels.size(); ++i) {
+      const int64_t id = batch.input_ids[static_cast<size_t>(batch.label_positions[i])];
+      if (id == tokenizer->special().mask) ++masked;
+      if (id != tokenizer->special().mask && id != batch.labels[i]) drawn.insert(id);
+    }
+  }
+  EXPECT_GT(masked, 3000);
+  EXPECT_GT(std::ssize(drawn), 200);
+  EXPECT_LT(*drawn.rbegin(), tokenizer->size());
+  EXPECT_GT(*drawn.rbegin(), tokenizer->size() * 9 / 10);
 }
 
 TEST_F(BatchMakerTest, LoaderGivesTheSameBatchesToAnyRank) {

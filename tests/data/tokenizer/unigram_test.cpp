@@ -178,6 +178,20 @@ TEST_F(UnigramTest, HostileFilesAreRefused) {
   EXPECT_THAT(refusal(word_piece), AllOf(StartsWith("66 " + folder_.path()), HasSubstr("sentencepiece.bpe.model")));
 }
 
+// Larger than any vocabulary in use: read in seconds, and one piece twice is still found.
+TEST_F(UnigramTest, AMillionPiecesAreRead) {
+  constexpr int kPieces = 1000000;
+  json file = small_file();
+  json& pieces = file["model"]["vocab"];
+  pieces.erase(pieces.end() - 1);
+  while (pieces.size() + 1 < kPieces) pieces.push_back({std::to_string(pieces.size()), -20.0});
+  pieces.push_back({"<mask>", 0});
+  file["added_tokens"].back()["id"] = kPieces - 1;
+  EXPECT_THAT(ids_of(file, "999998a"), ElementsAre(4, 999998, 5));
+  pieces[kPieces - 2][0] = "12345";
+  EXPECT_THAT(refusal(file), HasSubstr("piece 999998 is there twice: '12345'"));
+}
+
 // Units of a trie that point anywhere: refused, or every look-up stays inside (the sanitizers watch).
 TEST_F(UnigramTest, AnyMapIsRefusedOrSafe) {
   uint64_t state = 1;

@@ -77,9 +77,9 @@ class EarlySumsTest : public testing::Test {
         for (const data::DrawSummary& draw : batch.draws)
           pairs.push_back(training.maker.pairs()[static_cast<size_t>(draw.pair)]);
         communicator.in_backward = true;
-        at::Tensor losses = training.step.forward_backward(batch, pairs, watches ? &exchange : nullptr);
+        at::Tensor figures = training.step.forward_backward(batch, pairs, watches ? &exchange : nullptr);
         communicator.in_backward = false;
-        exchange.exchange(losses, batch.owners);
+        exchange.exchange(figures, batch.owners);
         training.optimizer.update(config_.train.learning_rate);
       }
       EXPECT_EQ(communicator.finished, config_.train.steps);

@@ -11,6 +11,7 @@
 #include "model/comm/local_communicator.h"
 #include "tests/support/errors.h"
 #include "tests/support/hyperx_of.h"
+#include "tests/trainer/run_step.h"
 #include "tests/trainer/tiny_training.h"
 
 namespace hyperx::train {
@@ -187,6 +188,35 @@ TEST_F(OptimizerTest, WeightDecayShrinksWeightsOnly) {
     }
     EXPECT_GT(shrunk, 8) << method;
     EXPECT_GT(kept, 8) << method;
+  }
+}
+
+// The generators learn as with a rate of a quarter, everything else as with the whole rate; factors and dense alike.
+TEST_F(OptimizerTest, GeneratorRateIsAShareOfTheLearningRate) {
+  for (const char* exchange : {"factors", "dense"}) {
+    const auto after_a_step = [&](double share, double rate) {
+      Config shared = config();
+      shared.parallel.exchange = exchange;
+      model::hyperx_options(shared).generator_rate = share;
+      comm::LocalCommunicator alone;
+      RankTraining training(data(), shared, alone);
+      training.model.begin_step({{"pos", "aa"}}, true);
+      const data::StepBatch batch = data::make_step(training.maker, training.mixture.plan(1), {});
+      std::vector<data::Pair> pairs;
+      for (const data::DrawSummary& draw : batch.draws)
+        pairs.push_back(training.maker.pairs()[static_cast<size_t>(draw.pair)]);
+      run_step(training.step, training.exchange, training.optimizer, batch, pairs, rate);
+      return copied_values(training);
+    };
+    const Values found = after_a_step(0.25, 1e-3), whole = after_a_step(1, 1e-3), quarter = after_a_step(1, 0.25e-3);
+    int generators = 0, others = 0;
+    for (const auto& [name, value] : found) {
+      const bool of_generator = name.starts_with("hypernetwork.") && name.find("generator") != std::string::npos;
+      EXPECT_TRUE(at::equal(value, (of_generator ? quarter : whole).at(name))) << exchange << ' ' << name;
+      if (!at::equal(whole.at(name), quarter.at(name))) ++(of_generator ? generators : others);
+    }
+    EXPECT_EQ(generators, 8);
+    EXPECT_GT(others, 4);
   }
 }
 

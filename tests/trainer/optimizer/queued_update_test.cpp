@@ -2,6 +2,7 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <limits>
 
 #include "model/comm/local_communicator.h"
@@ -91,10 +92,13 @@ TEST(QueuedUpdate, EqualsTheFusedOne) {
 }
 
 TEST(QueuedUpdate, FiguresAreTheStepsOwn) {
-  StepFigures::Result result{at::tensor({0.5, 1.5}, at::kDouble), {at::tensor(2.0, at::kDouble)}};
+  StepFigures::Result result{at::tensor({0.5, 1.5, 1.0, 0.0, 4.0, 0.0}, at::kDouble).view({model::kFigures, 2}),
+                             {at::tensor(2.0, at::kDouble)}};
   comm::LocalCommunicator alone;
   StepFigures figures(result, alone);
   EXPECT_EQ(figures.losses(), (std::vector<double>{0.5, 1.5}));
+  EXPECT_EQ(figures.spreads()[0], 0.5);
+  EXPECT_TRUE(std::isnan(figures.spreads()[1])) << "no labelled word";
   EXPECT_EQ(figures.gradient_norm(), 2.0);
 }
 

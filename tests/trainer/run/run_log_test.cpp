@@ -31,6 +31,7 @@ class RunLogTest : public testing::Test {
     record.pair = "pos:en,ner:tr";
     record.loss = 1.5;
     record.gradient_norm = 0.25;
+    record.spread = 0.75;
     record.learning_rate = 1e-3;
     record.sentences = 32;
     record.tokens = 700;
@@ -48,7 +49,7 @@ TEST_F(RunLogTest, AStepIsALineWithAllItsFigures) {
   RunLog log(run_, true, 0, 10, {});
   log.step(step(1));
   EXPECT_EQ(lines(), std::vector<json>{json::parse(R"({"event": "step", "step": 1, "pair": "pos:en,ner:tr",
-    "loss": 1.5, "grad_norm": 0.25, "learning_rate": 0.001, "sentences": 32, "tokens": 700, "labelled": 500,
+    "loss": 1.5, "grad_norm": 0.25, "spread": 0.75, "learning_rate": 0.001, "sentences": 32, "tokens": 700, "labelled": 500,
     "bytes_sent": 1234, "seconds": 0.5})")});
   EXPECT_EQ(log.state().step, 1);
 }

@@ -45,8 +45,12 @@ void gather_rows(const Hypernetwork& hypernetwork, comm::Communicator& ranks, co
 
 }  // namespace
 
-HypernetworkBlock::HypernetworkBlock(HyperX& method, Hypernetwork& hypernetwork, ExchangeKind kind)
-    : ParameterBlock("hypernetwork"), method_(method), hypernetwork_(hypernetwork), kind_(kind) {}
+HypernetworkBlock::HypernetworkBlock(HyperX& method, Hypernetwork& hypernetwork, ExchangeKind kind, double rate_share)
+    : ParameterBlock("hypernetwork"),
+      method_(method),
+      hypernetwork_(hypernetwork),
+      kind_(kind),
+      rate_share_(rate_share) {}
 
 GeneratorGradient HypernetworkBlock::factored_gradient(const at::Tensor& g) const {
   GeneratorGradient gradient;
@@ -178,7 +182,9 @@ void HypernetworkBlock::begin_training(const UpdateOptions&) {
   count_ = at::zeros({1}, own.front().weight.options().dtype(at::kLong));
 }
 
-void HypernetworkBlock::update(const AdamStep& step) {
+void HypernetworkBlock::update(const AdamStep& given) {
+  AdamStep step = given;
+  step.rate *= rate_share_;
   RECORD_USER_SCOPE("hyperx::generator");
   HYPERX_CHECK(!m_.empty(), "begin_training comes before updates");
   const at::Tensor s = method_.sources().detach();

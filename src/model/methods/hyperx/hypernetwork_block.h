@@ -29,7 +29,8 @@ struct GeneratorGradient {
 class HypernetworkBlock final : public ParameterBlock {
  public:
   // `method` must outlive the block.
-  HypernetworkBlock(HyperX& method, Hypernetwork& hypernetwork, ExchangeKind kind);
+  // `rate_share`: hyperx.generator_rate.
+  HypernetworkBlock(HyperX& method, Hypernetwork& hypernetwork, ExchangeKind kind, double rate_share = 1);
 
   // The gradient from g [pairs, layers, own rows], computed from this rank's rows of W: ds and the norm are sums over
   // rows, so those of all ranks add up.
@@ -71,6 +72,7 @@ class HypernetworkBlock final : public ParameterBlock {
   HyperX& method_;
   Hypernetwork& hypernetwork_;
   ExchangeKind kind_;
+  double rate_share_;
   GeneratorGradient gradient_;
   at::Tensor received_;                      // received in the current round
   at::Tensor gather_order_;                  // [pairs] the pair of each row of received_; gather

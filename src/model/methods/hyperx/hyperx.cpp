@@ -57,7 +57,8 @@ HyperX::HyperX(const MethodContext& context)
       compute_(context.compute),
       parameters_(context.parameters),
       hypernetwork_(options_, context, shard_of(context)) {
-  auto block = std::make_unique<HypernetworkBlock>(*this, hypernetwork_, exchange_kind(context, hypernetwork_));
+  auto block = std::make_unique<HypernetworkBlock>(*this, hypernetwork_, exchange_kind(context, hypernetwork_),
+                                                   options_.generator_rate);
   block_ = block.get();
   parameters_.add_block(std::move(block));
   const int64_t hidden = context.spec.hidden, layers = context.spec.layers;

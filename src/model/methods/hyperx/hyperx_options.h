@@ -16,6 +16,7 @@ struct HyperXOptions {
   std::string adapter_activation = "relu";      // relu | gelu
   std::string adapter_norm_before = "none";     // none | plain | conditional
   std::string adapter_norm_after = "none";
+  double generator_rate = 1;  // learning rate of the generators, as a share of train.learning_rate
 };
 
 }  // namespace hyperx::model

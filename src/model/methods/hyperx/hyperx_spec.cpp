@@ -54,6 +54,11 @@ void add_options(config::Schema& schema) {
             "LayerNorm at the adapter's input; conditional: generated", norms));
   add(fixed(&O::adapter_norm_after, "hyperx.adapter_norm_after",
             "LayerNorm at the adapter's output; conditional: generated", norms));
+  schema.options.push_back(
+      config::option(&O::generator_rate, "hyperx.generator_rate",
+                     "learning rate of the generators, as a share of train.learning_rate; 1: the release's; about "
+                     "1 / hyperx.projected_dim keeps short runs from collapsing (docs/design.md section 5)",
+                     config::above(0), config::Resume::kLogged, "model."));
   schema.rules.emplace_back(check);
 }
 
@@ -147,6 +152,14 @@ MethodCosts costs_of(const CostQuestion& question) {
 
 }  // namespace
 
-MethodSpec hyperx_spec() { return {"hyperx", false, add_options, costs_of}; }
+MethodSpec hyperx_spec() {
+  return {.name = "hyperx",
+          .trains_encoder = false,
+          .add_options = add_options,
+          .costs = costs_of,
+          .against_collapse =
+              "hyperx.generator_rate at about 1 / hyperx.projected_dim, or more train.warmup_steps, or more tasks in "
+              "train.pairs"};
+}
 
 }  // namespace hyperx::model
