@@ -49,7 +49,7 @@ void bench_evaluation(Bench& bench) {
   const model::EncoderWeights encoder =
       model::load_encoder(config.model.encoder, config.train.seed, config.model.encoder_layers);
   check_tokenizer(corpus, config, encoder.spec);
-  const train::ModelInfo info = describe_model(config, corpus, trained, encoder);
+  train::ModelInfo info = describe_model(config, corpus, trained, encoder);
   model::Model model(encoder, model_options(info, bench.device, bench.communicator));
   const at::ScalarType type = model.options().compute;
   const auto pairs = train::scorable_pairs(corpus, config.eval.pairs, config.eval.split, model.options(), "eval.pairs");

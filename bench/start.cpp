@@ -42,7 +42,7 @@ void bench_start(Bench& bench) {
   stages.done("encoder's weights");
   check_tokenizer(corpus, config, encoder.spec);
   stages.done("vocabulary");
-  const train::ModelInfo info = describe_model(config, corpus, pairs, encoder);
+  train::ModelInfo info = describe_model(config, corpus, pairs, encoder);
   model::Model model(encoder, model_options(info, bench.device, bench.communicator));
   stages.done("model");
   train::Optimizer optimizer(model.parameters(), train::update_options(config.train));

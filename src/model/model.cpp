@@ -33,7 +33,7 @@ Model::Model(const EncoderWeights& encoder, ModelOptions options) : options_(std
   const at::ScalarType master = options_.compute == at::kDouble ? at::kDouble : at::kFloat;
   const Config& config = options_.config;
   const MethodRow& row = find_method(config.model.method);
-  trains_encoder_ = row.spec.trains_encoder;
+  trains_ = row.spec.trains;
   const int64_t head_size = encoder.spec.hidden / encoder.spec.heads;
   if (options_.device.is_cuda() && options_.compute == at::kBFloat16 &&
       (head_size % kFlashHeadStep != 0 || head_size > kFlashMostHead))
@@ -41,9 +41,10 @@ Model::Model(const EncoderWeights& encoder, ModelOptions options) : options_(std
         ExitCode::kBadConfig,
         "the encoder's heads are " + std::to_string(head_size) +
             " features wide, and flash attention takes multiples of 8 up to 256: set train.precision = fp32");
-  encoder_ = std::make_unique<Encoder>(encoder, parameters_, trains_encoder_, options_.compute, options_.device);
+  encoder_ = std::make_unique<Encoder>(encoder, parameters_, trains_, options_.compute, options_.device);
   method_ = row.make({config, encoder.spec, options_.tasks, options_.languages, master, options_.compute,
-                      options_.device, options_.ranks, options_.needed, parameters_});
+                      options_.device, options_.ranks, options_.needed, options_.pairs, parameters_});
+  options_.needed.clear();  // the method has what it uses
   for (const auto& task : options_.tasks)
     heads_[task->name()] =
         make_head({*task, encoder, *encoder_, config, row.spec.makes_heads, master, options_.device, parameters_});
@@ -118,8 +119,8 @@ void Model::begin_step(const std::vector<data::Pair>& pairs, bool training, int6
   step_pairs_ = pairs;
   if (training) {
     parameters_.begin_step();
-    parameters_.use_group("layer_norms");
-    if (trains_encoder_) parameters_.use_group("encoder");
+    if (trains_ != EncoderTraining::kNothing) parameters_.use_group("layer_norms");
+    if (trains_ == EncoderTraining::kAll) parameters_.use_group("encoder");
     for (const data::Pair& pair : pairs) parameters_.use_group(group_of_head(pair.task));
   }
   method_->select(pairs, training, step);
@@ -158,7 +159,7 @@ at::Tensor Model::loss(const PackedBatch& batch, const DropoutStream& given, at:
     const at::Tensor labels = batch.labels.narrow(0, part.label_begin, count);
     const at::Tensor sum = head_of(part).loss(input_of(batch, part, outputs, dropout), labels, at::Reduction::Sum);
     const at::Tensor label_count = batch.label_counts[static_cast<int64_t>(i)];
-    const at::Tensor term = sum / (label_count * std::ssize(step_pairs_));
+    const at::Tensor term = sum / (method_->loss_divisor(label_count) * std::ssize(step_pairs_));
     total = total.defined() ? total + term : term;
     if (figures != nullptr)
       add_figures(figures->select(1, part.pair), sum, label_count, outputs.narrow(0, part.label_begin, count), labels);

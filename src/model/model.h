@@ -50,6 +50,7 @@ struct ModelOptions {
   at::Device device = at::kCPU;
   comm::Communicator* ranks = nullptr;  // of a training run; must outlive the model
   std::vector<TrainedRun> needed = {};  // MethodSpec::needs
+  std::vector<data::Pair> pairs = {};   // that the model is trained on
 };
 
 // Encoder, method and heads together: computes losses and scores of a packed batch.
@@ -95,7 +96,7 @@ class Model {
   ParameterSet parameters_;
   std::unique_ptr<Encoder> encoder_;
   std::unique_ptr<Method> method_;
-  bool trains_encoder_;
+  EncoderTraining trains_;                              // of the encoder
   std::map<std::string, std::unique_ptr<Head>> heads_;  // by task
   std::vector<data::Pair> step_pairs_;
 };

@@ -41,6 +41,30 @@ std::string our_name(const std::string& original) {
   static const std::regex kXlmRobertaHead(R"(lm_head\.(dense|layer_norm)\.(weight|bias))");
   if (std::regex_match(original, match, kXlmRobertaHead))
     return "heads.mlm.transform." + std::string(match[1] == "dense" ? "dense." : "LayerNorm.") + match[2].str();
+  static const std::regex kInvertible(R"(bert\.invertible_adapters\.(\w+)\.(F|G)\.(0|2)\.(weight|bias))");
+  if (std::regex_match(original, match, kInvertible))
+    return "madx.languages." + match[1].str() + ".invertible." + match[2].str() + (match[3] == "0" ? ".0." : ".1.") +
+           match[4].str();
+  static const std::regex kAdapter(
+      R"(bert\.encoder\.layer\.(\d+)\.output\.adapters\.(\w+)\.adapter_(down|up)(?:\.0)?\.(weight|bias))");
+  if (std::regex_match(original, match, kAdapter))
+    return (match[2] == "task" ? "madx.tasks.pos" : "madx.languages." + match[2].str()) + ".layers." + match[1].str() +
+           "." + match[3].str() + "." + match[4].str();
+  static const std::regex kLatent(R"(classifier\.(lang|task)_(mean|logvar|fctvar)(?:\.weight)?)");
+  if (std::regex_match(original, match, kLatent))
+    return std::string("psf.") + (match[1] == "lang" ? "languages." : "tasks.") +
+           (match[2] == "fctvar" ? "factor" : match[2].str());
+  static const std::regex kMlp(R"(classifier\.MLP_(in|out|\d+)\.dense\.(weight|bias))");
+  if (std::regex_match(original, match, kMlp)) {
+    const std::string number = match[1] == "in"    ? "0"
+                               : match[1] == "out" ? "5"
+                                                   : std::to_string(std::stoi(match[1].str()) - 1);
+    return "psf.mlp." + number + "." + match[2].str();
+  }
+  static const std::regex kLast(R"(classifier\.emb2(weight_mean|weight_logvar|bias)_(\w+)\.(weight|bias))");
+  if (std::regex_match(original, match, kLast))
+    return "psf.last." + match[2].str() + "." +
+           (match[1] == "bias" ? "bias" : match[1].str().substr(std::string("weight_").size())) + "." + match[3].str();
   if (original == "lm_head.bias") return "heads.mlm.bias";
   if (original == "lm_head.decoder.weight") return "encoder.embeddings.word_embeddings.weight";  // one tensor
   if (original.rfind("roberta.", 0) == 0) return "encoder." + original.substr(8);

@@ -11,6 +11,8 @@
 #include "common/errors.h"
 #include "common/files.h"
 #include "model/encoder/family.h"
+#include "model/methods/madx/madx_options.h"
+#include "model/methods/psf/psf.h"
 #include "tests/golden/case_names.h"
 #include "tests/support/hyperx_of.h"
 
@@ -39,8 +41,6 @@ GoldenCase::GoldenCase(const std::string& folder, const std::string& weights_fil
 }
 
 void GoldenCase::read_config() {
-  for (const char* method : {"adapters", "psf"})
-    if (json_.contains(method)) throw SkippedCase(std::string("the method '") + method + "' is not built yet");
   if (has_encoder_folder()) {
     spec_ = model::read_encoder_spec(folder_ + "/encoder");
   } else {
@@ -86,6 +86,12 @@ void GoldenCase::read_method() {
     if (options.at("add_layer_norm_before_adapter").get<bool>()) sizes.adapter_norm_before = norm;
     if (options.at("add_layer_norm_after_adapter").get<bool>()) sizes.adapter_norm_after = norm;
     if (json_.value("task", "") == "dep") throw SkippedCase("the task 'dep' is not built yet");
+  } else if (json_.contains("adapters")) {
+    read_madx();
+    tasks = {pair().task};
+  } else if (json_.contains("psf")) {
+    read_psf();
+    return;
   } else {
     config_.model.method = "mbert";
     tasks = {arrays_->has("weights/classifier.weight") ? "pos" : "mlm"};
@@ -98,6 +104,49 @@ void GoldenCase::read_method() {
          {"weights/taskmodels_dict." + name + ".cls.weight", std::string("weights/classifier.weight")})
       if (arrays_->has(key)) labels.assign(static_cast<size_t>(arrays_->shape(key)[0]), "label");
     tasks_.add(name, labels);
+  }
+}
+
+// One adapter is trained: the active language's, or, in a stack, the task's.
+void GoldenCase::read_madx() {
+  const json& options = json_.at("adapters");
+  config_.model.method = "madx";
+  model::MadxOptions& madx = config_.sections.edit<model::MadxOptions>();
+  madx.language_adapter_dim = options.at("bottleneck_language");
+  madx.task_adapter_dim = options.at("bottleneck_task");
+  const std::string active = json_.at("active");
+  if (active.find("Stack") == std::string::npos) {
+    languages_ = {active};
+    return;
+  }
+  languages_ = strings(options.at("languages"));
+  for (const std::string& language : languages_) {
+    model::TrainedRun run{"the case's " + language, config_, {}, {language}, {}};
+    for (const std::string& name : arrays_->names())
+      if (name.starts_with("weights/"))
+        if (const std::string ours = our_name(name.substr(8)); ours.starts_with("madx.languages." + language + "."))
+          run.values[ours] = arrays_->tensor(name);
+    needed_.push_back(std::move(run));
+  }
+  madx.train = "task";
+}
+
+void GoldenCase::read_psf() {
+  const json& options = json_.at("psf");
+  config_.model.method = "psf";
+  model::PsfOptions& psf = config_.sections.edit<model::PsfOptions>();
+  psf.latent_dim = options.at("emb_dim");
+  psf.samples = options.at("n_samples");
+  psf.mlp_layers = options.at("mlp_layers");
+  if (options.at("rank_cov") > 0) {
+    psf.posterior = "low-rank";
+    psf.rank = options.at("rank_cov");
+  }
+  config_.train.steps = options.at("t_total");
+  for (const auto& [language, row] : options.at("languages_sorted_index").items()) languages_.push_back(language);
+  for (const auto& [task, row] : options.at("tasks_sorted_index").items()) {
+    tasks_.add(task, std::vector<std::string>(options.at("n_classes").at(task).get<size_t>(), "label"));
+    for (const std::string& language : languages_) pairs_.push_back({task, language});
   }
 }
 
@@ -118,13 +167,17 @@ void GoldenCase::make_model(const std::string& weights_file) {
   } else {
     for (const std::string& name : arrays_->names()) {
       static const std::string kEncoder = "weights/encoder.", kBert = "weights/bert.";
-      if (name.find("hypernet") != std::string::npos) continue;
+      if (name.find("hypernet") != std::string::npos || name.find("adapters.") != std::string::npos ||
+          name.find("pooler.") != std::string::npos)
+        continue;
       for (const std::string& prefix : {kEncoder, kBert})
         if (name.rfind(prefix, 0) == 0) found[name.substr(prefix.size())] = arrays_->tensor(name);
     }
   }
   const model::EncoderWeights encoder = model::sort_encoder_tensors(spec_, found, folder_);
   model::ModelOptions options{config_, tasks_, languages_, type_, at::kCPU};
+  options.needed = needed_;
+  options.pairs = pairs_;
   model_ = std::make_unique<model::Model>(encoder, options);
   bool wide = false;
   if (reference("outputs", "plain.first8", wide).defined()) {
@@ -142,9 +195,11 @@ void GoldenCase::set_weights() {
     if (name.rfind("weights/", 0) != 0) continue;
     const auto it = ours.find(our_name(name.substr(8)));
     if (it == ours.end()) continue;  // the encoder's frozen tensors
-    if (it->second.sizes() != at::IntArrayRef(arrays_->shape(name)))
+    const at::Tensor given = arrays_->tensor(name);
+    // The original's joint posteriors are flat.
+    if (it->second.sizes() != given.sizes() && !(it->first.starts_with("psf.") && it->second.numel() == given.numel()))
       throw UserError(ExitCode::kBadData, folder_ + ": " + name + " has another shape than our " + it->first);
-    it->second.copy_(arrays_->tensor(name));
+    it->second.copy_(given.view(it->second.sizes()));
     ours.erase(it);
   }
   for (const auto& [name, tensor] : ours)
@@ -153,13 +208,17 @@ void GoldenCase::set_weights() {
 }
 
 data::Pair GoldenCase::pair() const {
-  return json_.contains("pair") ? data::parse_pair(json_.at("pair").get<std::string>())
-                                : data::Pair{tasks_.names().front(), "en"};
+  if (json_.contains("pair")) return data::parse_pair(json_.at("pair").get<std::string>());
+  if (json_.contains("psf")) return {json_.at("task"), json_.at("language")};
+  const bool tags = arrays_->has("weights/classifier.weight");
+  return {tags ? "pos" : "mlm", languages_.front()};
 }
 
 GoldenCase::PackedInput GoldenCase::pack(const std::string& prefix) const {
   const at::Tensor ids = arrays_->tensor("inputs/" + prefix + "input_ids");
-  const at::Tensor mask = arrays_->tensor("inputs/" + prefix + "attention_mask");
+  const at::Tensor mask = arrays_->has("inputs/lengths")
+                              ? at::arange(ids.size(1)).unsqueeze(0) < arrays_->tensor("inputs/lengths")
+                              : arrays_->tensor("inputs/" + prefix + "attention_mask");
   const at::Tensor labels = arrays_->tensor("inputs/" + prefix + "labels");
   data::Batch labelled, all;
   std::vector<int64_t> rows;
@@ -167,7 +226,7 @@ GoldenCase::PackedInput GoldenCase::pack(const std::string& prefix) const {
   for (int64_t s = 0; s < ids.size(0); ++s) {
     int64_t position = 0;
     for (int64_t t = 0; t < ids.size(1); ++t) {
-      if (mask[s][t].item<int64_t>() == 0) continue;
+      if (!mask[s][t].item().toBool()) continue;
       const int64_t label = labels[s][t].item<int64_t>(), row = static_cast<int64_t>(rows.size());
       if (label >= 0) {
         labelled.label_positions.push_back(row);
@@ -226,6 +285,8 @@ std::vector<Deviation> GoldenCase::check() {
   deviations_.clear();
   if (json_.contains("optimisation")) {
     check_steps();
+  } else if (json_.contains("psf")) {
+    check_psf();
   } else {
     check_forward_backward();
   }
@@ -306,6 +367,67 @@ void GoldenCase::check_forward_backward() {
   compare("outputs", "loss", loss, kLoss.wide, kLoss.narrow);
   loss.backward();
   check_gradients();
+  check_swapped(input);
+}
+
+void GoldenCase::check_psf() {
+  const PackedInput input = pack("");
+  auto& psf = dynamic_cast<model::Psf&>(model_->method());
+  const at::TensorOptions options = at::TensorOptions().dtype(type_);
+  // The draws of all samples, one below the other.
+  psf.replay([&](const std::string& draw, at::IntArrayRef shape) {
+    static const std::map<std::string, std::string> kNames = {{"language", "lang_epsilon"},
+                                                              {"language.zeta", "lang_zeta"},
+                                                              {"task", "task_epsilon"},
+                                                              {"task.zeta", "task_zeta"},
+                                                              {"weight", "theta_epsilon"}};
+    std::vector<at::Tensor> samples;
+    for (int64_t k = 0; k < shape[0]; ++k)
+      samples.push_back(arrays_->tensor("noise/sample." + std::to_string(k) + "." + kNames.at(draw))
+                            .reshape({1, shape[1]})
+                            .to(options));
+    return at::cat(samples);
+  });
+  const auto compare_head = [&](const std::string& prefix, const model::HeadWeights& head) {
+    compare("outputs", prefix + "head_weight", head.weight, kOutputs.wide, kOutputs.narrow);
+    compare("outputs", prefix + "head_bias", head.bias, kOutputs.wide, kOutputs.narrow);
+  };
+  const at::Tensor labels = input.labelled.labels;
+  const auto loss_of = [&](const at::Tensor& logits) {
+    return at::cross_entropy_loss(logits, labels) / labels.numel();  // of the words' mean, divided once more
+  };
+  model_->begin_step({pair()}, false);
+  compare_head("plugged_in.", psf.head_samples(0).at(0));
+  const at::Tensor plugged_in = model_->logits(input.labelled)[0];
+  compare("outputs", "plugged_in.logits", plugged_in, kOutputs.wide, kOutputs.narrow);
+  compare("outputs", "plugged_in.loss_nll", loss_of(plugged_in), kLoss.wide, kLoss.narrow);
+
+  model_->begin_step({pair()}, true);
+  const std::vector<model::HeadWeights> samples = psf.head_samples(0);
+  for (size_t k = 0; k < samples.size(); ++k) compare_head("sample." + std::to_string(k) + ".", samples[k]);
+  compare("outputs", "logits", model_->logits(input.labelled)[0], kOutputs.wide, kOutputs.narrow);
+  compare("outputs", "kl", psf.divergence(0), kLoss.wide, kLoss.narrow);
+  const at::Tensor likelihood = model_->loss(input.labelled, {});
+  compare("outputs", "loss_nll", likelihood, kLoss.wide, kLoss.narrow);
+  const at::Tensor loss = likelihood + psf.extra_loss();
+  compare("outputs", "loss_total", loss, kLoss.wide, kLoss.narrow);
+  loss.backward();
+  check_gradients();
+  // What was drawn is compared by what came of it.
+  for (const std::string& name : arrays_->names())
+    if (name.starts_with("noise/")) deviations_.push_back({name, 0, 0, 0, true});
+}
+
+// Another language's adapter below the same task's.
+void GoldenCase::check_swapped(const PackedInput& input) {
+  bool wide = false;
+  const at::Tensor expected = reference("outputs", "swapped_logits", wide);
+  if (!expected.defined()) return;
+  model_->begin_step({{pair().task, languages_.back()}}, false);
+  at::Tensor padded = expected.to(at::kDouble).clone().view({-1, expected.size(-1)});
+  padded.index_copy_(0, input.rows, model_->logits(input.all)[0].to(at::kDouble));
+  compare("outputs", "swapped_logits", padded, kOutputs.wide, kOutputs.narrow);
+  compare("outputs", "swapped_loss", model_->loss(input.labelled, {}), kLoss.wide, kLoss.narrow);
 }
 
 void GoldenCase::check_gradients() {

@@ -44,6 +44,8 @@ class GoldenCase {
   bool has_encoder_folder() const;  // encoder/: sizes and weights as Hugging Face writes them
   void read_sizes(const nlohmann::json& config);
   void read_method();
+  void read_madx();
+  void read_psf();
   void make_model(const std::string& weights_file);
   void set_weights();
   data::Pair pair() const;
@@ -59,6 +61,8 @@ class GoldenCase {
                double narrow_tolerance, bool by_absolute = false);
 
   void check_forward_backward();
+  void check_swapped(const PackedInput& input);
+  void check_psf();
   void check_gradients();
   void check_adapters(const model::GeneratorGradient& generator);
   void check_hidden(const std::string& prefix, const std::vector<at::Tensor>& hidden, const at::Tensor& rows);
@@ -74,6 +78,8 @@ class GoldenCase {
   Config config_;
   data::TaskSet tasks_;
   std::vector<std::string> languages_;
+  std::vector<model::TrainedRun> needed_;
+  std::vector<data::Pair> pairs_;  // trained on
   std::unique_ptr<model::Model> model_, plain_;
   std::map<std::string, at::Tensor> gradients_;  // ours, of every trained tensor, after check_forward_backward
   std::vector<Deviation> deviations_;

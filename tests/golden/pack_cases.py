@@ -15,7 +15,7 @@ import struct
 import sys
 
 CASES = pathlib.Path(__file__).resolve().parent / "cases"
-NOT_READ_YET = ("hyperx_dep", "madx_language_mlm", "madx_stack_token_classification", "psf_diagonal", "psf_low_rank")
+NOT_READ_YET = ("hyperx_dep",)
 WHOLE_FILES = ("metrics/ner.json", "metrics/ner_release.json", "metrics/pos_release.json", "sampler/sampler.json",
                "tokenizer/codepoints.tsv", "tokenizer/strings.jsonl", "tokenizer/tokenizer.tsv")
 FEATURE_KEYS = ("file", "sentence", "line", "max_length", "task", "input_ids", "labels")

@@ -32,7 +32,7 @@ std::string tagged_of(const std::string& conllu) {
   return text;
 }
 
-data::Corpus prepare_corpus(const data::test::TemporaryFolder& folder) {
+data::Corpus prepare_corpus(const data::test::TemporaryFolder& folder, const std::vector<std::string>& more) {
   using namespace data::test;
   write_letter_vocabulary(folder);
   folder.write("aa.conllu", random_conllu(40, 1));
@@ -43,10 +43,12 @@ data::Corpus prepare_corpus(const data::test::TemporaryFolder& folder) {
   folder.write("aa.dev.tagged", tagged_of(random_conllu(9, 6)));
   folder.write("bb.txt", random_text(35, 7));
   folder.write("bb.dev.txt", random_text(8, 8));
-  write_manifest(folder,
-                 {"pos aa train conllu aa.conllu", "pos aa dev conllu aa.dev.conllu", "pos bb train conllu bb.conllu",
-                  "pos bb dev conllu bb.dev.conllu", "ner aa train tagged aa.tagged", "ner aa dev tagged aa.dev.tagged",
-                  "mlm bb train text bb.txt", "mlm bb dev text bb.dev.txt"});
+  std::vector<std::string> lines = {"pos aa train conllu aa.conllu", "pos aa dev conllu aa.dev.conllu",
+                                    "pos bb train conllu bb.conllu", "pos bb dev conllu bb.dev.conllu",
+                                    "ner aa train tagged aa.tagged", "ner aa dev tagged aa.dev.tagged",
+                                    "mlm bb train text bb.txt",      "mlm bb dev text bb.dev.txt"};
+  lines.insert(lines.end(), more.begin(), more.end());
+  write_manifest(folder, lines);
   data::prepare(options_of(folder));
   return data::Corpus::open(folder.path("corpus"));
 }
@@ -80,7 +82,8 @@ double relative_gap(double a, double b) { return std::abs(a - b) / std::max(std:
 
 }  // namespace
 
-TinyData::TinyData() : corpus(prepare_corpus(folder)), encoder(seeded_encoder()) {
+TinyData::TinyData(const std::vector<std::string>& more)
+    : corpus(prepare_corpus(folder, more)), encoder(seeded_encoder()) {
   log::set_rank(1, 1);  // warnings only
 }
 
@@ -120,14 +123,10 @@ ModelInfo tiny_info(const TinyData& data, const Config& config) {
   return info;
 }
 
-model::ModelOptions tiny_options(const ModelInfo& info, comm::Communicator& ranks) {
-  return {info.config,
-          info.tasks,
-          info.languages,
-          compute_type(info.config.train.precision),
-          at::kCPU,
-          &ranks,
-          load_needed_runs(info.config, info.encoder_digest)};
+model::ModelOptions tiny_options(ModelInfo& info, comm::Communicator& ranks) {
+  std::vector<model::TrainedRun> needed = load_needed_runs(info);
+  return {info.config, info.tasks, info.languages,    compute_type(info.config.train.precision),
+          at::kCPU,    &ranks,     std::move(needed), info.trained_pairs};
 }
 
 RankTraining::RankTraining(const TinyData& data, const Config& settings, comm::Communicator& communicator)

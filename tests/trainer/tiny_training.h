@@ -20,9 +20,9 @@
 namespace hyperx::train {
 
 // A folder with a corpus of made-up sentences, and an encoder for it. All pairs have splits train and dev:
-// pos:aa pos:bb ner:aa mlm:bb.
+// pos:aa pos:bb ner:aa mlm:bb. `more`: further lines of the manifest.
 struct TinyData {
-  TinyData();
+  explicit TinyData(const std::vector<std::string>& more = {});
   data::test::TemporaryFolder folder;
   data::Corpus corpus;
   model::EncoderWeights encoder;
@@ -33,7 +33,7 @@ Config tiny_training_config();
 
 // What a checkpoint of such a training would say of its model.
 ModelInfo tiny_info(const TinyData& data, const Config& config);
-model::ModelOptions tiny_options(const ModelInfo& info, comm::Communicator& ranks);
+model::ModelOptions tiny_options(ModelInfo& info, comm::Communicator& ranks);
 
 // One rank's part of a training: everything but the loop around the steps.
 struct RankTraining {
@@ -43,7 +43,7 @@ struct RankTraining {
 
   const Config config;
   comm::Communicator& ranks;
-  const ModelInfo info;
+  ModelInfo info;
   model::Model model;
   data::Mixture mixture;
   data::BatchMaker maker;

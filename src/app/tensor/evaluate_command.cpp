@@ -208,8 +208,8 @@ int run_evaluate(const CommandLine& line, comm::MpiSession& session, comm::RankP
 
   train::set_determinism(line.config.train, device);
   const std::string precision = train::agreed_precision(line.config.train.precision, "", device, *communicator);
-  const train::LoadedModel loaded =
-      train::load_model(line.objects[0], line.config.model.encoder, train::compute_type(precision), device);
+  const train::LoadedModel loaded = train::load_model(line.objects[0], line.config.model.encoder, options_of_line(line),
+                                                      train::compute_type(precision), device);
   const Config config = evaluation_config(line, loaded.info);
   const data::Corpus corpus = open_corpus(config.data.corpus, *communicator);
   comm::on_rank_zero(*communicator, [&] {

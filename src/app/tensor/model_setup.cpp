@@ -5,6 +5,7 @@
 #include "common/errors.h"
 #include "common/log.h"
 #include "model/ops/own_kernels.h"
+#include "model/options.h"
 #include "trainer/comm/rank_zero.h"
 #include "trainer/optimizer/gradient_exchange.h"
 
@@ -91,15 +92,18 @@ train::ModelInfo describe_model(const Config& config, const data::Corpus& corpus
   return info;
 }
 
-model::ModelOptions model_options(const train::ModelInfo& info, at::Device device, comm::Communicator& communicator) {
+model::ModelOptions model_options(train::ModelInfo& info, at::Device device, comm::Communicator& communicator) {
+  std::vector<model::TrainedRun> needed = train::load_needed_runs(info);
   const Config& config = info.config;
-  return {config,
-          info.tasks,
-          info.languages,
-          train::compute_type(config.train.precision),
-          device,
-          &communicator,
-          train::load_needed_runs(config, info.encoder_digest)};
+  return {config, info.tasks,    info.languages,    train::compute_type(config.train.precision),
+          device, &communicator, std::move(needed), info.trained_pairs};
+}
+
+train::OptionTexts options_of_line(const CommandLine& line) {
+  train::OptionTexts texts;
+  for (const config::Option& option : model::options().options)
+    if (option.taken_with == "model.encoder" && line.given(option.key)) texts[option.key] = option.get(line.config);
+  return texts;
 }
 
 }  // namespace hyperx

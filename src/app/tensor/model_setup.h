@@ -37,7 +37,10 @@ void check_positions(int max_subwords, const model::EncoderSpec& spec);
 // Describes a new model for the tasks and languages of the pairs.
 train::ModelInfo describe_model(const Config& config, const data::Corpus& corpus, const std::vector<data::Pair>& pairs,
                                 const model::EncoderWeights& encoder);
-// Options of a model in training; sharded generators get this rank's share.
-model::ModelOptions model_options(const train::ModelInfo& info, at::Device device, comm::Communicator& communicator);
+// Options of a model in training; sharded generators get this rank's share. Adds the runs that the method needs to
+// `info`.
+model::ModelOptions model_options(train::ModelInfo& info, at::Device device, comm::Communicator& communicator);
+// The options of the model that evaluate and predict were given in place of its own.
+train::OptionTexts options_of_line(const CommandLine& line);
 
 }  // namespace hyperx

@@ -107,12 +107,7 @@ Decided decided_before(const std::string& checkpoint, comm::Communicator& commun
   return {text.substr(0, blank), std::stoll(text.substr(blank + 1))};
 }
 
-// 4 % of the steps, as the paper's 4,000 of 100,000.
-int64_t default_warmup(const TrainConfig& config, const data::Corpus& corpus, const std::vector<data::Pair>& pairs) {
-  constexpr int64_t kOneIn = 25;
-  const int64_t steps = config.epochs > 0 ? train::make_mixture(corpus, pairs, config).total_steps() : config.steps;
-  return steps / kOneIn;
-}
+constexpr int64_t kWarmupOneIn = 25;  // by default 4 % of the steps, as the paper's 4,000 of 100,000
 
 Config resolved_config(const Config& given, const std::optional<std::string>& resume_from, const data::Corpus& corpus,
                        const std::vector<data::Pair>& pairs, at::Device device, comm::Communicator& communicator) {
@@ -120,9 +115,9 @@ Config resolved_config(const Config& given, const std::optional<std::string>& re
   const bool asks = given.train.precision == "auto" || given.train.warmup_steps < 0;
   const Decided decided = resume_from && asks ? decided_before(*resume_from, communicator) : Decided();
   const std::string& before = decided.precision;
+  if (given.train.epochs > 0) config.train.steps = train::make_mixture(corpus, pairs, given.train).total_steps();
   if (given.train.warmup_steps < 0)
-    config.train.warmup_steps =
-        decided.warmup_steps >= 0 ? decided.warmup_steps : default_warmup(given.train, corpus, pairs);
+    config.train.warmup_steps = decided.warmup_steps >= 0 ? decided.warmup_steps : config.train.steps / kWarmupOneIn;
   config.train.precision = train::agreed_precision(given.train.precision, before, device, communicator);
   if (given.train.precision == "auto" && communicator.rank() == 0)
     log::info("train.precision = auto: {}{}", config.train.precision,

@@ -67,9 +67,11 @@ bool is_boolean_word(std::string_view text) {
 }
 
 bool takes(const CommandSpec& spec, const Option& option) {
-  const std::string_view key = option.key;
   return std::any_of(spec.key_prefixes.begin(), spec.key_prefixes.end(), [&](const std::string& prefix) {
-    return prefix == option.taken_with || (prefix.back() == '.' ? key.starts_with(prefix) : key == prefix);
+    const auto covers = [&](const std::string& key) {
+      return prefix.back() == '.' ? key.starts_with(prefix) : key == prefix;
+    };
+    return covers(option.key) || covers(option.taken_with);
   });
 }
 

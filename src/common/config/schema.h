@@ -50,7 +50,8 @@ struct Option {
   // Throws std::invalid_argument that says what is expected ("an integer, at least 0").
   std::function<void(Config&, const std::string& text)> set;
   std::function<std::string(const Config&)> get;
-  // Commands that take keys with this prefix also take this one: "model." for a method's options, "eval." for a task's.
+  // Commands that take this key, or keys with this prefix, also take this one: "model." for a method's options,
+  // "eval." for a task's, "model.encoder" for what may also change when a model is used.
   std::string taken_with = {};
 
   bool is_switch() const { return kind == "yes or no"; }

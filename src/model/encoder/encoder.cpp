@@ -24,19 +24,23 @@ at::Tensor layer_norm(const at::Tensor& x, const at::Tensor& weight, const at::T
   return at::layer_norm(x.to(weight.scalar_type()), shape, weight, bias, epsilon).to(x.scalar_type());
 }
 
-Encoder::Encoder(const EncoderWeights& weights, ParameterSet& parameters, bool train_all, at::ScalarType compute,
-                 at::Device device)
+Encoder::Encoder(const EncoderWeights& weights, ParameterSet& parameters, EncoderTraining trains,
+                 at::ScalarType compute, at::Device device)
     : spec_(weights.spec), compute_(compute) {
   const at::ScalarType master = compute == at::kDouble ? at::kDouble : at::kFloat;
-  const auto trained = [&](const std::string& name, const char* group) {
-    return parameters.add("encoder." + name, group, weights.tensors.at(name).to(device, master)).value;
+  const bool train_all = trains == EncoderTraining::kAll;
+  const auto tensor = [&](const std::string& name, bool trained, const char* group, at::ScalarType type) {
+    const at::Tensor& given = weights.tensors.at(name);
+    return trained ? parameters.add("encoder." + name, group, given.to(device, master)).value : given.to(device, type);
   };
   const auto frozen_or_trained = [&](const std::string& name, at::ScalarType type) {
-    return train_all ? trained(name, "encoder") : weights.tensors.at(name).to(device, type);
+    return tensor(name, train_all, "encoder", type);
   };
   const auto norm_at = [&](const std::string& prefix) {
-    return NormParameters{trained(prefix + ".weight", "layer_norms"), trained(prefix + ".bias", "layer_norms"),
-                          spec_.layer_norm_eps};
+    const auto part = [&](const char* name) {
+      return tensor(prefix + name, trains != EncoderTraining::kNothing, "layer_norms", master);
+    };
+    return NormParameters{part(".weight"), part(".bias"), spec_.layer_norm_eps};
   };
   const auto linear_at = [&](const std::string& prefix) {
     return Linear(frozen_or_trained(prefix + ".weight", compute), frozen_or_trained(prefix + ".bias", compute),

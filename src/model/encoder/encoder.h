@@ -31,13 +31,12 @@ struct DropoutRates {
   double attention = 0.1;
 };
 
-// An encoder of BERT's architecture over packed sentences. Everything except the LayerNorms is frozen; with
-// `train_all`, nothing is.
+// An encoder of BERT's architecture over packed sentences.
 class Encoder {
  public:
   // Adds its trained tensors to `parameters` as "encoder." + name. `compute` is the type of matrix products and
   // activations.
-  Encoder(const EncoderWeights& weights, ParameterSet& parameters, bool train_all, at::ScalarType compute,
+  Encoder(const EncoderWeights& weights, ParameterSet& parameters, EncoderTraining trains, at::ScalarType compute,
           at::Device device);
 
   // Last hidden states of the needed rows: [outputs, hidden]. After attention no row depends on another, so the last

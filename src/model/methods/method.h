@@ -73,6 +73,8 @@ class Method {
   // This rank's part of a loss in addition to those of the pairs, once per step before their backward passes; the
   // ranks' parts add up. Undefined: none.
   virtual at::Tensor extra_loss() { return {}; }
+  // What the sum of a pair's losses is divided by; `words`: its label count in the step, over all ranks, 0-dim int64.
+  virtual at::Tensor loss_divisor(const at::Tensor& words) const { return words; }
 
  protected:
   static at::Tensor plain_end(const LayerEnd& end);
@@ -98,6 +100,7 @@ struct MethodContext {
   at::Device device = at::kCPU;
   comm::Communicator* ranks;              // of a training run; nullptr: a single process without communication
   const std::vector<TrainedRun>& needed;  // in the order of MethodSpec::needs
+  const std::vector<data::Pair>& pairs;   // that the model is trained on
   ParameterSet& parameters;
 };
 

@@ -61,15 +61,19 @@ struct CostQuestion {
   bool gpu = false, bf16 = false;
 };
 
+// What of the encoder a method trains.
+enum class EncoderTraining { kNothing, kLayerNorms, kAll };
+
 struct MethodSpec {
-  const char* name;     // value of model.method, and the prefix of its options
-  bool trains_encoder;  // every encoder parameter; else only LayerNorms
+  const char* name;  // value of model.method, and the prefix of its options
+  EncoderTraining trains;
   void (*add_options)(config::Schema& schema);
   MethodCosts (*costs)(const CostQuestion& question);
   bool makes_heads = false;  // the last layers of labelled tasks come from Method::head_samples
   // Folders of other runs whose trained values the method builds on; nullptr: needs none.
   std::vector<std::string> (*needs)(const Config& config) = nullptr;
   // What to change when all words end in the same hidden state (trainer/collapse_watch.h), after "with".
+  bool trains_encoder() const { return trains == EncoderTraining::kAll; }
   const char* against_collapse = "a lower train.learning_rate, more train.warmup_steps or more tasks in train.pairs";
 };
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <set>
 
 #include "common/errors.h"
 #include "common/log.h"
@@ -83,8 +84,10 @@ void read_options(const json& object, const std::string& origin, Config& config)
 }  // namespace
 
 json ModelInfo::to_json() const {
-  json options = json::object();
+  json options = json::object(), runs = json::array();
   for (const config::Option* option : options_of_model(config.model.method)) options[option->key] = option->get(config);
+  for (const NeededRun& run : needed)
+    runs.push_back({{"checkpoint", run.checkpoint}, {"xxh128", run.xxh128}, {"languages", run.languages}});
   return {{"format", kFormat},
           {"options", options},
           {"max_subwords", config.data.max_subwords},
@@ -94,6 +97,7 @@ json ModelInfo::to_json() const {
           {"languages", languages},
           {"pairs", names_of(trained_pairs)},
           {"encoder", {{"source", encoder_source}, {"sha256", encoder_digest.get()}, {"seed", config.train.seed}}},
+          {"needed_runs", runs},
           {"tokenizer_sha256", tokenizer_digest}};
 }
 
@@ -108,6 +112,8 @@ ModelInfo ModelInfo::from_json(const json& object, const std::string& origin) {
     info.encoder_digest = known_digest(object.at("encoder").at("sha256").get<std::string>());
     info.tokenizer_digest = object.at("tokenizer_sha256");
     info.label_position = object.value("label_position", info.label_position);  // models of 0.2.0 lack it
+    for (const json& run : object.value("needed_runs", json::array()))          // and this
+      info.needed.push_back({run.at("checkpoint"), run.at("xxh128"), run.at("languages")});
   } catch (const json::exception& error) {
     throw UserError(ExitCode::kBadData, origin + ": its description of the model cannot be read: " + error.what());
   }
@@ -246,41 +252,68 @@ void require_encoder(const std::string& checkpoint, const std::string& trained_o
 
 }  // namespace
 
-std::vector<model::TrainedRun> load_needed_runs(const Config& config, const FutureDigest& encoder_digest) {
+std::vector<model::TrainedRun> load_needed_runs(ModelInfo& info) {
   std::vector<model::TrainedRun> runs;
-  const model::MethodSpec& method = model::find_method_spec(config.model.method);
+  const model::MethodSpec& method = model::find_method_spec(info.config.model.method);
   if (method.needs == nullptr) return runs;
-  for (const std::string& folder : method.needs(config)) {
+  std::set<std::string> languages(info.languages.begin(), info.languages.end());
+  std::vector<ModelInfo::NeededRun> found;
+  for (const std::string& folder : method.needs(info.config)) {
     const Checkpoint checkpoint = Checkpoint::open(resolve_checkpoint(folder));
-    const ModelInfo info = ModelInfo::from_json(checkpoint.model_info(), checkpoint.folder());
-    require_encoder(checkpoint.folder(), info.encoder_digest.get(), encoder_digest.get(),
+    const ModelInfo own = ModelInfo::from_json(checkpoint.model_info(), checkpoint.folder());
+    require_encoder(checkpoint.folder(), own.encoder_digest.get(), info.encoder_digest.get(),
                     fmt::format("A model of method {} needs one that was trained on its own encoder", method.name));
-    model::TrainedRun run{checkpoint.folder(), info.config, info.tasks, info.languages, {}};
+    model::TrainedRun run{checkpoint.folder(), own.config, own.tasks, own.languages, {}};
     model::NamedTensors tensors;
     for (const h5::DatasetInfo& tensor : checkpoint.model_tensors())
       tensors.push_back({tensor.name, at::empty(tensor.shape, scalar_type(tensor.type))});
     load_tensors(tensors, [&](const auto& targets) { checkpoint.load_model(targets); });
     for (auto& [name, value] : tensors) run.values[name] = std::move(value);
     runs.push_back(std::move(run));
+    found.push_back({checkpoint.folder(), checkpoint.manifest().files.at(kModelFile).xxh128, own.languages});
+    languages.insert(own.languages.begin(), own.languages.end());
   }
+  require_same_needed(info, found);
+  info.needed = std::move(found);
+  info.languages.assign(languages.begin(), languages.end());
   return runs;
 }
 
-LoadedModel load_model(const std::string& run_or_checkpoint, const std::string& encoder, at::ScalarType compute,
-                       at::Device device) {
+void require_same_needed(const ModelInfo& trained, const std::vector<ModelInfo::NeededRun>& now) {
+  std::set<std::string> languages;
+  for (const data::Pair& pair : trained.trained_pairs) languages.insert(pair.base_language());
+  for (const ModelInfo::NeededRun& before : trained.needed)
+    for (const std::string& language : before.languages)
+      for (const ModelInfo::NeededRun& run : now)
+        if (languages.contains(language) && run.xxh128 != before.xxh128 &&
+            std::find(run.languages.begin(), run.languages.end(), language) != run.languages.end())
+          throw UserError(ExitCode::kBadData,
+                          fmt::format("{}: is not what the model was trained with for the language {}, which was {} "
+                                      "(model.h5: XXH128 {}, here {}); name that checkpoint",
+                                      run.checkpoint, language, before.checkpoint, before.xxh128.substr(0, 12),
+                                      run.xxh128.substr(0, 12)));
+}
+
+LoadedModel load_model(const std::string& run_or_checkpoint, const std::string& encoder, const OptionTexts& options,
+                       at::ScalarType compute, at::Device device) {
   LoadedModel loaded;
   loaded.checkpoint = resolve_checkpoint(run_or_checkpoint);
   const Checkpoint checkpoint = Checkpoint::open(loaded.checkpoint);
   loaded.step = checkpoint.step();
   loaded.checkpoint_digest = checkpoint.manifest().files.at(kModelFile).xxh128;
   loaded.info = ModelInfo::from_json(checkpoint.model_info(), loaded.checkpoint);
+  for (const config::Option* option : options_of_model(loaded.info.config.model.method))
+    if (const auto given = options.find(option->key); given != options.end())
+      option->set(loaded.info.config, given->second);
   const std::string source = encoder.empty() ? loaded.info.encoder_source : encoder;
   loaded.info.encoder_source = source;
   const model::EncoderWeights weights =
       model::load_encoder(source, loaded.info.config.train.seed, loaded.info.config.model.encoder_layers);
-  model::ModelOptions options{loaded.info.config, loaded.info.tasks, loaded.info.languages, compute, device};
-  options.needed = load_needed_runs(loaded.info.config, loaded.info.encoder_digest);
-  loaded.model = std::make_unique<model::Model>(weights, options);
+  std::vector<model::TrainedRun> needed = load_needed_runs(loaded.info);
+  model::ModelOptions model{loaded.info.config, loaded.info.tasks, loaded.info.languages, compute, device};
+  model.needed = std::move(needed);
+  model.pairs = loaded.info.trained_pairs;
+  loaded.model = std::make_unique<model::Model>(weights, std::move(model));
   require_encoder(loaded.checkpoint, loaded.info.encoder_digest.get(), weights.digest.get(),
                   source + " is not it: name the right folder with --model.encoder");
   load_values(loaded.model->parameters(), [&](const auto& targets) { checkpoint.load_model(targets); });

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -24,6 +25,12 @@ struct ModelInfo {
   std::vector<data::Pair> trained_pairs;
   std::string encoder_source, tokenizer_digest, corpus_digest;
   std::string label_position = "first";  // of the corpus it was trained on (CorpusIndex)
+  // The runs that the method builds on (MethodSpec::needs), as load_needed_runs() found them.
+  struct NeededRun {
+    std::string checkpoint, xxh128;  // folder; digest of its model.h5
+    std::vector<std::string> languages;
+  };
+  std::vector<NeededRun> needed = {};
   FutureDigest encoder_digest = known_digest("");
 
   // The record in model.h5: what evaluation and prediction need. Of `config` it holds model.*, the method's options,
@@ -71,9 +78,10 @@ at::ScalarType compute_type(const std::string& agreed_precision);
 // computation.
 void set_determinism(const TrainConfig& config, at::Device device);
 
-// The runs that the method needs, each from its best checkpoint if it has one. UserError (65, 66): one is missing,
-// damaged, or was trained on another encoder.
-std::vector<model::TrainedRun> load_needed_runs(const Config& config, const FutureDigest& encoder_digest);
+// The runs that the method needs, each from its best checkpoint if it has one. Records them in `info`, whose languages
+// are then also theirs. UserError (65, 66): one is missing, damaged, was trained on another encoder, or is not what
+// `info` recorded before of a language that the model was trained on.
+std::vector<model::TrainedRun> load_needed_runs(ModelInfo& info);
 
 // A model loaded from a checkpoint.
 struct LoadedModel {
@@ -84,9 +92,16 @@ struct LoadedModel {
   std::unique_ptr<model::Model> model;
 };
 
-// `encoder`: overrides the encoder's path in the checkpoint; empty: that path. UserError (65, 66): the checkpoint is
-// damaged, the encoder is missing, or it is not the one that the model was trained on (the digests differ).
-LoadedModel load_model(const std::string& run_or_checkpoint, const std::string& encoder, at::ScalarType compute,
-                       at::Device device);
+// UserError (65): one of `now` differs from the run that `trained` recorded for a language that it was trained on.
+void require_same_needed(const ModelInfo& trained, const std::vector<ModelInfo::NeededRun>& now);
+
+// Values of options by key, as text.
+using OptionTexts = std::map<std::string, std::string>;
+
+// `encoder`: overrides the encoder's path in the checkpoint; empty: that path. `options`: override those of the model.
+// UserError (65, 66): the checkpoint is damaged, the encoder is missing, or it is not the one that the model was
+// trained on (the digests differ).
+LoadedModel load_model(const std::string& run_or_checkpoint, const std::string& encoder, const OptionTexts& options,
+                       at::ScalarType compute, at::Device device);
 
 }  // namespace hyperx::train

@@ -28,7 +28,7 @@ Memory memory_of(const ModelSizes& model, const model::MethodCosts& costs, const
   const double all_values = static_cast<double>(sizes.without_norms());
   const double all_fp32 = 4.0 * all_values;
   const double products = static_cast<double>(sizes.products);
-  if (model.method().trains_encoder)  // what a step casts for its products
+  if (model.method().trains_encoder())  // what a step casts for its products
     memory.encoder = options.bf16 ? 2 * all_values : 0;
   else if (!options.bf16)  // query, key and value are copied into one tensor
     memory.encoder = all_fp32 + (options.gpu ? 0 : 4 * layers * 3 * h * (h + 1));

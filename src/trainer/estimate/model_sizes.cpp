@@ -6,7 +6,7 @@ namespace hyperx::estimate {
 
 model::HeadCosts ModelSizes::head(const data::Task& task) const {
   return model::head_costs(
-      {task, encoder, config.model.mlm_decoder == "trained", method().trains_encoder, method().makes_heads});
+      {task, encoder, config.model.mlm_decoder == "trained", method().trains_encoder(), method().makes_heads});
 }
 
 model::MethodCosts ModelSizes::method_costs(int ranks, double pairs, bool gpu, bool bf16) const {
@@ -20,8 +20,12 @@ model::MethodCosts ModelSizes::method_costs(int ranks, double pairs, bool gpu, b
   return method().costs(question);
 }
 
+int64_t ModelSizes::trained_norms() const {
+  return method().trains == model::EncoderTraining::kNothing ? 0 : encoder_sizes(encoder).norms;
+}
+
 int64_t ModelSizes::shared_values() const {
-  int64_t values = encoder_sizes(encoder).norms;
+  int64_t values = trained_norms();
   for (const auto& task : tasks) values += head(*task).values;
   return values;
 }

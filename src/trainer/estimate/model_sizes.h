@@ -21,7 +21,8 @@ struct ModelSizes {
   model::HeadCosts head(const data::Task& task) const;
   // What the method's row says of a step with `pairs` pairs.
   model::MethodCosts method_costs(int ranks, double pairs, bool gpu = false, bool bf16 = false) const;
-  int64_t shared_values() const;  // the encoder's LayerNorms and all heads, which every method trains
+  int64_t trained_norms() const;  // values of the encoder's LayerNorms, if the method trains them
+  int64_t shared_values() const;  // these and all heads
 };
 
 // Shared values plus those of the method's blocks.

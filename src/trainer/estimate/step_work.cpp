@@ -40,7 +40,7 @@ StepSizes share_of(const StepSizes& step, int ranks, bool whole_pairs) {
 
 StepWork work_of(const StepSizes& share, const ModelSizes& model, const model::MethodCosts& costs, double value_bytes) {
   const double h = static_cast<double>(model.encoder.hidden), f = static_cast<double>(model.encoder.intermediate);
-  const double layers = static_cast<double>(model.encoder.layers), passes = model.method().trains_encoder ? 3 : 2;
+  const double layers = static_cast<double>(model.encoder.layers), passes = model.method().trains_encoder() ? 3 : 2;
   StepWork work;
   // After attention the last layer computes only the rows that the loss needs.
   const double beyond_attention = (layers - 1) * share.tokens + share.labelled + share.masked;

@@ -8,7 +8,7 @@ namespace hyperx::estimate {
 
 std::vector<model::MessageCost> messages_of(const ModelSizes& model, const StepSizes& step,
                                             const model::MethodCosts& costs) {
-  double small = static_cast<double>(encoder_sizes(model.encoder).norms) + costs.bucket_values +
+  double small = static_cast<double>(model.trained_norms()) + costs.bucket_values +
                  static_cast<double>(model::kFigures) * step.pairs;
   for (const auto& task : model.tasks) {
     const auto share = step.task_shares.find(task->name());

@@ -25,6 +25,7 @@ std::vector<std::string> check_same_run(const ModelInfo& saved, const ModelInfo&
   if (saved.encoder_digest.get() != now.encoder_digest.get())
     refuse(fmt::format("was trained on another encoder ({}) than model.encoder = {}", saved.encoder_source,
                        now.encoder_source));
+  require_same_needed(saved, now.needed);
   if (saved.corpus_digest != now.corpus_digest) changes.emplace_back("the corpus was prepared again since");
   return changes;
 }

@@ -147,7 +147,7 @@ TEST_F(EncoderFamilyTest, ConfigIsCheckedByItsRow) {
 TEST_F(EncoderFamilyTest, SizesAreThoseOfTheBuiltEncoder) {
   for (const EncoderWeights& weights : {bert(), other()}) {
     ParameterSet parameters;
-    const Encoder encoder(weights, parameters, true, at::kFloat, at::kCPU);
+    const Encoder encoder(weights, parameters, EncoderTraining::kAll, at::kFloat, at::kCPU);
     parameters.bind();
     std::map<std::string, int64_t> built;
     for (const auto& block : parameters.blocks()) built[block->name()] = block->element_count();

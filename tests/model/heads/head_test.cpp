@@ -13,7 +13,8 @@ namespace {
 // A head for masked words on a tiny encoder whose products are in bf16, a type other than that of trained values.
 struct TiedHead {
   explicit TiedHead(bool train_encoder)
-      : encoder(weights, parameters, train_encoder, at::kBFloat16, at::kCPU),
+      : encoder(weights, parameters, train_encoder ? EncoderTraining::kAll : EncoderTraining::kLayerNorms,
+                at::kBFloat16, at::kCPU),
         head(make_head({tasks.at("mlm"), weights, encoder, config, false, at::kFloat, at::kCPU, parameters})) {}
 
   const EncoderWeights weights = train::tiny_encoder();

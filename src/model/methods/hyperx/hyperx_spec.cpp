@@ -154,7 +154,7 @@ MethodCosts costs_of(const CostQuestion& question) {
 
 MethodSpec hyperx_spec() {
   return {.name = "hyperx",
-          .trains_encoder = false,
+          .trains = EncoderTraining::kLayerNorms,
           .add_options = add_options,
           .costs = costs_of,
           .against_collapse =

@@ -19,6 +19,6 @@ MethodCosts costs_of(const CostQuestion& question) {
 
 }  // namespace
 
-MethodSpec mbert_spec() { return {"mbert", true, add_options, costs_of}; }
+MethodSpec mbert_spec() { return {"mbert", EncoderTraining::kAll, add_options, costs_of}; }
 
 }  // namespace hyperx::model

@@ -293,7 +293,10 @@ at::Tensor residual_norm(const at::Tensor& x, const at::Tensor& given_bias, cons
   HYPERX_CHECK(x.dim() == 2 && first.sizes() == x.sizes() && norm.weight.numel() == x.size(1),
                "a norm of a sum takes terms of [rows, width]");
   if (!x.is_cpu()) return by_operations(x, bias, dropout, first, second, norm);
-  if (!at::GradMode::is_enabled())
+  const auto learns = [](const at::Tensor& tensor) { return tensor.defined() && tensor.requires_grad(); };
+  const bool any_learns =
+      learns(x) || learns(given_bias) || learns(first) || learns(second) || learns(norm.weight) || learns(norm.bias);
+  if (!at::GradMode::is_enabled() || !any_learns)
     return forward_of({x.contiguous(), bias.contiguous(), first.contiguous(),
                        second.defined() ? second.contiguous() : second, norm.weight, norm.bias, norm.epsilon, dropout},
                       false)

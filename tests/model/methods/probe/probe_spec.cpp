@@ -34,7 +34,7 @@ std::vector<std::string> needs_of(const Config& config) {
 
 MethodSpec probe_spec() {
   return {.name = "probe",
-          .trains_encoder = false,
+          .trains = EncoderTraining::kLayerNorms,
           .add_options = add_options,
           .costs = costs_of,
           .makes_heads = true,
