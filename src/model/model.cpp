@@ -56,6 +56,7 @@ FlatBatch Model::flatten(const data::Batch& batch, const DropoutStream& dropout)
   flat.tokens = batch.tokens();
   flat.sentences = batch.sentences();
   flat.labels = std::ssize(batch.labels);
+  flat.tree = batch.tree;
   std::vector<int64_t> counts, keys;
   for (const data::Segment& segment : batch.segments) {
     flat.pairs.push_back({segment.draw, segment.token_begin, segment.token_end});
@@ -65,7 +66,8 @@ FlatBatch Model::flatten(const data::Batch& batch, const DropoutStream& dropout)
   const bool on_gpu = !options_.device.is_cpu();
   if (on_gpu && dropout.active) keys = dropout.key_table(encoder_->spec().layers);
   flat.keys = std::ssize(keys);
-  const int64_t size = 3 * flat.tokens + flat.sentences + 1 + 2 * flat.labels + std::ssize(counts) + std::ssize(keys);
+  const int64_t size =
+      3 * flat.tokens + flat.sentences + 1 + (flat.tree ? 3 : 2) * flat.labels + std::ssize(counts) + std::ssize(keys);
   flat.values = at::empty({size}, at::TensorOptions().dtype(at::kLong).pinned_memory(on_gpu));
   int64_t* out = flat.values.data_ptr<int64_t>();
   const auto append = [&](const auto& numbers) { out = std::copy(numbers.begin(), numbers.end(), out); };
@@ -79,6 +81,7 @@ FlatBatch Model::flatten(const data::Batch& batch, const DropoutStream& dropout)
   append(batch.sentence_starts);
   append(batch.label_positions);
   append(batch.labels);
+  if (flat.tree) append(batch.label_words);
   append(counts);
   append(keys);
   return flat;
@@ -100,6 +103,7 @@ PackedBatch Model::views_of(const FlatBatch& flat, const at::Tensor& values, con
   if (!values.is_cpu()) packed.input.sentence_starts.on_device = starts.to(at::kInt);
   packed.input.output_rows = next(flat.labels);
   packed.labels = next(flat.labels);
+  if (flat.tree) packed.words = next(flat.labels);
   packed.label_counts = next(std::ssize(flat.parts));
   if (flat.keys > 0) packed.dropout_keys = next(flat.keys);
   packed.input.pairs = flat.pairs;
@@ -137,6 +141,7 @@ HeadInput Model::input_of(const PackedBatch& batch, const PackedBatch::Part& par
                           const DropoutStream& dropout) {
   const int64_t count = part.label_end - part.label_begin;
   HeadInput input{outputs.narrow(0, part.label_begin, count), *method_, part.pair};
+  if (batch.words.defined()) input.words = batch.words.narrow(0, part.label_begin, count);
   if (dropout.active)
     input.dropout = SiteDropout{batch.input.row_keys, options_.config.model.dropout, dropout.key(kSiteHead)}.of_rows(
         batch.input.output_rows.narrow(0, part.label_begin, count));

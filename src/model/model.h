@@ -29,6 +29,7 @@ struct PackedBatch {
     int64_t label_begin, label_end;
   };
   std::vector<Part> parts;
+  at::Tensor words;         // [labels] int64, of trees: Batch::label_words; undefined: none
   at::Tensor label_counts;  // [parts] int64, of the whole mini-batches of the pairs, over all ranks
   at::Tensor dropout_keys;  // DropoutStream::table, on a GPU
 };
@@ -40,6 +41,7 @@ struct FlatBatch {
   int64_t tokens = 0, sentences = 0, labels = 0, keys = 0, longest = 0;
   std::vector<PairRows> pairs;
   std::vector<PackedBatch::Part> parts;
+  bool tree = false;
 };
 
 struct ModelOptions {
@@ -75,6 +77,10 @@ class Model {
   std::vector<at::Tensor> predict(const PackedBatch& batch);
   std::vector<at::Tensor> losses(const PackedBatch& batch);
   std::vector<at::Tensor> logits(const PackedBatch& batch, std::vector<at::Tensor>* hidden_states = nullptr);
+  // What `function` makes of each part, without dropout and gradient.
+  using PartFunction = std::function<at::Tensor(const Head&, const HeadInput&, const PackedBatch::Part&)>;
+  std::vector<at::Tensor> for_each_part(const PackedBatch& batch, std::vector<at::Tensor>* hidden_states,
+                                        const PartFunction& function);
 
   ParameterSet& parameters() { return parameters_; }
   const ParameterSet& parameters() const { return parameters_; }
@@ -88,9 +94,6 @@ class Model {
   const Head& head_of(const PackedBatch::Part& part) const;
   HeadInput input_of(const PackedBatch& batch, const PackedBatch::Part& part, const at::Tensor& outputs,
                      const DropoutStream& dropout);
-  using PartFunction = std::function<at::Tensor(const Head&, const HeadInput&, const PackedBatch::Part&)>;
-  std::vector<at::Tensor> for_each_part(const PackedBatch& batch, std::vector<at::Tensor>* hidden_states,
-                                        const PartFunction& function);
 
   ModelOptions options_;
   ParameterSet parameters_;

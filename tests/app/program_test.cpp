@@ -171,7 +171,7 @@ TEST_F(ProgramTest, MistakesGetOneOrTwoLinesAndTheirExitCode) {
       {{"import", "encoder", "e5.bin", "--tokenizer", "t", "--output", "o", "--type", "int8"},
        64,
        "hyperx import: --type takes bf16 or fp32, not 'int8'"},
-      {{"train", "--model.method", "psf"}, 64, "hyperx train: --model.method = 'psf': expected one of hyperx"},
+      {{"train", "--model.method", "xyz"}, 64, "hyperx train: --model.method = 'xyz': expected one of hyperx"},
   };
   for (const Mistake& each : cases) {
     const Outcome outcome = run(each.arguments);

@@ -36,6 +36,9 @@ std::string our_name(const std::string& original) {
   if (std::regex_match(original, match, kTagger)) return "heads." + match[1].str() + "." + match[2].str();
   static const std::regex kClassifier(R"(classifier\.(weight|bias))");
   if (std::regex_match(original, match, kClassifier)) return "heads.pos." + match[1].str();
+  static const std::regex kBiaffine(R"(taskmodels_dict\.dep\.biaffine_(arcs|rels)\.weight)");
+  if (std::regex_match(original, match, kBiaffine))
+    return std::string("heads.dep.") + (match[1] == "arcs" ? "arcs" : "relations") + ".weight";
   static const std::regex kMasked(R"((?:taskmodels_dict\.mlm\.)?cls\.predictions\.(.+))");
   if (std::regex_match(original, match, kMasked)) return "heads.mlm." + match[1].str();
   static const std::regex kXlmRobertaHead(R"(lm_head\.(dense|layer_norm)\.(weight|bias))");

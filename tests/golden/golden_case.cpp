@@ -10,7 +10,10 @@
 
 #include "common/errors.h"
 #include "common/files.h"
+#include "data/tasks/dependencies/dep_options.h"
+#include "data/tasks/dependencies/dependency_label.h"
 #include "model/encoder/family.h"
+#include "model/heads/biaffine.h"
 #include "model/methods/madx/madx_options.h"
 #include "model/methods/psf/psf.h"
 #include "tests/golden/case_names.h"
@@ -85,7 +88,9 @@ void GoldenCase::read_method() {
     const std::string norm = options.at("conditional_layer_norm").get<bool>() ? "conditional" : "plain";
     if (options.at("add_layer_norm_before_adapter").get<bool>()) sizes.adapter_norm_before = norm;
     if (options.at("add_layer_norm_after_adapter").get<bool>()) sizes.adapter_norm_after = norm;
-    if (json_.value("task", "") == "dep") throw SkippedCase("the task 'dep' is not built yet");
+    if (json_.value("task", "") == "dep")
+      config_.sections.edit<data::DepOptions>().zero_candidates =
+          static_cast<int>(arrays_->shape("inputs/input_ids").at(1));
   } else if (json_.contains("adapters")) {
     read_madx();
     tasks = {pair().task};
@@ -101,7 +106,8 @@ void GoldenCase::read_method() {
   for (const std::string& name : tasks) {
     std::vector<std::string> labels;
     for (const std::string& key :
-         {"weights/taskmodels_dict." + name + ".cls.weight", std::string("weights/classifier.weight")})
+         {"weights/taskmodels_dict." + name + ".cls.weight",
+          "weights/taskmodels_dict." + name + ".biaffine_rels.weight", std::string("weights/classifier.weight")})
       if (arrays_->has(key)) labels.assign(static_cast<size_t>(arrays_->shape(key)[0]), "label");
     tasks_.add(name, labels);
   }
@@ -196,15 +202,18 @@ void GoldenCase::set_weights() {
     const auto it = ours.find(our_name(name.substr(8)));
     if (it == ours.end()) continue;  // the encoder's frozen tensors
     const at::Tensor given = arrays_->tensor(name);
-    // The original's joint posteriors are flat.
-    if (it->second.sizes() != given.sizes() && !(it->first.starts_with("psf.") && it->second.numel() == given.numel()))
+    // The original's joint posteriors are flat, and its arcs have one class.
+    const bool may_be_flat = it->first.starts_with("psf.") || it->first.starts_with("heads.dep.");
+    if (it->second.sizes() != given.sizes() && !(may_be_flat && it->second.numel() == given.numel()))
       throw UserError(ExitCode::kBadData, folder_ + ": " + name + " has another shape than our " + it->first);
     it->second.copy_(given.view(it->second.sizes()));
     ours.erase(it);
   }
-  for (const auto& [name, tensor] : ours)
-    if (name.rfind("encoder.", 0) != 0 && name.rfind("heads.dep", 0) != 0)
+  for (const auto& [name, tensor] : ours) {
+    const bool other_task = name.starts_with("heads.dep.") && json_.value("task", "") != "dep";
+    if (name.rfind("encoder.", 0) != 0 && !other_task)
       throw UserError(ExitCode::kBadData, folder_ + ": the case has no weight for our " + name);
+  }
 }
 
 data::Pair GoldenCase::pair() const {
@@ -287,6 +296,8 @@ std::vector<Deviation> GoldenCase::check() {
     check_steps();
   } else if (json_.contains("psf")) {
     check_psf();
+  } else if (json_.value("task", "") == "dep") {
+    check_trees();
   } else {
     check_forward_backward();
   }
@@ -368,6 +379,110 @@ void GoldenCase::check_forward_backward() {
   loss.backward();
   check_gradients();
   check_swapped(input);
+}
+
+// The original scores all rows of the padded batch; those without a word are zero vectors.
+void GoldenCase::check_trees() {
+  const at::Tensor ids = arrays_->tensor("inputs/input_ids"), mask = arrays_->tensor("inputs/attention_mask");
+  const at::Tensor starts = arrays_->tensor("inputs/word_starts"), arcs = arrays_->tensor("inputs/labels_arcs"),
+                   rels = arrays_->tensor("inputs/labels_rels");
+  const int64_t length = ids.size(1), relations = std::ssize(tasks_.at("dep").labels());
+  data::Batch batch;
+  batch.tree = true;
+  batch.sentence_starts.push_back(0);
+  std::vector<int64_t> rows, word_rows, gold_heads, words;  // word_rows: of a word in [batch * length]
+  for (int64_t s = 0; s < ids.size(0); ++s) {
+    const auto first = static_cast<int64_t>(batch.input_ids.size());
+    const auto add_row = [&](int64_t token, int64_t label, int64_t word) {
+      batch.label_positions.push_back(first + token);
+      batch.labels.push_back(label);
+      batch.label_words.push_back(static_cast<int32_t>(word));
+    };
+    add_row(0, data::kNoLabel, -1);
+    words.push_back(0);
+    for (int64_t word = 0; arcs[s][word].item<int64_t>() >= 0; ++word, ++words.back()) {
+      gold_heads.push_back(arcs[s][word].item<int64_t>());
+      word_rows.push_back(s * length + word);
+      const data::DependencyLabel label{gold_heads.back(), rels[s][word].item<int64_t>()};
+      for (auto at = starts[s][word].item<int64_t>(); at < starts[s][word + 1].item<int64_t>(); ++at)
+        add_row(at, at == starts[s][word].item<int64_t>() ? label.packed(relations) : data::kNoLabel, word);
+      if (word + 1 == length) break;
+    }
+    for (int64_t t = 0; t < length && mask[s][t].item<int64_t>() != 0; ++t) {
+      batch.input_ids.push_back(ids[s][t].item<int64_t>());
+      batch.positions.push_back(t);
+      rows.push_back(s * length + t);
+    }
+    batch.sentence_starts.push_back(static_cast<int32_t>(batch.input_ids.size()));
+    batch.sentence_slots.push_back(s);
+  }
+  data::Segment segment;
+  segment.token_end = static_cast<int>(batch.input_ids.size());
+  segment.sentence_end = static_cast<int>(ids.size(0));
+  segment.label_end = static_cast<int>(batch.labels.size());
+  segment.label_count = std::ssize(gold_heads);
+  batch.segments = {segment};
+  const model::PackedBatch packed = model_->pack(batch);
+  const auto indices = [](const std::vector<int64_t>& values) {
+    return at::tensor(at::ArrayRef<int64_t>(values), at::kLong);
+  };
+
+  model_->begin_step({pair()}, false);
+  std::vector<at::Tensor> hidden;
+  at::Tensor scores, at_gold, at_predicted, predicted;
+  std::vector<at::Tensor> to_candidate;  // [words, relations] by candidate
+  model_->for_each_part(packed, &hidden, [&](const model::Head& head, const model::HeadInput& input, const auto&) {
+    const auto& biaffine = dynamic_cast<const model::Biaffine&>(head);
+    scores = biaffine.logits(input);
+    at_gold = biaffine.relation_scores(input, indices(gold_heads));
+    for (int64_t candidate = 0; candidate <= *std::min_element(words.begin(), words.end()); ++candidate)
+      to_candidate.push_back(biaffine.relation_scores(input, at::full({std::ssize(gold_heads)}, candidate, at::kLong)));
+    // Rows without a word score 0: the first of them stands for all.
+    predicted = at::where(at::isinf(scores), at::zeros({}, scores.options()), scores);
+    predicted = at::cat({predicted, at::zeros({predicted.size(0), 1}, predicted.options())}, 1).argmax(1);
+    return scores;
+  });
+  check_hidden("", hidden, indices(rows));
+  // Ours stand in for the words' values in what the original computed of all rows.
+  const at::Tensor place = indices(word_rows);
+  bool wide = false;
+  const auto compare_words = [&](const std::string& name, const at::Tensor& ours, const at::Tensor& known) {
+    const at::Tensor expected = reference("outputs", name, wide).to(at::kDouble);
+    at::Tensor filled = expected.clone().view({ids.size(0) * length, -1});
+    const at::Tensor theirs = filled.index_select(0, place);
+    filled.index_copy_(0, place, at::where(known, ours.to(at::kDouble).view(theirs.sizes()), theirs));
+    compare("outputs", name, filled, kOutputs.wide, kOutputs.narrow);
+  };
+  const at::Tensor all_scores = at::constant_pad_nd(scores, {0, length + 1 - scores.size(1)}, -INFINITY);
+  compare_words("arc_preds", all_scores, ~at::isinf(all_scores));
+  at::Tensor relation_scores = at::zeros({place.numel(), length + 1, relations}, at::kDouble),
+             known = at::zeros_like(relation_scores);
+  for (size_t candidate = 0; candidate < to_candidate.size(); ++candidate) {
+    relation_scores.select(1, static_cast<int64_t>(candidate)).copy_(to_candidate[candidate]);
+    known.select(1, static_cast<int64_t>(candidate)).fill_(1);
+  }
+  compare_words("rel_preds", relation_scores.view({place.numel(), -1}), known.view({place.numel(), -1}).to(at::kBool));
+  const at::Tensor yes = at::ones({place.numel(), 1}, at::kBool);
+  compare_words("pred_heads", predicted.unsqueeze(1), yes);
+  compare_words("pred_rels_at_gold_head", at_gold.argmax(1, true), yes);
+  // The relation to a row without a word follows from the bias alone, which we do not compute.
+  const at::Tensor best = relation_scores.gather(1, predicted.view({-1, 1, 1}).expand({-1, 1, relations})).argmax(2);
+  compare_words("pred_rels_at_pred_head", best,
+                known.gather(1, predicted.view({-1, 1, 1}).expand({-1, 1, 1})).squeeze(2).to(at::kBool));
+
+  model_->begin_step({pair()}, true);
+  const at::Tensor loss = model_->loss(packed, {});
+  compare("outputs", "loss", loss, kLoss.wide, kLoss.narrow);
+  loss.backward();
+  check_gradients();
+  // The same with the words of the sentence alone as candidates.
+  model::ModelOptions options = model_->options();
+  options.config.sections.edit<data::DepOptions>().zero_candidates = 0;
+  config_ = options.config;
+  make_model("");
+  set_weights();
+  model_->begin_step({pair()}, true);
+  compare("extra", "loss_words_only", model_->loss(packed, {}), kLoss.wide, kLoss.narrow);
 }
 
 void GoldenCase::check_psf() {

@@ -63,6 +63,7 @@ class GoldenCase {
   void check_forward_backward();
   void check_swapped(const PackedInput& input);
   void check_psf();
+  void check_trees();
   void check_gradients();
   void check_adapters(const model::GeneratorGradient& generator);
   void check_hidden(const std::string& prefix, const std::vector<at::Tensor>& hidden, const at::Tensor& rows);

@@ -72,15 +72,16 @@ void check_vocabulary(const data::Corpus& corpus, const Config& config, const tr
   check_tokenizer(corpus, config, model::read_encoder_spec(folder, info.config.model.encoder_layers), *tokenizer);
 }
 
-// One line per word, gold<TAB>predicted, an empty line after each sentence; `_` where there is no prediction.
-std::string predictions_text(const data::Split& split, const std::vector<std::string>& labels,
+// One line per word, gold<TAB>predicted, an empty line after each sentence; `_` where there is no prediction. Of a
+// tree, gold and predicted are two columns each: head and relation.
+std::string predictions_text(const data::Split& split, const data::Task& task,
                              const train::SplitPredictions& predictions) {
   std::string text;
   size_t word = 0;
   for (int64_t sentence = 0; word < predictions.labels.size(); ++sentence) {
     for (const data::LabelId gold : split.labels_of(sentence)) {
       const data::LabelId guess = predictions.labels[word++];
-      text += labels[static_cast<size_t>(gold)] + '\t' + (guess < 0 ? "_" : labels[static_cast<size_t>(guess)]) + '\n';
+      text += task.tag_of(gold) + '\t' + (guess < 0 ? "_" : task.tag_of(guess)) + '\n';
     }
     text += '\n';
   }
@@ -177,7 +178,7 @@ class SplitScorer {
     const bool with_predictions = config_.eval.predictions && !predictions.labels.empty();
     data::write_result(folder_, result,
                        with_predictions ? predictions_text(corpus_.split(result.pair, result.split),
-                                                           corpus_.tasks().at(result.pair.task).labels(), predictions)
+                                                           corpus_.tasks().at(result.pair.task), predictions)
                                         : "");
   }
 

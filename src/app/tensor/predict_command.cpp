@@ -14,6 +14,7 @@
 #include "common/files.h"
 #include "common/log.h"
 #include "common/progress.h"
+#include "data/tasks/dependencies/complete_tree.h"
 #include "data/tasks/prediction_file.h"
 #include "data/tokenizer/tokenizer.h"
 #include "model/comm/local_communicator.h"
@@ -28,10 +29,10 @@ namespace {
 
 constexpr size_t kChunkSentences = 512;
 
-// Sentences packed for the model, and the word that each label belongs to.
+// Sentences packed for the model.
 struct PackedChunk {
   data::Batch batch;
-  std::vector<std::pair<size_t, size_t>> words;  // [labels] sentence and word
+  std::vector<size_t> sentences;  // [labels]
 };
 
 // Tags the words of files with one task and language of a model.
@@ -61,6 +62,8 @@ class Tagger {
       if (chunk.batch.tokens() >= batch_tokens_) run(chunk, tags);
     }
     if (chunk.batch.tokens() > 0) run(chunk, tags);
+    if (task_->is_tree())
+      for (auto& sentence : tags) data::complete_tree(*task_, sentence);
     return tags;
   }
 
@@ -76,6 +79,8 @@ class Tagger {
   void append(PackedChunk& chunk, size_t index, const std::vector<std::string>& sentence) {
     data::Batch& batch = chunk.batch;
     const int64_t first = batch.tokens();
+    batch.tree = task_->is_tree();
+    if (batch.tree) add_row(chunk, index, -1, first);
     batch.input_ids.push_back(tokenizer_->special().begin);
     std::vector<int32_t> ids;
     for (size_t w = 0; w < sentence.size(); ++w) {
@@ -89,13 +94,15 @@ class Tagger {
         ++unlabelled;
       } else if (used + place + 1 >= max_subwords_) {
         ++truncated;
-      } else {
-        chunk.words.emplace_back(index, w);
-        batch.label_positions.push_back(batch.tokens() + place);
-        batch.labels.push_back(0);
+      } else if (!task_->is_tree()) {
+        add_row(chunk, index, static_cast<int32_t>(w), batch.tokens() + place);
       }
-      for (const int32_t id : ids)
-        if (batch.tokens() - first + 1 < max_subwords_) batch.input_ids.push_back(id);
+      for (int64_t i = 0; i < std::ssize(ids); ++i) {
+        if (batch.tokens() - first + 1 >= max_subwords_) break;
+        const bool is_row = i == place || (i > place && ids[static_cast<size_t>(i)] != tokenizer_->blank());
+        if (task_->is_tree() && is_row) add_row(chunk, index, static_cast<int32_t>(w), batch.tokens());
+        batch.input_ids.push_back(ids[static_cast<size_t>(i)]);
+      }
     }
     batch.input_ids.push_back(tokenizer_->special().end);
     for (int64_t position = 0; position < batch.tokens() - first; ++position) batch.positions.push_back(position);
@@ -103,17 +110,26 @@ class Tagger {
     batch.sentence_slots.push_back(static_cast<int64_t>(index));
   }
 
+  static void add_row(PackedChunk& chunk, size_t sentence, int32_t word, int64_t row) {
+    chunk.sentences.push_back(sentence);
+    chunk.batch.label_positions.push_back(row);
+    chunk.batch.labels.push_back(0);
+    chunk.batch.label_words.push_back(word);
+  }
+
   void run(PackedChunk& chunk, std::vector<std::vector<std::string>>& tags) {
     data::Segment segment;
     segment.token_end = static_cast<int>(chunk.batch.tokens());
     segment.sentence_end = static_cast<int>(chunk.batch.sentences());
-    segment.label_end = static_cast<int>(chunk.words.size());
+    segment.label_end = static_cast<int>(chunk.sentences.size());
     segment.label_count = segment.label_end;
     chunk.batch.segments = {segment};
-    if (!chunk.words.empty()) {
+    if (!chunk.sentences.empty()) {
       const auto best = train::best_labels(*loaded_.model, chunk.batch);
       for (size_t i = 0; i < best.size(); ++i)
-        tags[chunk.words[i].first][chunk.words[i].second] = task_->labels()[static_cast<size_t>(best[i])];
+        if (chunk.batch.label_words[i] >= 0)
+          tags[chunk.sentences[i]][static_cast<size_t>(chunk.batch.label_words[i])] =
+              task_->tag_of(static_cast<data::LabelId>(best[i]));
     }
     chunk = empty_chunk();
   }

@@ -29,6 +29,9 @@ struct Batch {
   std::vector<int64_t> labels;           // [labels] index into the task's labels, or the token id for mlm
   std::vector<int32_t> label_words;      // [labels] index of the word in its sentence; mlm: of the sub-word
   std::vector<Segment> segments;
+  // The rows with a label are, for each sentence, [CLS], which is no word (label_words: -1), and every sub-word of its
+  // words; the first of a word has its label, which counts heads among the words of the sentence that are there.
+  bool tree = false;
 
   int64_t tokens() const { return static_cast<int64_t>(input_ids.size()); }
   int64_t sentences() const { return static_cast<int64_t>(sentence_slots.size()); }

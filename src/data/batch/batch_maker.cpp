@@ -6,6 +6,7 @@
 
 #include "common/errors.h"
 #include "common/random.h"
+#include "data/tasks/dependencies/dependency_label.h"
 #include "data/tokenizer/tokenizer.h"
 
 namespace hyperx::data {
@@ -39,7 +40,7 @@ BatchMaker::BatchMaker(const Corpus& corpus, std::vector<Pair> pairs, std::strin
     if (!corpus.has(pair, split_name_)) corpus.split(pair, split_name_);  // throws, listing the splits that exist
     const Task& task = corpus.tasks().at(pair.task);
     masked_.push_back(task.masked());
-    label_kinds_.push_back(std::ssize(task.labels()));
+    tasks_.push_back(&task);
   }
 }
 
@@ -61,11 +62,21 @@ int64_t BatchMaker::token_count(int pair, int64_t sentence) const {
   return kept_subwords(split(pair), sentence) + kFrameTokens;
 }
 
-int64_t BatchMaker::label_count(const Split& split, int64_t sentence, uint64_t mask_key, bool masked) const {
+int64_t BatchMaker::label_count(const Split& split, int64_t sentence, uint64_t mask_key, const Task& task) const {
   const int64_t kept = kept_subwords(split, sentence);
-  if (masked) return MlmMasks::count(kept, mask_key);
+  if (task.masked()) return MlmMasks::count(kept, mask_key);
   const auto positions = split.word_positions_of(sentence);
-  return std::count_if(positions.begin(), positions.end(), [&](int32_t p) { return p >= 0 && p < kept; });
+  const auto has_rows = [&](int32_t position) { return position >= 0 && position < kept; };
+  if (!task.is_tree()) return std::count_if(positions.begin(), positions.end(), has_rows);
+  const auto labels = split.labels_of(sentence);
+  int64_t count = 0;
+  for (size_t word = 0; word < positions.size(); ++word) {
+    const int64_t head = DependencyLabel::of(labels[word], std::ssize(task.labels())).head;
+    const bool head_is_there =
+        head == 0 || (head <= std::ssize(positions) && has_rows(positions[static_cast<size_t>(head) - 1]));
+    count += has_rows(positions[word]) && head_is_there;
+  }
+  return count;
 }
 
 std::vector<std::vector<SentencePlace>> BatchMaker::share(const StepPlan& plan, int ranks, ShareMode mode) const {
@@ -104,7 +115,7 @@ std::vector<DrawSummary> BatchMaker::summarize(const StepPlan& plan) const {
       const int64_t sentence = draw.sentences[place];
       const uint64_t key = MlmMasks::sentence_key(draw.mask_key, static_cast<int64_t>(place));
       summary.tokens += kept_subwords(from, sentence) + kFrameTokens;
-      summary.label_count += label_count(from, sentence, key, masked(draw.pair));
+      summary.label_count += label_count(from, sentence, key, task(draw.pair));
     }
     summaries.push_back(summary);
   }
@@ -176,6 +187,10 @@ void BatchMaker::append(Batch& batch, int pair, int64_t sentence, int64_t slot, 
   batch.sentence_starts.push_back(static_cast<int32_t>(batch.input_ids.size()));
   batch.sentence_slots.push_back(slot);
   batch.sentence_ids.push_back(sentence);
+  if (task(pair).is_tree()) {
+    append_tree(batch, pair, from, sentence, kept, first_row);
+    return;
+  }
   if (!masked(pair)) {
     append_labels(batch, pair, from, sentence, kept, first_row);
     return;
@@ -200,12 +215,49 @@ void BatchMaker::append_labels(Batch& batch, int pair, const Split& split, int64
       damaged(pair, sentence, "word position " + std::to_string(position));
     }
     if (position < 0 || position >= kept) continue;
-    if (labels[word] < 0 || labels[word] >= label_kinds_[static_cast<size_t>(pair)]) {
+    if (labels[word] < 0 || labels[word] >= task(pair).label_kinds(std::ssize(labels)))
       damaged(pair, sentence, "label " + std::to_string(labels[word]));
-    }
     batch.label_positions.push_back(static_cast<int64_t>(first_row) + 1 + position);
     batch.labels.push_back(labels[word]);
     batch.label_words.push_back(static_cast<int32_t>(word));
+  }
+}
+
+// A word whose head has no rows has rows, but no label.
+void BatchMaker::append_tree(Batch& batch, int pair, const Split& split, int64_t sentence, int64_t kept,
+                             size_t first_row) const {
+  const auto positions = split.word_positions_of(sentence), tokens = split.tokens_of(sentence);
+  const auto labels = split.labels_of(sentence);
+  const int64_t words = std::ssize(positions), relations = std::ssize(task(pair).labels());
+  std::vector<int64_t> candidates(positions.size() + 1, -1);  // number among the words with rows, by word; 0: the root
+  candidates[0] = 0;
+  int64_t last = 0;
+  for (size_t word = 0; word < positions.size(); ++word) {
+    if (positions[word] < -1 || positions[word] >= split.length(sentence))
+      damaged(pair, sentence, "word position " + std::to_string(positions[word]));
+    if (labels[word] < 0 || labels[word] >= task(pair).label_kinds(words))
+      damaged(pair, sentence, "label " + std::to_string(labels[word]));
+    if (positions[word] >= 0 && positions[word] < kept) candidates[word + 1] = ++last;
+  }
+  batch.tree = true;
+  const auto add_row = [&](int64_t row, int64_t label, int32_t word) {
+    batch.label_positions.push_back(static_cast<int64_t>(first_row) + row);
+    batch.labels.push_back(label);
+    batch.label_words.push_back(word);
+  };
+  add_row(0, kNoLabel, -1);
+  for (size_t word = 0; word < positions.size(); ++word) {
+    if (candidates[word + 1] < 0) continue;
+    size_t next = word + 1;
+    while (next < positions.size() && positions[next] < 0) ++next;
+    const int64_t end = next < positions.size() ? std::min<int64_t>(positions[next], kept) : kept;
+    DependencyLabel label = DependencyLabel::of(labels[word], relations);
+    label.head = candidates[static_cast<size_t>(label.head)];
+    for (int64_t at = positions[word]; at < end; ++at) {
+      const bool first = at == positions[word];
+      if (!first && tokens[static_cast<size_t>(at)] == corpus_.index().blank_id) continue;
+      add_row(at + 1, first && label.head >= 0 ? label.packed(relations) : kNoLabel, static_cast<int32_t>(word));
+    }
   }
 }
 

@@ -66,10 +66,12 @@ class BatchMaker {
 
  private:
   int64_t kept_subwords(const Split& split, int64_t sentence) const;
-  int64_t label_count(const Split& split, int64_t sentence, uint64_t mask_key, bool masked) const;
+  int64_t label_count(const Split& split, int64_t sentence, uint64_t mask_key, const Task& task) const;
   void append(Batch& batch, int pair, int64_t sentence, int64_t slot, uint64_t mask_key) const;
   void append_labels(Batch& batch, int pair, const Split& split, int64_t sentence, int64_t kept,
                      size_t first_row) const;
+  void append_tree(Batch& batch, int pair, const Split& split, int64_t sentence, int64_t kept, size_t first_row) const;
+  const Task& task(int pair) const { return *tasks_[static_cast<size_t>(pair)]; }
   [[noreturn]] void damaged(int pair, int64_t sentence, const std::string& what) const;
 
   const Corpus& corpus_;
@@ -80,7 +82,7 @@ class BatchMaker {
   MlmMasks masks_;
   mutable std::vector<std::atomic<const Split*>> splits_;  // [pairs] nullptr: not opened yet; opening takes a lock
   std::vector<bool> masked_;
-  std::vector<int64_t> label_kinds_;  // [pairs] size of the task's label set
+  std::vector<const Task*> tasks_;  // [pairs] of the corpus
 };
 
 }  // namespace hyperx::data

@@ -23,6 +23,7 @@ static_assert(std::endian::native == std::endian::little, "corpus files are mapp
 struct MappedPair {
   MappedFile file;
   std::map<std::string, Split> splits;
+  std::vector<std::vector<LabelId>> converted;  // labels of corpora that were written with 16 bits
 };
 
 [[noreturn]] void damaged(const std::string& path, const std::string& what) {
@@ -76,7 +77,9 @@ void check_starts(std::span<const int64_t> starts, size_t total, size_t sentence
     damaged(path, "array " + name + " is out of order");
 }
 
-Split map_split(const MappedFile& file, const std::string& path, const SplitEntry& entry) {
+// Labels of 16 bits are copied to `converted`.
+Split map_split(const MappedFile& file, const std::string& path, const SplitEntry& entry,
+                std::vector<std::vector<LabelId>>& converted) {
   Split split;
   split.place = path + " " + entry.name;
   for (const DatasetEntry& dataset : entry.datasets) {
@@ -89,8 +92,12 @@ Split map_split(const MappedFile& file, const std::string& path, const SplitEntr
       assign(split.word_positions, file, path, dataset, "int32");
     } else if (name == "word_starts") {
       assign(split.word_starts, file, path, dataset, "int64");
+    } else if (name == "labels" && dataset.type == "int16") {
+      std::span<const int16_t> narrow;
+      assign(narrow, file, path, dataset, "int16");
+      split.labels = converted.emplace_back(narrow.begin(), narrow.end());
     } else if (name == "labels") {
-      assign(split.labels, file, path, dataset, "int16");
+      assign(split.labels, file, path, dataset, "int32");
     } else if (name == "seen") {
       assign(split.seen, file, path, dataset, "uint8");
     } else {
@@ -131,7 +138,8 @@ std::string digest_of(std::string_view bytes, const std::stop_token& stop) {
 
 void verify_split(const MappedFile& file, const std::string& path, const SplitEntry& entry,
                   const std::stop_token& stop) {
-  const Split split = map_split(file, path, entry);  // checks types and offsets
+  std::vector<std::vector<LabelId>> converted;
+  const Split split = map_split(file, path, entry, converted);  // checks types and offsets
   for (const DatasetEntry& dataset : entry.datasets) {
     const std::string digest = digest_of(bytes_of(file, path, dataset, element_size(dataset.type)), stop);
     if (stop.stop_requested()) return;
@@ -152,8 +160,8 @@ std::span<const int32_t> Split::tokens_of(int64_t sentence) const {
 std::span<const int32_t> Split::word_positions_of(int64_t sentence) const {
   return labelled() ? part(word_positions, word_starts, sentence, place) : std::span<const int32_t>();
 }
-std::span<const int16_t> Split::labels_of(int64_t sentence) const {
-  return labelled() ? part(labels, word_starts, sentence, place) : std::span<const int16_t>();
+std::span<const LabelId> Split::labels_of(int64_t sentence) const {
+  return labelled() ? part(labels, word_starts, sentence, place) : std::span<const LabelId>();
 }
 
 struct Corpus::State {
@@ -243,7 +251,8 @@ const Split& Corpus::split(const Pair& pair, const std::string& name) const {
     const std::string path = state_->path_of(described);
     auto fresh = std::make_unique<MappedPair>();
     fresh->file = map_checked(path, described.bytes);
-    for (const SplitEntry& split : described.splits) fresh->splits[split.name] = map_split(fresh->file, path, split);
+    for (const SplitEntry& split : described.splits)
+      fresh->splits[split.name] = map_split(fresh->file, path, split, fresh->converted);
     mapped = std::move(fresh);
   }
   return mapped->splits.at(name);

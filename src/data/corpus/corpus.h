@@ -20,7 +20,7 @@ struct Split {
   std::span<const int64_t> sentence_starts;  // [sentences + 1] into token_ids
   std::span<const int32_t> word_positions;   // [words] the word's first sub-word within its sentence; -1: none
   std::span<const int64_t> word_starts;      // [sentences + 1] into word_positions and labels; empty for mlm
-  std::span<const int16_t> labels;           // [words]
+  std::span<const LabelId> labels;           // [words]
   std::span<const uint8_t> seen;             // [sentences], dev and test: 1 = also in the training data of the language
 
   int64_t sentences() const { return static_cast<int64_t>(sentence_starts.size()) - 1; }
@@ -28,7 +28,7 @@ struct Split {
   int64_t length(int64_t sentence) const { return std::ssize(tokens_of(sentence)); }  // in sub-words
   std::span<const int32_t> tokens_of(int64_t sentence) const;
   std::span<const int32_t> word_positions_of(int64_t sentence) const;
-  std::span<const int16_t> labels_of(int64_t sentence) const;
+  std::span<const LabelId> labels_of(int64_t sentence) const;
 };
 
 // A corpus that `hyperx prepare` wrote: an index and one file per pair (docs/file_formats.md). Opening reads only the

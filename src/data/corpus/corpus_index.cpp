@@ -13,8 +13,15 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 Json to_json(const SplitCounts& c) {
-  return {{"sentences", c.sentences}, {"words", c.words},         {"subwords", c.subwords},     {"unk", c.unk},
-          {"empty", c.empty},         {"truncated", c.truncated}, {"over_limit", c.over_limit}, {"longest", c.longest}};
+  return {{"sentences", c.sentences},
+          {"words", c.words},
+          {"subwords", c.subwords},
+          {"unk", c.unk},
+          {"empty", c.empty},
+          {"truncated", c.truncated},
+          {"over_limit", c.over_limit},
+          {"longest", c.longest},
+          {"cut", c.cut}};
 }
 
 Json to_json(const SplitEntry& split) {
@@ -64,6 +71,7 @@ SplitCounts counts_from(const Json& json) {
   counts.truncated = count_at(json, "truncated");
   counts.over_limit = count_at(json, "over_limit");
   counts.longest = count_at(json, "longest");
+  if (json.contains("cut")) counts.cut = count_at(json, "cut");  // earlier corpora lack it
   return counts;
 }
 
@@ -112,7 +120,8 @@ void head_from(const Json& json, CorpusIndex& index) {
   for (const TaskRow& row : task_rows())
     for (const CorpusOption& option : row.corpus_options)
       index.task_options[option.key] = json.at(option.key).get<std::string>();
-  index.label_position = json.value("label_position", index.label_position);  // corpora of 0.2.0 lack it
+  index.label_position = json.value("label_position", index.label_position);  // earlier corpora lack it
+  index.blank_id = json.value("blank_id", index.blank_id);                    // and this
   index.overlap = json.at("overlap").get<std::string>();
   index.max_subwords = id_at(json, "max_subwords");
   index.labels = json.at("labels").get<std::map<std::string, std::vector<std::string>>>();
@@ -162,6 +171,7 @@ std::string CorpusIndex::to_json() const {
                {"mask_id", mask_id}};
   for (const auto& [key, value] : task_options) json[key] = value;
   json["label_position"] = label_position;
+  json["blank_id"] = blank_id;
   json["overlap"] = overlap;
   json["max_subwords"] = max_subwords;
   json["labels"] = labels;

@@ -30,6 +30,7 @@ struct SplitCounts {
   int64_t truncated = 0;   // words whose label position is beyond max_subwords
   int64_t over_limit = 0;  // sentences longer than max_subwords with [CLS] and [SEP]
   int64_t longest = 0;     // sub-words of the longest sentence
+  int64_t cut = 0;         // labels that leave out a part of the tag, such as the sub-type of a relation
 };
 
 // A file that a split was made from.
@@ -67,7 +68,9 @@ struct CorpusIndex {
   int32_t vocabulary_size = 0, cls_id = 0, sep_id = 0, mask_id = 0;
   std::map<std::string, std::string> task_options;  // by CorpusOption::key
   std::string label_position = "first";             // "first" or "after-blank"; data.label_position
-  std::string overlap;                              // data.overlap
+  // The sub-word that is only a blank, which is no part of a word if labels lie after it; -1: none is left out.
+  int32_t blank_id = -1;
+  std::string overlap;   // data.overlap
   int max_subwords = 0;  // data.max_subwords, used to count `truncated`; nothing is truncated in the files
   std::map<std::string, std::vector<std::string>> labels;  // by task
   std::vector<PairEntry> pairs;                            // in the manifest's order

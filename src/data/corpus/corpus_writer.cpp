@@ -57,7 +57,7 @@ void write_split(Writer& writer, const SplitArrays& arrays) {
   if (!arrays.masked) {
     writer.write("word_positions", h5::Type::kInt32, arrays.word_positions);
     writer.write("word_starts", h5::Type::kInt64, arrays.word_starts);
-    writer.write("labels", h5::Type::kInt16, arrays.labels);
+    writer.write("labels", h5::Type::kInt32, arrays.labels);
   }
   if (!arrays.seen.empty()) writer.write("seen", h5::Type::kUInt8, arrays.seen);
 }

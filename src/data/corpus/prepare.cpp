@@ -100,6 +100,7 @@ class Preparation {
       for (const CorpusOption& option : row.corpus_options)
         index_.task_options[option.key] = option.get(options_.task_options);
     index_.label_position = resolved_label_position(options_.label_position, *tokenizer_);
+    if (index_.label_position == "after-blank") index_.blank_id = tokenizer_->blank();
     index_.overlap = options_.overlap;
     index_.max_subwords = options_.max_subwords;
     for (const Pair& pair : manifest_.pairs()) {

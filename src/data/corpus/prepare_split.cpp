@@ -92,6 +92,8 @@ SplitArrays read_split(const std::vector<const ManifestEntry*>& entries, const T
         break;
       }
       append_sentence(sentence, tokenizer, label_position, split);
+      split.cut +=
+          std::count_if(sentence.tags.begin(), sentence.tags.end(), [&](auto tag) { return task.is_cut(tag); });
       if (limited) --room;
     }
     split.sources.push_back({shown_path(spec.path, root), sha256_of_file(spec.path), entry->origin, entry->licence,
@@ -123,6 +125,7 @@ SplitCounts count_split(const SplitArrays& split, int32_t unk_id, int max_subwor
   counts.sentences = split.sentences();
   counts.words = static_cast<int64_t>(split.word_positions.size());
   counts.subwords = static_cast<int64_t>(split.token_ids.size());
+  counts.cut = split.cut;
   counts.unk = std::count(split.token_ids.begin(), split.token_ids.end(), unk_id);
   for (const int32_t position : split.word_positions) {
     if (position < 0) ++counts.empty;

@@ -20,12 +20,13 @@ struct SplitArrays {
   std::vector<int64_t> sentence_starts{0};
   std::vector<int32_t> word_positions;
   std::vector<int64_t> word_starts{0};
-  std::vector<int16_t> labels;
+  std::vector<LabelId> labels;
   std::vector<uint8_t> seen;      // dev, test
   std::vector<SentenceKey> keys;  // for the overlap report; not written
   std::vector<SourceEntry> sources;
   bool masked = false;  // Task::masked: no words
   bool limited = false;
+  int64_t cut = 0;  // SplitCounts::cut, of all sentences that were read
 
   int64_t sentences() const { return static_cast<int64_t>(sentence_starts.size()) - 1; }
 };

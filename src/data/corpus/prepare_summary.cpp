@@ -35,7 +35,9 @@ double unk_rate(const SplitCounts& counts) {
 std::string notes_of(const PairEntry& entry, const SplitEntry& split) {
   std::string notes;
   if (entry.trains_on_test) notes = "test split that trains: never scored";
-  if (split.limited) notes += (notes.empty() ? "" : "; ") + std::string("cut at the default limit");
+  const auto add = [&](const std::string& note) { notes += (notes.empty() ? "" : "; ") + note; };
+  if (split.limited) add("cut at the default limit");
+  if (split.counts.cut > 0) add(fmt::format("sub-types of {} relations are left out", split.counts.cut));
   return notes;
 }
 

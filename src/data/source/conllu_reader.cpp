@@ -91,7 +91,7 @@ void ConlluReader::add_word(Sentence& sentence) {
   sentence.words.push_back(clean(columns_[kForm]));
   sentence.ids.push_back(columns_[kId]);
   sentence.lines.push_back(line);
-  const std::string_view tag = columns_[static_cast<size_t>(spec_.conllu_column) - 1];
+  const std::string_view tag = tag_columns(columns_, spec_);
   if (spec_.read_tags) add_tag(sentence, kind_ == Kind::kRange ? std::string_view("_") : tag, line);
 }
 

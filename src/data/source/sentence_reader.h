@@ -8,6 +8,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include "data/tasks/scoring_counts.h"
+
 namespace hyperx::data {
 
 class Task;
@@ -17,7 +19,7 @@ class Task;
 struct Sentence {
   std::vector<std::string_view> words;  // [words] forms, as they are to be tokenised
   std::vector<std::string_view> tags;   // [words] after the label map; empty: tags are not read
-  std::vector<int16_t> labels;          // [words] index of the tag in the task's labels; empty where tags is
+  std::vector<LabelId> labels;          // [words] of the tags, by Task::label_of; empty where tags is
   std::vector<std::string_view> ids;    // [words] CoNLL-U ids ("3", "3-4", "8.1"); empty for other formats
   std::vector<int64_t> lines;           // [words] line in the file, from 1
   std::vector<int32_t>
@@ -46,6 +48,7 @@ struct SourceSpec {
   int word_column = 0;            // tagged: from 1; 0: the first column
   int tag_column = 0;             // tagged: from 1; 0: the last column
   int conllu_column = 4;          // conllu: column of the tags, from 1; UPOS
+  int conllu_columns = 1;         // conllu: a tag is the text of so many columns, tabs included
   std::string comment;            // tagged: lines that begin with it are skipped; empty: none
   bool strip_prefix = false;      // tagged: "en:word" -> "word"
   bool bilou = false;             // tagged: L- is read as I-, U- as B-

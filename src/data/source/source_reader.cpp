@@ -61,6 +61,7 @@ void SourceReader::fail_unknown(std::string_view tag, const std::string& mapped,
     lines_.fail(line,
                 fmt::format("tag '{}' becomes '{}'{}, which is no label of {} ({}): correct the map", tag, mapped,
                             spec_.label_map_path.empty() ? "" : " by " + spec_.label_map_path, task_.name(), labels));
+  if (!task_.why_not(mapped).empty()) lines_.fail(line, task_.why_not(mapped));
   const char* const version = tag == "CONJ" ? " (CONJ is UD version 1: map it to CCONJ)" : "";
   lines_.fail(line,
               fmt::format("unknown tag, value '{}'{}: labels of {} are {}; {}", tag, version, task_.name(), labels,
@@ -78,6 +79,12 @@ std::string_view SourceReader::clean(std::string_view word) {
   }
   if (kept.size() == word.size()) return word;
   return owned_.emplace_back(std::move(kept));
+}
+
+std::string_view tag_columns(const std::vector<std::string_view>& columns, const SourceSpec& spec) {
+  const auto first = static_cast<size_t>(spec.conllu_column) - 1;
+  const std::string_view last = columns[first + static_cast<size_t>(spec.conllu_columns) - 1];
+  return {columns[first].data(), static_cast<size_t>(last.data() + last.size() - columns[first].data())};
 }
 
 void split_columns(std::string_view line, char separator, bool merge, std::vector<std::string_view>& columns) {

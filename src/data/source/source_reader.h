@@ -12,6 +12,9 @@
 namespace hyperx::data {
 
 // What the readers of all formats share: lines, labels, the limit, and the check for a file without sentences.
+// The text of a CoNLL-U line that holds the tag: one column, or several with the tabs between them.
+std::string_view tag_columns(const std::vector<std::string_view>& columns, const SourceSpec& spec);
+
 class SourceReader : public SentenceReader {
  public:
   SourceReader(const SourceSpec& spec, const Task& task);
@@ -32,7 +35,7 @@ class SourceReader : public SentenceReader {
  private:
   struct Label {
     std::string tag;
-    int16_t index;
+    LabelId index;
   };
   const Label& resolve(std::string_view tag, int64_t line);
   [[noreturn]] void fail_unknown(std::string_view tag, const std::string& mapped, int64_t line) const;

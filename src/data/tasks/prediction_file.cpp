@@ -78,7 +78,7 @@ std::optional<WordLine> PredictionInput::Impl::parse_conllu(std::string_view lin
     fail(std::to_string(columns.size()) + " columns where CoNLL-U has 10, in " + quote_for_message(line) +
          ": separate columns by tabs, sentences by an empty line");
   const std::string_view id = columns[kConlluId];
-  const WordLine word{columns[kConlluForm], columns[static_cast<size_t>(spec.conllu_column) - 1], true};
+  const WordLine word{columns[kConlluForm], tag_columns(columns, spec), true};
   if (is_pair_of_numbers(id, '-') || is_pair_of_numbers(id, '.'))
     return spec.keep_multiword ? std::optional<WordLine>(word) : std::nullopt;
   if (!is_number(id)) fail("id " + quote_for_message(id) + " is none of 3, 3-4, 8.1");

@@ -93,6 +93,16 @@ void PairReader::compare_words(size_t sentence) const {
 
 LabelId PairReader::number_of(const SourceSpec& spec, const TaggingChunk& chunk, size_t sentence, size_t word) {
   const std::string tag = mapped_tag(spec, chunk.tags[sentence][word]);
+  if (task_.is_tree()) {
+    const std::optional<LabelId> label = task_.label_of(tag);
+    const auto words = static_cast<int64_t>(chunk.tags[sentence].size());
+    if (!label || *label >= task_.label_kinds(words))
+      throw UserError(ExitCode::kBadData, fmt::format("{}: {} is no HEAD and DEPREL of a sentence of {} words; the "
+                                                      "relations are {}",
+                                                      place(spec, chunk, sentence, word), quote_for_message(tag), words,
+                                                      fmt::join(task_.labels(), " ")));
+    return *label;
+  }
   const auto [entry, is_new] = numbers_.try_emplace(tag, static_cast<LabelId>(tags.size()));
   if (!is_new) return entry->second;
   if (!task_.may_be_tag(tag))
@@ -185,14 +195,16 @@ FileScores score_files(const SourceSpec& gold_source, const SourceSpec& predicte
   scores.gold_path = name_of(gold);
   scores.predicted_path = name_of(predicted);
   scores.sentences = static_cast<int64_t>(files.sentence_ends.size());
-  AccuracyScorer accuracy(files.tags);
-  accuracy.add(files.gold, files.predicted);
-  scores.words = accuracy.words();
-  scores.without_prediction = accuracy.without_prediction();
-  scores.correct = accuracy.correct();
-  scores.accuracy = accuracy.accuracy();
-  scores.tags = accuracy.tag_scores();
-  std::sort(scores.tags.begin(), scores.tags.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  if (!task.is_tree()) {
+    AccuracyScorer accuracy(files.tags);
+    accuracy.add(files.gold, files.predicted);
+    scores.words = accuracy.words();
+    scores.without_prediction = accuracy.without_prediction();
+    scores.correct = accuracy.correct();
+    scores.accuracy = accuracy.accuracy();
+    scores.tags = accuracy.tag_scores();
+    std::sort(scores.tags.begin(), scores.tags.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  }
   const std::unique_ptr<Scorer> scorer = task.scorer(files.tags);
   for_each_sentence(files, [&](auto gold_tags, auto predicted_tags) {
     scorer->add({.gold = gold_tags, .predicted = predicted_tags});

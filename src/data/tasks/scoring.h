@@ -13,6 +13,10 @@
 
 namespace hyperx::data {
 
+struct Attachment {
+  double uas = 0, las = 0;
+};
+
 // Scores of a file of predicted tags against the gold file.
 struct FileScores {
   std::string task;
@@ -26,6 +30,7 @@ struct FileScores {
   Score seqeval;                                    // pos: scored as in the original release (seqeval_pos.h)
   std::optional<EntityScores> entities;             // ner: seqeval's default mode
   std::optional<EntityScores> strict_entities;      // ner: strict IOB2
+  std::optional<Attachment> attachment;             // dep; `correct` and `tags` are of head and relation together
 };
 
 // Scores two files, which must hold the same words in the same sentences. The label map and BILOU of a spec are applied

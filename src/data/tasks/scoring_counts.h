@@ -4,9 +4,10 @@
 
 namespace hyperx::data {
 
-// Index of a tag in a list of labels. A word without a prediction (truncated, or without a sub-word) has kNoPrediction:
-// it counts as wrong, never as absent.
-using LabelId = int16_t;
+// A label of a task as a number: the index of a tag in a list of labels, or what the task makes of it (Task::label_of).
+// A word without a prediction (truncated, or without a sub-word) has kNoPrediction: it counts as wrong, never as
+// absent.
+using LabelId = int32_t;
 constexpr LabelId kNoPrediction = -1;
 
 struct MatchCounts {

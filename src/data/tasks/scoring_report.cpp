@@ -48,7 +48,11 @@ std::string scores_table(const FileScores& scores) {
   std::string table = fmt::format("gold       {}\npredicted  {}\n{}: {} sentences, {} words, {} without a prediction\n",
                                   scores.gold_path, scores.predicted_path, scores.task, scores.sentences, scores.words,
                                   scores.without_prediction);
-  table += fmt::format("accuracy   {:.2f} ({} of {})\n\n", kPercent * scores.accuracy, scores.correct, scores.words);
+  if (scores.attachment)
+    table += fmt::format("UAS        {:.2f}\nLAS        {:.2f} ({} of {})\n\n", kPercent * scores.attachment->uas,
+                         kPercent * scores.attachment->las, scores.correct, scores.words);
+  else
+    table += fmt::format("accuracy   {:.2f} ({} of {})\n\n", kPercent * scores.accuracy, scores.correct, scores.words);
   if (scores.entities)
     return table + entity_table("default", *scores.entities) + "\n" +
            entity_table("strict IOB2", *scores.strict_entities);
@@ -56,6 +60,7 @@ std::string scores_table(const FileScores& scores) {
   for (const auto& [tag, score] : scores.tags) width = std::max(width, tag.size());
   table += heading("tag", width);
   for (const auto& [tag, score] : scores.tags) table += score_row(tag, width, score);
+  if (scores.attachment) return table;
   return table + "\nas the original release scores pos (seqeval on bare tags)\n" +
          score_row("micro", width, scores.seqeval);
 }
@@ -72,7 +77,10 @@ std::string scores_json(const FileScores& scores) {
   nlohmann::ordered_json tags = nlohmann::ordered_json::object();
   for (const auto& [tag, score] : scores.tags) tags[tag] = json_of(score);
   json["tags"] = tags;
-  if (scores.entities) {
+  if (scores.attachment) {
+    json["uas"] = scores.attachment->uas;
+    json["las"] = scores.attachment->las;
+  } else if (scores.entities) {
     json["default"] = json_of(*scores.entities);
     json["strict"] = json_of(*scores.strict_entities);
   } else {

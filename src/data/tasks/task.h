@@ -31,9 +31,19 @@ class Task {
   virtual bool reads(SourceFormat format) const = 0;
   // Sets the task's own reading options in a source.
   virtual void complete([[maybe_unused]] SourceSpec& source) const {}
-  // The label of a tag; none: the tag is not a label of the task.
-  std::optional<LabelId> label_of(std::string_view tag) const;
-  // Whether a file that is scored may hold this tag: such a file may have tags outside labels().
+  // The label of a tag; none: the tag is not a label of the task. By default the tag's index in labels().
+  virtual std::optional<LabelId> label_of(std::string_view tag) const;
+  // The tag of a label.
+  virtual std::string tag_of(LabelId label) const { return labels_[static_cast<size_t>(label)]; }
+  // Labels of a sentence of so many words are in [0, label_kinds).
+  virtual int64_t label_kinds([[maybe_unused]] int64_t words) const { return std::ssize(labels_); }
+  // What is wrong with a tag that has no label, for the line it stands in; "": nothing but that.
+  virtual std::string why_not([[maybe_unused]] std::string_view tag) const { return ""; }
+  // Whether the label of a tag leaves out a part of it, such as the sub-type of a relation.
+  virtual bool is_cut([[maybe_unused]] std::string_view tag) const { return false; }
+  // Labels are heads and relations of a tree (dependencies/dependency_label.h), for which a head reads every sub-word.
+  virtual bool is_tree() const { return false; }
+  // Whether a file that is scored may hold this tag: such a file may have tags outside labels(), unless it is a tree.
   virtual bool may_be_tag([[maybe_unused]] const std::string& tag) const { return true; }
 
   // What `predict` writes for a word without a prediction.

@@ -1,5 +1,7 @@
 #include <vector>
 
+#include "data/tasks/dependencies/dep_options.h"
+#include "data/tasks/dependencies/dependencies.h"
 #include "data/tasks/entities/entities.h"
 #include "data/tasks/masked_words/masked_words.h"
 #include "data/tasks/tagging/pos_options.h"
@@ -24,6 +26,7 @@ std::span<const TaskRow> task_rows() {
       {"pos", universal_tags(), make<Tagging>, add_pos_options, {pos_corpus_option()}},
       {"ner", {"O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC"}, make<Entities>},
       {"mlm", {}, make<MaskedWords>},
+      {"dep", universal_relations(), make<Dependencies>, add_dep_options},
   };
   return rows;
 }

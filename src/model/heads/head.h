@@ -21,6 +21,8 @@ struct HeadInput {
   Method& method;            // generates the head's weights or changes its input, if the method does so
   int64_t pair = 0;          // index of the rows' pair in Method::select
   SiteDropout dropout = {};  // dropout of these rows
+  // Of trees: [labels] int64, the word of each row in its sentence; -1: the row that begins a sentence.
+  at::Tensor words = {};
 };
 
 // The tensor part of a task: computes losses and predictions from hidden states. One file and one row of rows.inc per
@@ -28,7 +30,7 @@ struct HeadInput {
 class Head {
  public:
   virtual ~Head() = default;
-  // Scores of the classes, [labels, classes] fp32 (fp64 in tests).
+  // Scores of the classes, [labels, classes] fp32 (fp64 in tests). Of a tree: see Biaffine.
   virtual at::Tensor logits(const HeadInput& input) const = 0;
   // Cross-entropy with labels [labels] int64, where kNoLabel is ignored: the sum, or one value per row, [labels].
   virtual at::Tensor loss(const HeadInput& input, const at::Tensor& labels, at::Reduction::Reduction reduction) const;

@@ -10,6 +10,7 @@
 
 #include "common/errors.h"
 #include "common/log.h"
+#include "data/batch/tree_rows.h"
 
 namespace hyperx::train {
 namespace {
@@ -89,7 +90,12 @@ std::string scorer_text(const Config& config, const std::string& main_metric, at
 
 std::vector<int64_t> best_labels(model::Model& model, const data::Batch& batch) {
   const at::Tensor best = model.predict(model.pack(batch)).at(0).to(at::kCPU, at::kLong).contiguous();
-  return {best.const_data_ptr<int64_t>(), best.const_data_ptr<int64_t>() + best.numel()};
+  std::vector<int64_t> labels(best.const_data_ptr<int64_t>(), best.const_data_ptr<int64_t>() + best.numel());
+  if (batch.tree) {
+    const data::Task& task = model.options().tasks.at(model.step_pairs().front().task);
+    data::number_heads(batch, std::ssize(task.labels()), labels);
+  }
+  return labels;
 }
 
 Evaluator::Evaluator(model::Model& model, const data::Corpus& corpus, comm::Communicator& communicator,
@@ -202,6 +208,7 @@ void Evaluator::tag(const data::Batch& batch, const data::Split& split, int64_t*
   size_t sentence = 0;
   for (size_t label = 0; label < best.size(); ++label) {
     while (batch.label_positions[label] >= batch.sentence_starts[sentence + 1]) ++sentence;
+    if (batch.label_words[label] < 0) continue;  // of a tree: the row of the root
     const auto id = static_cast<size_t>(batch.sentence_ids[sentence]);
     words[split.word_starts[id] + batch.label_words[label]] = best[label] + kFilled;
   }

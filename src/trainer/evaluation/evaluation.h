@@ -60,7 +60,8 @@ class Evaluator {
 // type. Results that differ in it are not comparable.
 std::string scorer_text(const Config& config, const std::string& main_metric, at::ScalarType compute);
 
-// The best label of each labelled word in a batch of one pair.
+// The best label of each row with a label in a batch of one pair; of a tree, with the heads as numbers of words of the
+// sentence, from 1.
 std::vector<int64_t> best_labels(model::Model& model, const data::Batch& batch);
 
 // The pairs of `set` that `model` can score on `split`: known task and language, and a split that is not used for

@@ -343,7 +343,7 @@ TEST_F(ConfigTest, HelpShowsEveryKeyThatTheCommandTakesAndNoOther) {
   spec.key_prefixes = {"train.", "device"};
   const std::string help = command_help(model::options(), spec);
   for (const Option& option : model::options().options) {
-    const bool is_taken = option.key.rfind("train.", 0) == 0 || option.key == "device";
+    const bool is_taken = option.key.starts_with("train.") || option.taken_with == "train." || option.key == "device";
     EXPECT_EQ(help.find("  --" + option.key + " ") != std::string::npos, is_taken) << option.key;
   }
   EXPECT_THAT(help, HasSubstr("length of the training [optimizer steps]; at least 1 (default 100000)"));

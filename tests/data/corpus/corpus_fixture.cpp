@@ -34,13 +34,16 @@ void write_letter_vocabulary(const TemporaryFolder& folder, const std::string& n
 
 std::string random_conllu(int sentences, uint64_t seed) {
   static const char* const kTags[] = {"NOUN", "VERB", "ADJ", "PUNCT", "X"};
+  static const char* const kRelations[] = {"nsubj", "acl", "amod:x", "punct", "dep"};  // of the tag
   RandomStream stream(seed);
   std::string text;
   for (int s = 0; s < sentences; ++s) {
     const uint64_t words = 1 + stream.below(12);
     for (uint64_t w = 1; w <= words; ++w) {
-      text +=
-          std::to_string(w) + "\t" + random_word(stream) + "\t_\t" + kTags[stream.below(5)] + "\t_\t_\t_\t_\t_\t_\n";
+      const std::string word = random_word(stream);
+      const auto tag = stream.below(5);
+      text += std::to_string(w) + "\t" + word + "\t_\t" + kTags[tag] + "\t_\t_\t" + std::to_string(w - 1) + "\t" +
+              (w == 1 ? "root" : kRelations[tag]) + "\t_\t_\n";
     }
     text += "\n";
   }

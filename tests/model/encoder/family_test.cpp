@@ -90,8 +90,23 @@ struct Results {
 Results run(const EncoderWeights& encoder, const std::string& method) {
   Config config = train::tiny_config();
   config.model.method = method;
-  Model model(encoder, {config, data::TaskSet::of({"pos", "mlm"}), {"en"}, at::kDouble, at::kCPU});
-  model.begin_step({{"pos", "en"}, {"mlm", "en"}}, false);
+  std::vector<data::Pair> pairs{{"pos", "en"}, {"mlm", "en"}};  // two: of each of the sentences
+  if (method == "madx") pairs = {{"mlm", "en"}, {"mlm", "en"}};
+  if (method == "psf") pairs = {{"pos", "en"}, {"ner", "tr"}};
+  std::set<std::string> tasks, languages;
+  for (const data::Pair& pair : pairs) {
+    tasks.insert(pair.task);
+    languages.insert(pair.language);
+  }
+  ModelOptions options{config,
+                       data::TaskSet::of({tasks.begin(), tasks.end()}),
+                       {languages.begin(), languages.end()},
+                       at::kDouble,
+                       at::kCPU};
+  for (const std::string& task : tasks)
+    for (const std::string& language : languages) options.pairs.push_back({task, language});
+  Model model(encoder, options);
+  model.begin_step(pairs, false);
   Results results;
   results.logits = model.logits(model.pack(train::two_sentences()), &results.hidden);
   return results;

@@ -7,7 +7,7 @@ namespace {
 
 void check(const Config& config, const config::Given& given) {
   const PsfOptions& options = config.sections.get<PsfOptions>();
-  config::require(given("psf.rank") == config::Source::kDefault || options.posterior == "low-rank",
+  config::require(given("psf.rank") != config::Source::kCommandLine || options.posterior == "low-rank",
                   "psf.rank has no effect with psf.posterior = diagonal: remove one of them");
 }
 
