@@ -60,21 +60,21 @@ int run_score(const CommandLine& line) {
 Command score_command() {
   CommandSpec spec;
   spec.name = "score";
-  spec.usage = "hyperx score GOLD PRED --task pos|ner [--format conllu|tagged] [--json]";
+  spec.usage = "hyperx score GOLD PRED --task pos|ner|dep [--format conllu|tagged] [--json]";
   spec.summary = "scores a file of predicted tags against a gold file";
   spec.help =
       "Both files must hold the same words in the same sentences; `-` is standard input. pos: accuracy, also by tag, "
       "and the\n"
       "score that the original release computes. ner: precision, recall and F1 of entities as seqeval 1.2.2 computes "
       "them, in its\n"
-      "default mode (micro F1 is the usual figure) and strictly as IOB2. A word without a prediction "
-      "(`_` for pos)\n"
+      "default mode (micro F1 is the usual figure) and strictly as IOB2. dep:\n"
+      "UAS and LAS without sub-types, as the official scorer. A word without a prediction (`_`)\n"
       "counts as wrong; a gold word that is missing in PRED is an error (65).\n\n"
       "  hyperx score tr_imst-ud-test.conllu predicted.conllu --task pos\n"
       "  hyperx score gold.iob2 predicted.tsv --task ner --word 2 --tag 3 --comment '#' --json";
   spec.key_prefixes = {"pos.multiword"};
   spec.flags = {
-      {"task", "pos|ner", "what the tags are; required"},
+      {"task", "pos|ner|dep", "what the tags are; required"},
       {"format", "conllu|tagged", "of both files (default: conllu for *.conllu, else tagged)"},
       {"word", "N", "tagged: column of the word, from 1 (default: the first)"},
       {"tag", "N", "tagged: column of the tag, from 1 (default: the last)"},

@@ -103,7 +103,7 @@ Command predict_command() {
       "  echo 'The cat sleeps .' | hyperx predict runs/quick --task pos --language en";
   spec.key_prefixes = {"data.max_subwords", "pos.multiword", "model.encoder", "train.precision",
                        "eval.batch_tokens", "device",        "kernels",       "threads"};
-  spec.flags = {{"task", "TASK", "pos or ner"},
+  spec.flags = {{"task", "TASK", "pos, ner or dep"},
                 {"language", "LANGUAGE", "language of the text; one that the model has learnt"},
                 {"format", "FORMAT", "auto, conllu, tagged or text (auto: by the name; standard input is text)"},
                 {"words", "SPLITTER", "how plain text is cut into words: auto, space, basic or chars"},

@@ -43,7 +43,8 @@ Model::Model(const EncoderWeights& encoder, ModelOptions options) : options_(std
             " features wide, and flash attention takes multiples of 8 up to 256: set train.precision = fp32");
   encoder_ = std::make_unique<Encoder>(encoder, parameters_, trains_, options_.compute, options_.device);
   method_ = row.make({config, encoder.spec, options_.tasks, options_.languages, master, options_.compute,
-                      options_.device, options_.ranks, options_.needed, options_.pairs, parameters_});
+                      options_.device, options_.ranks, options_.needed, options_.pairs,
+                      options_.steps > 0 ? options_.steps : config.train.steps, parameters_});
   options_.needed.clear();  // the method has what it uses
   for (const auto& task : options_.tasks)
     heads_[task->name()] =

@@ -53,6 +53,7 @@ struct ModelOptions {
   comm::Communicator* ranks = nullptr;  // of a training run; must outlive the model
   std::vector<TrainedRun> needed = {};  // MethodSpec::needs
   std::vector<data::Pair> pairs = {};   // that the model is trained on
+  int64_t steps = 0;                    // of the training run; 0: train.steps
 };
 
 // Encoder, method and heads together: computes losses and scores of a packed batch.

@@ -88,6 +88,10 @@ std::unique_ptr<StepGraphs::State::Captured> StepGraphs::State::capture(const mo
 }
 
 void StepGraphs::State::run(const data::Batch& segment, const model::DropoutStream& dropout, at::Tensor& figures) {
+  if (segment.tree) {  // its sentences are taken apart on the host
+    train::add_gradients(model, model.pack(segment, dropout), dropout, figures);
+    return;
+  }
   const int64_t place = segment.segments.front().draw;
   const std::string& task = model.step_pairs().at(static_cast<size_t>(place)).task;
   const data::Capacity capacity = data::capacity_of(segment, model.options().tasks.at(task).masked());

@@ -115,9 +115,10 @@ Config resolved_config(const Config& given, const std::optional<std::string>& re
   const bool asks = given.train.precision == "auto" || given.train.warmup_steps < 0;
   const Decided decided = resume_from && asks ? decided_before(*resume_from, communicator) : Decided();
   const std::string& before = decided.precision;
-  if (given.train.epochs > 0) config.train.steps = train::make_mixture(corpus, pairs, given.train).total_steps();
   if (given.train.warmup_steps < 0)
-    config.train.warmup_steps = decided.warmup_steps >= 0 ? decided.warmup_steps : config.train.steps / kWarmupOneIn;
+    config.train.warmup_steps = decided.warmup_steps >= 0
+                                    ? decided.warmup_steps
+                                    : train::make_mixture(corpus, pairs, given.train).total_steps() / kWarmupOneIn;
   config.train.precision = train::agreed_precision(given.train.precision, before, device, communicator);
   if (given.train.precision == "auto" && communicator.rank() == 0)
     log::info("train.precision = auto: {}{}", config.train.precision,
@@ -152,7 +153,9 @@ int train_in(const CommandLine& line, comm::MpiSession& session, comm::Communica
   });
   train::ModelInfo info = describe_model(config, corpus, pairs, encoder);
   train::set_determinism(config.train, device);
-  model::Model model(encoder, model_options(info, device, communicator));
+  model::ModelOptions options = model_options(info, device, communicator);
+  options.steps = train::make_mixture(corpus, pairs, config.train).total_steps();
+  model::Model model(encoder, std::move(options));
   if (communicator.rank() == 0)
     train::add_to_start(run, {{"resolved", {{"exchange", train::exchange_names(model.parameters())}}}});
   if (resume_from) info.encoder_digest = digest_of_node(encoder, session);

@@ -155,7 +155,8 @@ std::vector<Option> table(const std::vector<std::string>& methods) {
 void check_length(const Config& config, const Given& given) {
   const TrainConfig& train = config.train;
   require(
-      given("train.steps") == Source::kDefault || train.epochs == 0,
+      train.epochs == 0 || given("train.steps") == Source::kDefault ||
+          (given("train.steps") == Source::kFile && train.steps == TrainConfig().steps),
       "train.steps = {} and train.epochs = {} both set the length of the training: give one of them (train.epochs = 0 "
       "takes the other back)",
       train.steps, train.epochs);

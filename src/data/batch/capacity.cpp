@@ -80,6 +80,7 @@ std::vector<Batch> split_segments(const Batch& batch) {
     for (int64_t& position : part.label_positions) position -= segment.token_begin;
     append_range(part.labels, batch.labels, segment.label_begin, segment.label_end);
     append_range(part.label_words, batch.label_words, segment.label_begin, segment.label_end);
+    part.tree = !part.label_words.empty() && part.label_words.front() < 0;
     part.segments = {segment};
     Segment& own = part.segments.front();
     own.token_begin = own.sentence_begin = own.label_begin = 0;

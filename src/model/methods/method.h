@@ -101,6 +101,7 @@ struct MethodContext {
   comm::Communicator* ranks;              // of a training run; nullptr: a single process without communication
   const std::vector<TrainedRun>& needed;  // in the order of MethodSpec::needs
   const std::vector<data::Pair>& pairs;   // that the model is trained on
+  int64_t steps;                          // of the training run
   ParameterSet& parameters;
 };
 

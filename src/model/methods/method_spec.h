@@ -70,6 +70,7 @@ struct MethodSpec {
   void (*add_options)(config::Schema& schema);
   MethodCosts (*costs)(const CostQuestion& question);
   bool makes_heads = false;  // the last layers of labelled tasks come from Method::head_samples
+  bool draws = false;        // a forward pass of training makes random draws other than dropout
   // Folders of other runs whose trained values the method builds on; nullptr: needs none.
   std::vector<std::string> (*needs)(const Config& config) = nullptr;
   // What to change when all words end in the same hidden state (trainer/collapse_watch.h), after "with".

@@ -338,6 +338,14 @@ TEST_F(ConfigTest, DumpOfACommandLineIsAConfigFileOfThatCommand) {
   EXPECT_EQ(again.config.data.root, "x y");
 }
 
+// It holds train.steps too, at its default: RUN/config.conf of a run that was given epochs.
+TEST_F(ConfigTest, ADumpWithEpochsIsReadBack) {
+  const CommandLine line = parse(train_spec(), {"--train.epochs", "2", "--dump-config"});
+  const CommandLine again = parse(train_spec(), {"--config", file("dump.conf", dump_config(line))});
+  EXPECT_EQ(again.config.train.epochs, 2);
+  EXPECT_EQ(dump(again.config), dump(line.config));
+}
+
 TEST_F(ConfigTest, HelpShowsEveryKeyThatTheCommandTakesAndNoOther) {
   CommandSpec spec = train_spec();
   spec.key_prefixes = {"train.", "device"};

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
+#include "common/digest.h"
 #include "common/errors.h"
 #include "common/files.h"
 #include "common/hdf5/hdf5_file.h"
@@ -47,7 +48,7 @@ class CorpusTest : public testing::Test {
         for (int64_t s = 0; s < data.sentences(); ++s) {
           for (const int32_t id : data.tokens_of(s)) sum += id;
           for (const int32_t position : data.word_positions_of(s)) sum += position;
-          for (const int16_t label : data.labels_of(s)) sum += label;
+          for (const LabelId label : data.labels_of(s)) sum += label;
         }
         EXPECT_NE(sum, -1);
       }
@@ -132,6 +133,50 @@ TEST_F(CorpusTest, TheFilesAreOrdinaryHdf5) {
     if (set.element_count() == 0) continue;
     EXPECT_EQ(set.file_offset % 64, 0) << set.name;
   }
+}
+
+// Corpora of 0.1.0 have labels of 16 bits.
+TEST_F(CorpusTest, NarrowLabelsAreRead) {
+  const auto labels = [&] {
+    const Corpus corpus = Corpus::open(folder_.path("corpus"));
+    corpus.verify({"pos", "aa"});
+    const auto found = corpus.split({"pos", "aa"}, "train").labels;
+    return std::vector<LabelId>(found.begin(), found.end());
+  };
+  const std::vector<LabelId> expected = labels();
+  ASSERT_FALSE(expected.empty());
+  const std::string path = corpus_path("pos.aa.h5");
+  auto index = nlohmann::json::parse(read_file(corpus_path("index.json")));
+  nlohmann::json& entry = index["pairs"][0];
+  ASSERT_EQ(entry["file"], "pos.aa.h5");
+  {
+    const h5::File wide = h5::File::open(path);
+    h5::File narrow = h5::File::create(path + ".new");
+    for (nlohmann::json& split : entry["splits"])
+      for (nlohmann::json& dataset : split["datasets"]) {
+        const h5::DatasetInfo info = wide.info(dataset["name"]);
+        std::string bytes(static_cast<size_t>(info.byte_count()), '\0');
+        wide.read(info.name, info.type, bytes.data());
+        if (!info.name.ends_with("/labels")) {
+          narrow.write(info.name, info.type, info.shape, bytes.data());
+          continue;
+        }
+        std::vector<int16_t> values;
+        for (int64_t i = 0; i < info.element_count(); ++i)
+          values.push_back(static_cast<int16_t>(reinterpret_cast<const LabelId*>(bytes.data())[i]));
+        narrow.write(info.name, h5::Type::kInt16, info.shape, values.data());
+        dataset["type"] = "int16";
+        dataset["xxh128"] = xxh128_hex({reinterpret_cast<const char*>(values.data()), values.size() * sizeof(int16_t)});
+      }
+    narrow.close();
+  }
+  std::filesystem::rename(path + ".new", path);
+  const h5::File closed = h5::File::open(path);
+  for (nlohmann::json& split : entry["splits"])
+    for (nlohmann::json& dataset : split["datasets"]) dataset["offset"] = closed.info(dataset["name"]).file_offset;
+  entry["bytes"] = std::filesystem::file_size(path);
+  folder_.write("corpus/index.json", index.dump());
+  EXPECT_EQ(labels(), expected);
 }
 
 TEST_F(CorpusTest, RefusesADamagedFile) {

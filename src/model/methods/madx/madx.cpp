@@ -50,16 +50,15 @@ Madx::Madx(const MethodContext& context) : parameters_(context.parameters), comp
     return;
   }
   for (const TrainedRun& run : context.needed) add_frozen_language(context, run);
-  for (const std::string& language : context.languages)
-    if (!languages_.contains(language))
-      throw UserError(ExitCode::kBadConfig,
-                      fmt::format("no adapter of the language {}: madx.language_adapters names the runs of {}; train "
-                                  "one with madx.train = language and train.pairs = mlm:{}, and add its folder",
-                                  language, languages_.empty() ? "no language" : [&] {
-                                    std::vector<std::string> known;
-                                    for (const auto& [name, adapter] : languages_) known.push_back(name);
-                                    return names_of(known);
-                                  }(), language));
+  for (const std::string& language : context.languages) {
+    if (languages_.contains(language)) continue;
+    std::vector<std::string> known;
+    for (const auto& [name, adapter] : languages_) known.push_back(name);
+    throw UserError(ExitCode::kBadConfig,
+                    fmt::format("no adapter of the language {}: madx.language_adapters names the runs of {}; train one "
+                                "with madx.train = language and train.pairs = mlm:{}, and add its folder",
+                                language, names_of(known), language));
+  }
   for (const auto& task : context.tasks)
     task_ = make_bottlenecks(trained(context, "madx.tasks." + task->name() + "."), context.spec.layers,
                              context.spec.hidden, options.task_adapter_dim, compute_);

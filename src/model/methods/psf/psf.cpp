@@ -55,7 +55,7 @@ Psf::Psf(const MethodContext& context)
       seed_(context.config.train.seed),
       dropout_(context.config.model.dropout),
       hidden_(context.spec.hidden),
-      total_steps_(context.config.train.steps),
+      total_steps_(context.steps),
       ranks_(context.ranks == nullptr ? 1 : context.ranks->size()),
       language_rows_(rows_of(context.languages)),
       task_rows_(rows_of(context.tasks.names())) {

@@ -60,7 +60,8 @@ MethodSpec psf_spec() {
           .trains = EncoderTraining::kAll,
           .add_options = add_options,
           .costs = costs_of,
-          .makes_heads = true};
+          .makes_heads = true,
+          .draws = true};
 }
 
 }  // namespace hyperx::model
