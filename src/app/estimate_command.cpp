@@ -75,6 +75,8 @@ void take_corpus(const Config& config, Setup& setup) {
 
 void take_defaults(const CommandLine& line, Setup& setup) {
   std::vector<std::string> names = data::TaskSet::all().names();
+  if (line.config.train.pairs.empty())  // trees only where they are asked for: their head is as large as an encoder
+    std::erase_if(names, [](const std::string& name) { return data::TaskSet::all().at(name).is_tree(); });
   const std::string first = names.front(), &pairs = line.config.train.pairs;
   std::erase_if(names,
                 [&](const std::string& name) { return !pairs.empty() && pairs.find(name + ":") == std::string::npos; });

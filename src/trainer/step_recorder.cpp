@@ -2,12 +2,28 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <numeric>
 
 #include "common/errors.h"
 #include "common/log.h"
 
 namespace hyperx::train {
+namespace {
+
+// nan: none is known.
+double mean_of_known(const std::vector<double>& values) {
+  double sum = 0;
+  int known = 0;
+  for (const double value : values) {
+    if (std::isnan(value)) continue;
+    sum += value;
+    ++known;
+  }
+  return sum / known;
+}
+
+}  // namespace
 
 StepRecorder::StepRecorder(comm::Communicator& communicator, RunLog& log, TrainingState& state, int nonfinite_limit,
                            bool waits, std::string against_collapse)
@@ -51,7 +67,7 @@ void StepRecorder::finish() {
   StepRecord& record = step.record;
   const std::vector<double> losses = step.figures.losses(), spreads = step.figures.spreads();
   record.loss = std::accumulate(losses.begin(), losses.end(), 0.0) / static_cast<double>(losses.size());
-  record.spread = std::accumulate(spreads.begin(), spreads.end(), 0.0) / static_cast<double>(spreads.size());
+  record.spread = mean_of_known(spreads);
   record.gradient_norm = step.figures.gradient_norm();
   record.skipped = !std::isfinite(record.gradient_norm);
   record.seconds = seconds_since(std::max(step.begin, last_finish_));
@@ -63,14 +79,15 @@ void StepRecorder::finish() {
 
 void StepRecorder::check_collapse(int64_t step, const std::vector<data::Pair>& pairs,
                                   const std::vector<double>& spreads) {
-  for (size_t i = 0; i < pairs.size(); ++i)
-    if (collapse_.add(pairs[i].task, spreads[i]) && communicator_.rank() == 0)
+  std::map<std::string, std::vector<double>> by_task;
+  for (size_t i = 0; i < pairs.size(); ++i) by_task[pairs[i].task].push_back(spreads[i]);
+  for (const auto& [task, own] : by_task)
+    if (collapse_.add(task, mean_of_known(own)) && communicator_.rank() == 0)
       log::warning(
-          "step {} {}: in {} steps of {} the last hidden states of all words were nearly the same (spread {:.5f}): "
-          "what "
+          "step {}: in {} steps with {} the last hidden states of all words were nearly the same (spread {:.5f}): what "
           "is trained has collapsed, and the loss will stay at that of the label frequencies. Begin again in another "
           "run.dir with {}",
-          step, pairs[i].name(), CollapseWatch::kSteps, pairs[i].task, spreads[i], against_collapse_);
+          step, CollapseWatch::kSteps, task, mean_of_known(own), against_collapse_);
 }
 
 void StepRecorder::check_finite(const StepRecord& record) {

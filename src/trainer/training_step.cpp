@@ -45,11 +45,10 @@ TrainingStep::TrainingStep(const Config& config, comm::Communicator& communicato
   const model::ModelOptions& options = model.options();
   if (!options.device.is_cuda() || options.compute != at::kBFloat16)
     throw UserError(ExitCode::kBadConfig, "train.cuda_graphs = 1 wants a GPU and bf16: leave it out");
-  if (model::find_method_spec(config.model.method).draws)
+  if (!model::find_method_spec(config.model.method).replayable)
     throw UserError(ExitCode::kBadConfig,
-                    "train.cuda_graphs = 1 would replay the draws of one step in all others, and "
-                    "model.method = " +
-                        config.model.method + " draws in every step: leave it out");
+                    "train.cuda_graphs = 1 replays what one step computed, and model.method = " + config.model.method +
+                        " computes something else in each (draws, or adapters of the language): leave it out");
   if (communicator.rank() == 0)
     log::warning("train.cuda_graphs = 1: these graphs have not run on a GPU yet; compare with a run without them");
   graphs_ = std::make_unique<StepGraphs>(model);

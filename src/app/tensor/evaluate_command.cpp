@@ -81,7 +81,11 @@ std::string predictions_text(const data::Split& split, const data::Task& task,
   for (int64_t sentence = 0; word < predictions.labels.size(); ++sentence) {
     for (const data::LabelId gold : split.labels_of(sentence)) {
       const data::LabelId guess = predictions.labels[word++];
-      text += task.tag_of(gold) + '\t' + (guess < 0 ? "_" : task.tag_of(guess)) + '\n';
+      text += task.tag_of(gold) + '\t' +
+              (guess >= 0       ? task.tag_of(guess)
+               : task.is_tree() ? task.no_prediction()
+                                : "_") +
+              '\n';
     }
     text += '\n';
   }
@@ -142,7 +146,7 @@ class SplitScorer {
     const data::EvaluationResult result = data::read_result(path);
     const data::Task& task = evaluator_.tasks().at(pair.task);
     if (result.main_metric != task.main_metric()) return false;
-    const std::string scorer = train::scorer_text(config_, result.main_metric, loaded_.model->options().compute);
+    const std::string scorer = train::scorer_text(config_, result.main_metric, *loaded_.model, pair);
     if (result.signature.find("|" + scorer + "|") == std::string::npos) return false;
     const bool needs_predictions = config_.eval.predictions && !task.masked();
     if (needs_predictions && !std::filesystem::exists(data::predictions_path(folder_, pair))) return false;

@@ -93,7 +93,7 @@ train::ModelInfo describe_model(const Config& config, const data::Corpus& corpus
 }
 
 model::ModelOptions model_options(train::ModelInfo& info, at::Device device, comm::Communicator& communicator) {
-  std::vector<model::TrainedRun> needed = train::load_needed_runs(info);
+  std::vector<model::TrainedRun> needed = train::load_needed_runs(info, &communicator);
   const Config& config = info.config;
   return {config, info.tasks,    info.languages,    train::compute_type(config.train.precision),
           device, &communicator, std::move(needed), info.trained_pairs};
@@ -102,7 +102,8 @@ model::ModelOptions model_options(train::ModelInfo& info, at::Device device, com
 train::OptionTexts options_of_line(const CommandLine& line) {
   train::OptionTexts texts;
   for (const config::Option& option : model::options().options)
-    if (option.taken_with == "model.encoder" && line.given(option.key)) texts[option.key] = option.get(line.config);
+    if (option.taken_with == "model.encoder" && line.given(option.key) && !option.get(line.config).empty())
+      texts[option.key] = option.get(line.config);
   return texts;
 }
 

@@ -49,6 +49,7 @@ class Tagger {
     if (tokenizer_->digest() != loaded_.info.tokenizer_digest)
       throw UserError(ExitCode::kBadData,
                       loaded_.info.encoder_source + ": its vocabulary is not the one the model was trained with");
+    if (loaded_.info.label_position == "after-blank") blank_ = tokenizer_->blank();
     loaded_.model->begin_step({pair}, false);
   }
 
@@ -99,7 +100,7 @@ class Tagger {
       }
       for (int64_t i = 0; i < std::ssize(ids); ++i) {
         if (batch.tokens() - first + 1 >= max_subwords_) break;
-        const bool is_row = i == place || (i > place && ids[static_cast<size_t>(i)] != tokenizer_->blank());
+        const bool is_row = i == place || (i > place && ids[static_cast<size_t>(i)] != blank_);
         if (task_->is_tree() && is_row) add_row(chunk, index, static_cast<int32_t>(w), batch.tokens());
         batch.input_ids.push_back(ids[static_cast<size_t>(i)]);
       }
@@ -136,6 +137,7 @@ class Tagger {
 
   train::LoadedModel loaded_;
   std::unique_ptr<const data::Tokenizer> tokenizer_;
+  int32_t blank_ = -1;  // as CorpusIndex::blank_id
   int max_subwords_, batch_tokens_;
   const data::Task* task_ = nullptr;  // of the model
 };

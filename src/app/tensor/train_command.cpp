@@ -153,6 +153,9 @@ int train_in(const CommandLine& line, comm::MpiSession& session, comm::Communica
   });
   train::ModelInfo info = describe_model(config, corpus, pairs, encoder);
   train::set_determinism(config.train, device);
+  // Before each rank computes a digest of its own, to compare the runs with that the model is built on.
+  if (model::find_method_spec(config.model.method).needs != nullptr)
+    info.encoder_digest = digest_of_node(encoder, session);
   model::ModelOptions options = model_options(info, device, communicator);
   options.steps = train::make_mixture(corpus, pairs, config.train).total_steps();
   model::Model model(encoder, std::move(options));

@@ -26,7 +26,7 @@ StepBatch make_step(const BatchMaker& maker, const StepPlan& plan, const StepSha
 }
 
 std::vector<StepPlan> largest_steps(const BatchMaker& maker, int64_t draws, int64_t batch_sentences) {
-  std::map<bool, std::pair<int64_t, Draw>> largest;  // tokens and draw, by whether the pair is masked
+  std::map<std::string, std::pair<int64_t, Draw>> largest;  // tokens and draw, by task
   for (int pair = 0; pair < static_cast<int>(maker.pairs().size()); ++pair) {
     std::vector<std::pair<int64_t, int64_t>> longest;  // tokens, sentence
     const int64_t sentences = maker.split(pair).sentences();
@@ -40,11 +40,11 @@ std::vector<StepPlan> largest_steps(const BatchMaker& maker, int64_t draws, int6
       tokens += it->first;
       draw.sentences.push_back(it->second);
     }
-    std::pair<int64_t, Draw>& most = largest[maker.masked(pair)];
+    std::pair<int64_t, Draw>& most = largest[maker.pairs()[static_cast<size_t>(pair)].task];
     if (tokens > most.first) most = {tokens, std::move(draw)};
   }
   std::vector<StepPlan> plans;
-  for (const auto& [masked, most] : largest)
+  for (const auto& [task, most] : largest)
     plans.push_back({0, std::vector<Draw>(static_cast<size_t>(draws), most.second)});
   return plans;
 }

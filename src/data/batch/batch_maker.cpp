@@ -73,7 +73,7 @@ int64_t BatchMaker::label_count(const Split& split, int64_t sentence, uint64_t m
   for (size_t word = 0; word < positions.size(); ++word) {
     const int64_t head = DependencyLabel::of(labels[word], std::ssize(task.labels())).head;
     const bool head_is_there =
-        head == 0 || (head <= std::ssize(positions) && has_rows(positions[static_cast<size_t>(head) - 1]));
+        head == 0 || (head > 0 && head <= std::ssize(positions) && has_rows(positions[static_cast<size_t>(head) - 1]));
     count += has_rows(positions[word]) && head_is_there;
   }
   return count;

@@ -198,8 +198,9 @@ CorpusIndex CorpusIndex::from_json(const std::string& text, const std::string& p
     const Json json = parse_by_pair(text, index.pairs, wrong);
     if (json.at("format") != "hyperx corpus") throw std::runtime_error("it is no hyperx corpus");
     const int64_t version = count_at(json, "format_version");
-    if (version != kCorpusFormatVersion) {
+    if (version < kOldestCorpusFormatVersion || version > kCorpusFormatVersion) {
       throw std::runtime_error("format version " + std::to_string(version) + ", this program reads " +
+                               std::to_string(kOldestCorpusFormatVersion) + " to " +
                                std::to_string(kCorpusFormatVersion));
     }
     if (!wrong.empty()) throw std::runtime_error(wrong);

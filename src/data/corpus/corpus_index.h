@@ -10,7 +10,8 @@
 
 namespace hyperx::data {
 
-constexpr int kCorpusFormatVersion = 2;
+constexpr int kCorpusFormatVersion = 3;
+constexpr int kOldestCorpusFormatVersion = 2;  // that is still read: labels of 16 bits
 constexpr const char* kCorpusIndexName = "index.json";
 
 // One array in the pair's file.

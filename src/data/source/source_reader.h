@@ -11,10 +11,10 @@
 
 namespace hyperx::data {
 
-// What the readers of all formats share: lines, labels, the limit, and the check for a file without sentences.
 // The text of a CoNLL-U line that holds the tag: one column, or several with the tabs between them.
 std::string_view tag_columns(const std::vector<std::string_view>& columns, const SourceSpec& spec);
 
+// What the readers of all formats share: lines, labels, the limit, and the check for a file without sentences.
 class SourceReader : public SentenceReader {
  public:
   SourceReader(const SourceSpec& spec, const Task& task);

@@ -11,6 +11,7 @@ HeadCosts costs_of(const HeadQuestion& question) {
   costs.values = (h + 1) * h + relations * (h + 1) * (h + 1);
   costs.products = kTrainedPasses * static_cast<double>(costs.values);
   costs.classes = relations;
+  costs.activation_values = static_cast<double>(relations * (h + 1));
   return costs;
 }
 

@@ -19,10 +19,11 @@ struct HeadQuestion {
 };
 
 struct HeadCosts {
-  int64_t values = 0;         // number of trained values
-  double products = 0;        // multiplications by weights per label, forward and backward together
-  int64_t classes = 0;        // scores per label
-  int64_t copied_values = 0;  // frozen weights that are also kept in the compute type
+  int64_t values = 0;            // number of trained values
+  double products = 0;           // multiplications by weights per label, forward and backward together
+  int64_t classes = 0;           // scores per label
+  double activation_values = 0;  // kept per label for the backward pass, beside the scores
+  int64_t copied_values = 0;     // frozen weights that are also kept in the compute type
 };
 
 struct HeadSpec {

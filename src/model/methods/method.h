@@ -70,6 +70,9 @@ class Method {
   // The last layer of a pair's labelled task, one per sample; the scores are the mean over the samples. Called only if
   // the method's row sets makes_heads.
   virtual std::vector<HeadWeights> head_samples(int64_t pair);
+  // What else than the model's own values its output in a language depends on, for the signature of results; "":
+  // nothing.
+  virtual std::string built_on([[maybe_unused]] const std::string& language) const { return ""; }
   // This rank's part of a loss in addition to those of the pairs, once per step before their backward passes; the
   // ranks' parts add up. Undefined: none.
   virtual at::Tensor extra_loss() { return {}; }
@@ -87,6 +90,7 @@ struct TrainedRun {
   data::TaskSet tasks;
   std::vector<std::string> languages;
   std::map<std::string, at::Tensor> values;  // by name, on the host
+  std::string xxh128 = {};                   // of its model.h5
 };
 
 // What a method is constructed from.

@@ -70,12 +70,14 @@ struct MethodSpec {
   void (*add_options)(config::Schema& schema);
   MethodCosts (*costs)(const CostQuestion& question);
   bool makes_heads = false;  // the last layers of labelled tasks come from Method::head_samples
-  bool draws = false;        // a forward pass of training makes random draws other than dropout
+  // Whether forward passes of one task differ only in values at fixed addresses, as CUDA graphs need it.
+  bool replayable = true;
   // Folders of other runs whose trained values the method builds on; nullptr: needs none.
   std::vector<std::string> (*needs)(const Config& config) = nullptr;
   // What to change when all words end in the same hidden state (trainer/collapse_watch.h), after "with".
-  bool trains_encoder() const { return trains == EncoderTraining::kAll; }
   const char* against_collapse = "a lower train.learning_rate, more train.warmup_steps or more tasks in train.pairs";
+
+  bool trains_encoder() const { return trains == EncoderTraining::kAll; }
 };
 
 const std::vector<MethodSpec>& method_specs();

@@ -6,12 +6,14 @@
 #include <algorithm>
 #include <cstdlib>
 #include <set>
+#include <sstream>
 
 #include "common/errors.h"
 #include "common/log.h"
 #include "common/version.h"
 #include "model/encoder/encoder_weights.h"
 #include "model/options.h"
+#include "trainer/comm/rank_zero.h"
 #ifdef HYPERX_WITH_CUDA
 #include <ATen/cuda/CUDAContextLight.h>
 #endif
@@ -252,25 +254,33 @@ void require_encoder(const std::string& checkpoint, const std::string& trained_o
 
 }  // namespace
 
-std::vector<model::TrainedRun> load_needed_runs(ModelInfo& info) {
+std::vector<model::TrainedRun> load_needed_runs(ModelInfo& info, comm::Communicator* ranks) {
   std::vector<model::TrainedRun> runs;
   const model::MethodSpec& method = model::find_method_spec(info.config.model.method);
   if (method.needs == nullptr) return runs;
-  std::set<std::string> languages(info.languages.begin(), info.languages.end());
+  const auto resolve = [&] {
+    std::string lines;
+    for (const std::string& folder : method.needs(info.config)) lines += resolve_checkpoint(folder) + "\n";
+    return lines;
+  };
+  std::set<std::string> languages;
+  for (const data::Pair& pair : info.trained_pairs) languages.insert(pair.base_language());
   std::vector<ModelInfo::NeededRun> found;
-  for (const std::string& folder : method.needs(info.config)) {
-    const Checkpoint checkpoint = Checkpoint::open(resolve_checkpoint(folder));
+  std::istringstream folders(ranks == nullptr ? resolve() : comm::on_rank_zero(*ranks, resolve));
+  for (std::string folder; std::getline(folders, folder);) {
+    const Checkpoint checkpoint = Checkpoint::open(folder);
     const ModelInfo own = ModelInfo::from_json(checkpoint.model_info(), checkpoint.folder());
     require_encoder(checkpoint.folder(), own.encoder_digest.get(), info.encoder_digest.get(),
                     fmt::format("A model of method {} needs one that was trained on its own encoder", method.name));
-    model::TrainedRun run{checkpoint.folder(), own.config, own.tasks, own.languages, {}};
+    const std::string digest = checkpoint.manifest().files.at(kModelFile).xxh128;
+    model::TrainedRun run{checkpoint.folder(), own.config, own.tasks, own.languages, {}, digest};
     model::NamedTensors tensors;
     for (const h5::DatasetInfo& tensor : checkpoint.model_tensors())
       tensors.push_back({tensor.name, at::empty(tensor.shape, scalar_type(tensor.type))});
     load_tensors(tensors, [&](const auto& targets) { checkpoint.load_model(targets); });
     for (auto& [name, value] : tensors) run.values[name] = std::move(value);
     runs.push_back(std::move(run));
-    found.push_back({checkpoint.folder(), checkpoint.manifest().files.at(kModelFile).xxh128, own.languages});
+    found.push_back({checkpoint.folder(), digest, own.languages});
     languages.insert(own.languages.begin(), own.languages.end());
   }
   require_same_needed(info, found);
@@ -302,9 +312,17 @@ LoadedModel load_model(const std::string& run_or_checkpoint, const std::string& 
   loaded.step = checkpoint.step();
   loaded.checkpoint_digest = checkpoint.manifest().files.at(kModelFile).xxh128;
   loaded.info = ModelInfo::from_json(checkpoint.model_info(), loaded.checkpoint);
-  for (const config::Option* option : options_of_model(loaded.info.config.model.method))
-    if (const auto given = options.find(option->key); given != options.end())
-      option->set(loaded.info.config, given->second);
+  const std::string& method = loaded.info.config.model.method;
+  for (const auto& [key, text] : options) {
+    const auto own = options_of_model(method);
+    const auto found = std::find_if(own.begin(), own.end(), [&](const auto* option) { return option->key == key; });
+    if (found == own.end())
+      throw UserError(ExitCode::kBadConfig,
+                      fmt::format("{} is given, but {} is a model of method {}, which has no such "
+                                  "option: leave it out",
+                                  key, loaded.checkpoint, method));
+    (*found)->set(loaded.info.config, text);
+  }
   const std::string source = encoder.empty() ? loaded.info.encoder_source : encoder;
   loaded.info.encoder_source = source;
   const model::EncoderWeights weights =

@@ -81,7 +81,8 @@ void set_determinism(const TrainConfig& config, at::Device device);
 // The runs that the method needs, each from its best checkpoint if it has one. Records them in `info`, whose languages
 // are then also theirs. UserError (65, 66): one is missing, damaged, was trained on another encoder, or is not what
 // `info` recorded before of a language that the model was trained on.
-std::vector<model::TrainedRun> load_needed_runs(ModelInfo& info);
+// With `ranks`, rank 0 says which checkpoints these are; then it is collective.
+std::vector<model::TrainedRun> load_needed_runs(ModelInfo& info, comm::Communicator* ranks = nullptr);
 
 // A model loaded from a checkpoint.
 struct LoadedModel {

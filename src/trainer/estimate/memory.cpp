@@ -54,7 +54,11 @@ Memory memory_of(const ModelSizes& model, const model::MethodCosts& costs, const
   const double saved = layers * (tokens * (3 * h * attention_bytes + (3 * h + f + kept) * value_bytes) + probabilities);
   const double passing = tokens * (2 * f + 3 * h) * value_bytes;
   const double logits = 4 * at_once * share.masked * static_cast<double>(model.encoder.vocabulary) * 4;
-  memory.activations = (options.gpu ? 1 : kHeapShare) * (saved + passing) + logits;
+  double of_label = 0;  // of the largest head
+  for (const auto& task : model.tasks)
+    if (!task->masked()) of_label = std::max(of_label, model.head(*task).activation_values);
+  memory.activations =
+      (options.gpu ? 1 : kHeapShare) * (saved + passing) + logits + 4 * at_once * share.labelled * of_label;
   memory.checkpoint = 3 * 4 * static_cast<double>(trained_values(model, costs));
   return memory;
 }

@@ -49,13 +49,20 @@ StepWork work_of(const StepSizes& share, const ModelSizes& model, const model::M
   // Frozen products cost one product forward and one backward, trained ones two backward.
   work.product_operations = 2 * layers * share.tokens * passes * query_key_value;
   work.product_operations += 2 * beyond_attention * (passes * others + 3 * costs.product_values);
-  double of_label = 0, of_masked = 0, scores = 0;  // of the largest head of each kind
+  double of_label = 0, shares = 0, of_masked = 0, scores = 0;  // per label: the mean over labelled tasks; the largest
   for (const auto& task : model.tasks) {
     const model::HeadCosts head = model.head(*task);
-    double& largest = task->masked() ? of_masked : of_label;
-    largest = std::max(largest, head.products);
-    if (task->masked()) scores = std::max(scores, static_cast<double>(head.classes));
+    if (task->masked()) {
+      of_masked = std::max(of_masked, head.products);
+      scores = std::max(scores, static_cast<double>(head.classes));
+      continue;
+    }
+    const auto found = share.task_shares.find(task->name());
+    const double own = found == share.task_shares.end() ? 0 : found->second;
+    of_label += own * head.products;
+    shares += own;
   }
+  if (shares > 0) of_label /= shares;
   work.product_operations += 2 * (share.labelled * of_label + share.masked * of_masked);
   work.weight_bytes = 2 * products * value_bytes;
   work.attention_operations = layers * 12 * share.squares * h;

@@ -84,8 +84,11 @@ void add_scores(const data::Task& task, const data::Split& split, int64_t senten
 
 }  // namespace
 
-std::string scorer_text(const Config& config, const std::string& main_metric, at::ScalarType compute) {
-  return main_metric + ",max_subwords=" + std::to_string(config.data.max_subwords) + "," + c10::toString(compute);
+std::string scorer_text(const Config& config, const std::string& main_metric, const model::Model& model,
+                        const data::Pair& pair) {
+  const std::string built_on = model.method().built_on(pair.base_language());
+  return main_metric + ",max_subwords=" + std::to_string(config.data.max_subwords) + "," +
+         c10::toString(model.options().compute) + (built_on.empty() ? "" : "," + built_on);
 }
 
 std::vector<int64_t> best_labels(model::Model& model, const data::Batch& batch) {
@@ -173,9 +176,8 @@ void Evaluator::evaluate_group(const std::vector<data::Pair>& pairs, const std::
     result.pair = pairs[i];
     result.split = split;
     result.sentences = sentences_scored(scored, config_.eval.limit);
-    result.signature =
-        data::signature_line(pairs[i], split, source_text(corpus_, pairs[i], split), result.sentences, result.words,
-                             scorer_text(config_, result.main_metric, model_.options().compute));
+    result.signature = data::signature_line(pairs[i], split, source_text(corpus_, pairs[i], split), result.sentences,
+                                            result.words, scorer_text(config_, result.main_metric, model_, pairs[i]));
     results.push_back(std::move(result));
   }
 }

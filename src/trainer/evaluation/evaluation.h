@@ -57,8 +57,9 @@ class Evaluator {
 };
 
 // The settings that determine a result besides checkpoint and corpus, for its signature: metric, truncation, compute
-// type. Results that differ in it are not comparable.
-std::string scorer_text(const Config& config, const std::string& main_metric, at::ScalarType compute);
+// type, and Method::built_on. Results that differ in it are not comparable.
+std::string scorer_text(const Config& config, const std::string& main_metric, const model::Model& model,
+                        const data::Pair& pair);
 
 // The best label of each row with a label in a batch of one pair; of a tree, with the heads as numbers of words of the
 // sentence, from 1.

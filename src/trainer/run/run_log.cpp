@@ -1,6 +1,7 @@
 #include "trainer/run/run_log.h"
 
 #include <algorithm>
+#include <cmath>
 #include <thread>
 #include <utility>
 
@@ -117,10 +118,10 @@ void RunLog::progress_line(const StepRecord& record) {
   const int64_t done = record.step - first_step_;
   const double left =
       done > 0 ? elapsed / static_cast<double>(done) * static_cast<double>(total_steps_ - record.step) : 0;
-  log::info("step {}/{} {} loss {:.3f} spread {:.3f} | {} tok/s | elapsed {} left {}", record.step, total_steps_,
-            record.pair, record.loss, record.spread,
-            format_count(static_cast<double>(tokens_since_line_) / std::max(since, 1e-9)), format_duration(elapsed),
-            format_duration(left));
+  const std::string spread = std::isnan(record.spread) ? "" : fmt::format(" spread {:.3f}", record.spread);
+  log::info("step {}/{} {} loss {:.3f}{} | {} tok/s | elapsed {} left {}", record.step, total_steps_, record.pair,
+            record.loss, spread, format_count(static_cast<double>(tokens_since_line_) / std::max(since, 1e-9)),
+            format_duration(elapsed), format_duration(left));
   last_line_ = now;
   tokens_since_line_ = 0;
 }

@@ -8,6 +8,7 @@
 #include <filesystem>
 
 #include "common/files.h"
+#include "model/comm/local_communicator.h"
 #include "tests/support/errors.h"
 #include "tests/support/folder.h"
 #include "tests/trainer/tiny_training.h"
@@ -147,6 +148,26 @@ TEST_F(MadxTest, AnotherLanguagesAdapterIsSwappedIn) {
   EXPECT_THAT(user_error([&] { load_needed_runs(changed); }),
               AllOf(StartsWith("65 "), HasSubstr("bb-again"),
                     HasSubstr("is not what the model was trained with for the language bb")));
+}
+
+// With fewer adapters than it was trained beside; a language without one is refused, and results name the adapter.
+TEST_F(MadxTest, ALanguageNeedsItsAdapter) {
+  Config config = of_task("pos:bb");
+  train_run(data(), config, folder_.path("run"), {});
+  const Checkpoint saved = Checkpoint::open(resolve_checkpoint(folder_.path("run")));
+  ModelInfo info = ModelInfo::from_json(saved.model_info(), "run");
+  info.config.train.precision = "fp64";
+  options(info.config).language_adapters = " " + language_runs() + "/bb ";
+  comm::LocalCommunicator alone;
+  model::Model model(data().encoder, tiny_options(info, alone));
+  EXPECT_THAT(info.languages, testing::ElementsAre("bb"));
+  model.begin_step({{"pos", "bb"}}, false);
+  EXPECT_THAT(user_error([&] {
+                model.begin_step({{"pos", "aa"}}, false);
+              }),
+              AllOf(StartsWith("78"), HasSubstr("no adapter of the language aa")));
+  EXPECT_THAT(scorer_text(info.config, "accuracy", model, {"pos", "bb"}),
+              HasSubstr(",adapter=" + info.needed.at(0).xxh128.substr(0, 12)));
 }
 
 TEST_F(MadxTest, RefusesWhatDoesNotMakeOneAdapter) {

@@ -96,7 +96,8 @@ INSTANTIATE_TEST_SUITE_P(Posteriors, PsfTest, testing::Values("diagonal", "low-r
 });
 
 TEST(PsfSettings, OthersAreRefusedWithTheReason) {
-  const TinyData data({"ner bb train tagged aa.dev.tagged"});
+  const TinyData data(
+      {"ner bb train tagged aa.dev.tagged", "dep aa train conllu aa.conllu", "dep bb train conllu bb.conllu"});
   const auto refusal = [&](const char* pairs) {
     Config config = tiny_training_config();
     config.model.method = "psf";
@@ -106,6 +107,7 @@ TEST(PsfSettings, OthersAreRefusedWithTheReason) {
   EXPECT_THAT(refusal("pos:*"), AllOf(StartsWith("78"), HasSubstr("there is one task")));
   EXPECT_THAT(refusal("pos:*,ner:aa"), AllOf(StartsWith("78"), HasSubstr("ner is there in aa alone")));
   EXPECT_THAT(refusal("pos:*,ner:*,mlm:*"), AllOf(StartsWith("78"), HasSubstr("mlm has no labels")));
+  EXPECT_THAT(refusal("pos:*,dep:*"), AllOf(StartsWith("78"), HasSubstr("dep has no last layer")));
   EXPECT_EQ(refusal("pos:*,ner:*"), "");
 }
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <limits>
 
 #include "common/errors.h"
 #include "data/tasks/dependencies/attachment_scorer.h"
@@ -15,7 +16,10 @@ namespace {
 
 constexpr int kHeadColumn = 7, kColumns = 2;  // HEAD and DEPREL
 
-std::string_view relation_of(std::string_view tag) { return tag.substr(std::min(tag.find('\t'), tag.size() - 1) + 1); }
+std::string_view relation_of(std::string_view tag) {
+  const size_t tab = tag.find('\t');
+  return tab == std::string_view::npos ? std::string_view() : tag.substr(tab + 1);
+}
 
 }  // namespace
 
@@ -32,12 +36,15 @@ void Dependencies::complete(SourceSpec& source) const {
 
 std::optional<LabelId> Dependencies::label_of(std::string_view tag) const {
   const std::string_view whole = relation_of(tag), relation = whole.substr(0, whole.find(':'));
-  int32_t head = -1;
-  const char* const end = tag.data() + tag.find('\t');
-  const auto parsed = std::from_chars(tag.data(), end, head);
+  const size_t tab = tag.find('\t');
   const auto found = std::find(labels().begin(), labels().end(), relation);
-  if (parsed.ec != std::errc() || parsed.ptr != end || head < 0 || found == labels().end()) return std::nullopt;
-  return static_cast<LabelId>(DependencyLabel{head, found - labels().begin()}.packed(std::ssize(labels())));
+  if (tab == std::string_view::npos || found == labels().end()) return std::nullopt;
+  int32_t head = -1;
+  const auto parsed = std::from_chars(tag.data(), tag.data() + tab, head);
+  if (parsed.ec != std::errc() || parsed.ptr != tag.data() + tab || head < 0) return std::nullopt;
+  const int64_t packed = DependencyLabel{head, found - labels().begin()}.packed(std::ssize(labels()));
+  if (packed > std::numeric_limits<LabelId>::max()) return std::nullopt;
+  return static_cast<LabelId>(packed);
 }
 
 std::string Dependencies::tag_of(LabelId label) const {
@@ -48,6 +55,10 @@ std::string Dependencies::tag_of(LabelId label) const {
 std::string Dependencies::why_not(std::string_view tag) const {
   if (tag.starts_with("_\t"))
     return "HEAD is missing, value '_': take a release of the treebank with trees, or use the file for another task";
+  const std::string_view relation = relation_of(tag);
+  if (std::find(labels().begin(), labels().end(), relation.substr(0, relation.find(':'))) != labels().end())
+    return fmt::format("HEAD is not the number of a word, value '{}': write the head's id, or 0 for the root",
+                       tag.substr(0, tag.find('\t')));
   return fmt::format("unknown relation, value '{}': the relations of {} are {}", relation_of(tag), name(),
                      fmt::join(labels(), " "));
 }

@@ -1,7 +1,6 @@
 #include "data/tasks/dependencies/maximum_tree.h"
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
 
 namespace hyperx::data {

@@ -12,6 +12,7 @@ namespace {
 
 const char* const kGroup = "madx";
 constexpr double kDeviation = 0.02;
+constexpr size_t kShownDigest = 12;
 
 std::string names_of(const std::vector<std::string>& names) {
   std::string text;
@@ -50,15 +51,7 @@ Madx::Madx(const MethodContext& context) : parameters_(context.parameters), comp
     return;
   }
   for (const TrainedRun& run : context.needed) add_frozen_language(context, run);
-  for (const std::string& language : context.languages) {
-    if (languages_.contains(language)) continue;
-    std::vector<std::string> known;
-    for (const auto& [name, adapter] : languages_) known.push_back(name);
-    throw UserError(ExitCode::kBadConfig,
-                    fmt::format("no adapter of the language {}: madx.language_adapters names the runs of {}; train one "
-                                "with madx.train = language and train.pairs = mlm:{}, and add its folder",
-                                language, names_of(known), language));
-  }
+  for (const std::string& language : context.languages) require_adapter(language);
   for (const auto& task : context.tasks)
     task_ = make_bottlenecks(trained(context, "madx.tasks." + task->name() + "."), context.spec.layers,
                              context.spec.hidden, options.task_adapter_dim, compute_);
@@ -102,18 +95,32 @@ void Madx::add_frozen_language(const MethodContext& context, const TrainedRun& r
   };
   if (!languages_.emplace(language, make_language(values, options, context.spec)).second)
     refuse(fmt::format("madx.language_adapters names two adapters of the language {}", language));
+  digests_[language] = run.xxh128;
+}
+
+void Madx::require_adapter(const std::string& language) const {
+  if (languages_.contains(language)) return;
+  std::vector<std::string> known;
+  for (const auto& [name, adapter] : languages_) known.push_back(name);
+  throw UserError(ExitCode::kBadConfig,
+                  fmt::format("no adapter of the language {}: madx.language_adapters names the runs of {}; train one "
+                              "with madx.train = language and train.pairs = mlm:{}, and add its folder",
+                              language, names_of(known), language));
 }
 
 void Madx::select(const std::vector<data::Pair>& pairs, bool training, int64_t) {
+  for (const data::Pair& pair : pairs) require_adapter(pair.base_language());
   pairs_ = pairs;
   if (training) parameters_.use_group(kGroup);
 }
 
 const Madx::LanguageAdapter& Madx::language_of(int64_t pair) const {
-  const std::string language = pairs_.at(static_cast<size_t>(pair)).base_language();
-  const auto found = languages_.find(language);
-  HYPERX_CHECK(found != languages_.end(), "a pair whose language has no adapter");
-  return found->second;
+  return languages_.at(pairs_.at(static_cast<size_t>(pair)).base_language());
+}
+
+std::string Madx::built_on(const std::string& language) const {
+  const auto found = digests_.find(language);
+  return found == digests_.end() ? "" : "adapter=" + found->second.substr(0, kShownDigest);
 }
 
 at::Tensor Madx::after_embeddings(const at::Tensor& x, const std::vector<PairRows>& pairs) {

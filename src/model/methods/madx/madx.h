@@ -24,6 +24,7 @@ class Madx final : public Method {
   at::Tensor after_embeddings(const at::Tensor& x, const std::vector<PairRows>& pairs) override;
   at::Tensor end_layer(int64_t layer, const LayerEnd& end) override;
   at::Tensor before_decoder(int64_t pair, const at::Tensor& x) override;
+  std::string built_on(const std::string& language) const override;
 
  private:
   struct LanguageAdapter {
@@ -31,15 +32,16 @@ class Madx final : public Method {
     std::optional<InvertibleAdapter> invertible;
   };
   LanguageAdapter make_language(const TensorSource& source, const MadxOptions& options, const EncoderSpec& spec) const;
-  void add_trained_language(const MethodContext& context, const MadxOptions& options);
   void add_frozen_language(const MethodContext& context, const TrainedRun& run);
   TensorSource trained(const MethodContext& context, const std::string& prefix) const;
+  void require_adapter(const std::string& language) const;  // UserError (78): there is none
   const LanguageAdapter& language_of(int64_t pair) const;
 
   ParameterSet& parameters_;
   at::ScalarType compute_;
   std::map<std::string, LanguageAdapter> languages_;
-  std::vector<Bottleneck> task_;  // empty in a language's run
+  std::map<std::string, std::string> digests_;  // of the frozen ones, by language
+  std::vector<Bottleneck> task_;                // empty in a language's run
   std::vector<data::Pair> pairs_;
 };
 

@@ -15,8 +15,10 @@ config::Option fixed(T MadxOptions::*member, const char* key, const char* help, 
 std::vector<std::string> needs_of(const Config& config) {
   std::vector<std::string> folders;
   std::istringstream list(config.sections.get<MadxOptions>().language_adapters);
-  for (std::string folder; std::getline(list, folder, ',');)
-    if (!folder.empty()) folders.push_back(folder);
+  for (std::string folder; std::getline(list, folder, ',');) {
+    const size_t begin = folder.find_first_not_of(' ');
+    if (begin != std::string::npos) folders.push_back(folder.substr(begin, folder.find_last_not_of(' ') + 1 - begin));
+  }
   return folders;
 }
 
@@ -67,9 +69,10 @@ MethodCosts costs_of(const CostQuestion& question) {
   costs.blocks = {{"madx", bottlenecks(question.encoder, width) + (of_task ? 0 : invertible)}};
   const auto values = static_cast<double>(costs.blocks[0].values);
   costs.bucket_values = values;
-  costs.state_bytes = 4 * 4 * values;  // value, gradient, two moments
-  if (of_task)                         // the frozen ones
-    costs.state_bytes += 4.0 * static_cast<double>(question.languages) *
+  costs.state_bytes = 4 * 4 * values;                       // value, gradient, two moments
+  if (of_task)                                              // the frozen ones
+    costs.state_bytes += (question.bf16 ? 2 * 2.0 : 4.0) *  // in bf16 packed for both directions
+                         static_cast<double>(needs_of(question.config).size()) *
                          static_cast<double>(bottlenecks(question.encoder, options.language_adapter_dim) + invertible);
   costs.product_values = 2.0 * static_cast<double>(h) * (width + (of_task ? options.language_adapter_dim : 0));
   costs.activation_values = static_cast<double>((of_task ? 4 : 2) * h + width);
@@ -85,6 +88,7 @@ MethodSpec madx_spec() {
           .trains = EncoderTraining::kNothing,
           .add_options = add_options,
           .costs = costs_of,
+          .replayable = false,
           .needs = needs_of};
 }
 

@@ -25,8 +25,10 @@ void require_mixed_languages(const MethodContext& context) {
                     "labelled tasks, each in at least two languages: " +
                         what);
   };
-  for (const auto& task : context.tasks)
+  for (const auto& task : context.tasks) {
     if (task->masked()) refuse(fmt::format("{} has no labels; leave it out", task->name()));
+    if (task->is_tree()) refuse(fmt::format("{} has no last layer that it could generate; leave it out", task->name()));
+  }
   std::map<std::string, std::set<std::string>> languages;
   for (const data::Pair& pair : context.pairs) languages[pair.task].insert(pair.base_language());
   if (context.tasks.size() < 2) refuse("there is one task");
@@ -41,10 +43,6 @@ std::map<std::string, int64_t> rows_of(const Names& names) {
   int64_t row = 0;
   for (auto& [name, index] : rows) index = row++;
   return rows;
-}
-
-at::Tensor apply(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
-  return at::linear(x, weight, bias);
 }
 
 }  // namespace
@@ -99,6 +97,12 @@ Posterior Psf::make_posterior(const MethodContext& context, const std::string& k
 }
 
 void Psf::select(const std::vector<data::Pair>& pairs, bool training, int64_t step) {
+  for (const data::Pair& pair : pairs)
+    if (!language_rows_.contains(pair.base_language()))
+      throw UserError(ExitCode::kBadConfig,
+                      fmt::format("the model has learnt nothing of the language {}: PSF tags the languages of its own "
+                                  "train.pairs alone",
+                                  pair.base_language()));
   pairs_ = pairs;
   training_ = training;
   step_ = step;
@@ -120,7 +124,7 @@ at::Tensor Psf::mlp(const at::Tensor& language, const at::Tensor& task, int64_t 
   const at::TensorOptions whole = x.options().dtype(at::kLong).requires_grad(false);
   const RowKeys rows{at::arange(x.size(0), whole), at::full({x.size(0)}, pair, whole)};
   for (size_t i = 0; i < mlp_.size(); ++i) {
-    x = at::relu(apply(x, mlp_[i].weight, mlp_[i].bias));
+    x = at::relu(at::linear(x, mlp_[i].weight, mlp_[i].bias));
     if (!training_ || dropout_ == 0) continue;
     const uint64_t key = derive_key(seed_, "psf.dropout." + std::to_string(i), static_cast<uint64_t>(step_));
     x = keyed_dropout(x, {}, {rows, dropout_, {philox_key(key)}});
@@ -135,7 +139,8 @@ std::vector<HeadWeights> Psf::head_samples(int64_t pair) {
   const auto weight_of = [&](const at::Tensor& flat) { return flat.view({last.classes, hidden_}); };
   if (!training_) {
     const at::Tensor z = mlp(languages_.mean[language].unsqueeze(0), tasks_.mean[task].unsqueeze(0), pair);
-    return {{weight_of(apply(z, last.mean.weight, last.mean.bias)[0]), apply(z, last.bias.weight, last.bias.bias)[0]}};
+    return {{weight_of(at::linear(z, last.mean.weight, last.mean.bias)[0]),
+             at::linear(z, last.bias.weight, last.bias.bias)[0]}};
   }
   const int64_t samples = options_.samples;
   const auto sample = [&](const Posterior& posterior, const std::string& kind, int64_t index) {
@@ -144,10 +149,10 @@ std::vector<HeadWeights> Psf::head_samples(int64_t pair) {
     return posterior.sample(index, draw(kind, pair, {samples, width}), zeta);
   };
   const at::Tensor z = mlp(sample(languages_, "language", language), sample(tasks_, "task", task), pair);
-  const at::Tensor deviation = at::softplus(apply(z, last.logvar.weight, last.logvar.bias));
-  const at::Tensor weights =
-      apply(z, last.mean.weight, last.mean.bias) + deviation * draw("weight", pair, {samples, last.classes * hidden_});
-  const at::Tensor biases = apply(z, last.bias.weight, last.bias.bias);
+  const at::Tensor deviation = at::softplus(at::linear(z, last.logvar.weight, last.logvar.bias));
+  const at::Tensor weights = at::linear(z, last.mean.weight, last.mean.bias) +
+                             deviation * draw("weight", pair, {samples, last.classes * hidden_});
+  const at::Tensor biases = at::linear(z, last.bias.weight, last.bias.bias);
   std::vector<HeadWeights> made;
   for (int64_t i = 0; i < samples; ++i) made.push_back({weight_of(weights[i]), biases[i]});
   return made;

@@ -61,7 +61,7 @@ MethodSpec psf_spec() {
           .add_options = add_options,
           .costs = costs_of,
           .makes_heads = true,
-          .draws = true};
+          .replayable = false};
 }
 
 }  // namespace hyperx::model

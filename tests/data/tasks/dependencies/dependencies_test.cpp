@@ -39,8 +39,8 @@ TEST(Dependencies, ALabelIsHeadAndRelation) {
   EXPECT_EQ(dep().label_of("12\tnsubj:pass"), label) << "sub-types are cut";
   EXPECT_TRUE(dep().is_cut("12\tnsubj:pass"));
   EXPECT_FALSE(dep().is_cut("12\tnsubj"));
-  for (const char* tag :
-       {"12\tsubject", "_\tnsubj", "-1\tnsubj", "1.5\tnsubj", "nsubj", "", "\tnsubj", "99999999999\tnsubj"})
+  for (const char* tag : {"12\tsubject", "_\tnsubj", "-1\tnsubj", "1.5\tnsubj", "nsubj", "", "\tnsubj",
+                          "99999999999\tnsubj", "60000000\tnsubj", "113025456\tnsubj"})
     EXPECT_FALSE(dep().label_of(tag)) << tag;
   EXPECT_LT(*dep().label_of("3\t_"), dep().label_kinds(3));
   EXPECT_GE(*dep().label_of("4\tacl"), dep().label_kinds(3));
@@ -98,6 +98,7 @@ TEST_F(DependencyFilesTest, BadTreesAreRefusedWithTheirLine) {
   EXPECT_THAT(refusal(two("2", "subject", "0")),
               AllOf(StartsWith(at + "1: unknown relation, value 'subject'"), HasSubstr("nsubj")));
   EXPECT_THAT(refusal(two("x", "nsubj", "0")), StartsWith(at + "1: "));
+  EXPECT_THAT(refusal(two("60000000", "nsubj", "0")), AllOf(StartsWith(at + "1: HEAD"), HasSubstr("'60000000'")));
   EXPECT_THAT(refusal(two("_", "_", "_")), AllOf(StartsWith(at), HasSubstr("HEAD is missing")));
   folder_.write("map.tsv", "subject\tnsubj\n");
   folder_.write("a.conllu", two("2", "subject", "0"));
@@ -119,6 +120,8 @@ TEST_F(DependencyFilesTest, AreScored) {
   EXPECT_THAT(scores_json(scores), HasSubstr("\"las\": 0.5"));
   EXPECT_THAT(user_error([&] { score(gold, line("1", "a", "9", "nsubj") + "\n"); }),
               AllOf(StartsWith("65 "), HasSubstr("predicted.conllu:1")));
+  EXPECT_THAT(user_error([&] { score(line("1", "a", "113025456", "nsubj") + "\n", gold); }),
+              AllOf(StartsWith("65 "), HasSubstr("gold.conllu:1")));
 }
 
 TEST(CompleteTree, HangsWordsWithoutAPredictionOnTheRoot) {
