@@ -27,14 +27,14 @@ mv "$scratch/packed" "$packed"
 newer_glibc() {  # prints each file that needs more than glibc 2.34
   local file
   for file in "$@"; do
-    readelf -V "$file" 2>/dev/null | grep -qE 'GLIBC_2\.(3[5-9]|[4-9][0-9])' && echo "$file"
+    readelf -V "$file" 2>/dev/null | grep -E 'GLIBC_2\.(3[5-9]|[4-9][0-9])' >/dev/null && echo "$file"
   done
   true
 }
 mapfile -t programs < <(find "$packed" -path "$packed/libtorch" -prune -o -type f \( -path '*/libexec/*' -o -name '*.so*' \) -print)
 holds "no program or library needs more than glibc 2.34" test -z "$(newer_glibc "${programs[@]}")"
-unpacked=$(ldconfig -p | awk '/libstdc\+\+\.so\.6 .*x86-64/ {print $NF; exit}')
-if readelf -V "$unpacked" | grep -q GLIBC_2.36; then  # the check finds what is there to be found
+unpacked=$(ldconfig -p | awk '/libstdc\+\+\.so\.6 .*x86-64/ && !found++ {print $NF}')  # to the end: else ldconfig may die of SIGPIPE
+if readelf -V "$unpacked" | grep GLIBC_2.36 >/dev/null; then  # the check finds what is there to be found
   holds "this machine's libstdc++ needs more" test "$(newer_glibc "$unpacked")" = "$unpacked"
 fi
 
