@@ -24,6 +24,7 @@ import common
 
 POS, NER = "en tr ug mt".split(), "en ar ta zh is".split()
 PAIRS = f"pos:{{{','.join(POS)}}},ner:{{{','.join(NER)}}},mlm:*"
+LEAST_SENTENCES = 50  # a smaller test file says nothing; five languages have one entity sentence
 VARIANTS = {"hyperx": [], "one adapter for all languages": ["--hyperx.language_dim", 0]}
 
 
@@ -42,7 +43,7 @@ def launch(options, *arguments):
 
 
 def measure(options, corpus, variant, seed):
-    """{pair: score} of the test files; {"seconds": of training}."""
+    """{pair: (score, sentences)} of the test files; seconds of training."""
     name = f"{'hyperx' if not VARIANTS[variant] else 'shared'}-{seed}"
     run = pathlib.Path(options.folder) / name
     print(f"# {variant}, seed {seed}: {run}", file=sys.stderr, flush=True)
@@ -54,7 +55,7 @@ def measure(options, corpus, variant, seed):
     scores = {}
     for file in sorted(run.glob(f"results/step-{options.steps:07}/test/*.json")):
         result = json.loads(file.read_text())
-        scores[result["pair"]] = result["metrics"][result["main_metric"]]
+        scores[result["pair"]] = result["metrics"][result["main_metric"]], result["sentences"]
     steps = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     return scores, sum(step["seconds"] for step in steps if step["event"] == "step")
 
@@ -80,20 +81,23 @@ def main():
             seconds.append(took)
             print(f"# {time.monotonic() - began:.0f} s so far", file=sys.stderr, flush=True)
     trained = {f"pos:{code}" for code in POS} | {f"ner:{code}" for code in NER}
-    pairs = sorted({pair for runs in found.values() for scores in runs for pair in scores if "@" not in pair})
+    sentences = {pair: count for pair, (_, count) in found["hyperx"][0].items() if "@" not in pair}
+    pairs = sorted(pair for pair, count in sentences.items() if count >= LEAST_SENTENCES)
     memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     print(f"{options.steps} steps, {options.seeds.count(',') + 1} seeds, {statistics.mean(seconds):.0f} s of training each "
           f"({', '.join(f'{took:.0f}' for took in seconds)}), {memory:.0f} MB at most in a process (of this call)\n")
-    print("| pair | " + " | ".join(found) + " |\n| --- |" + " ---: |" * len(found))
-    mean = {variant: {pair: statistics.mean(scores[pair] for scores in runs) for pair in pairs} for variant, runs in found.items()}
+    print("| pair | sentences | " + " | ".join(found) + " |\n| --- | ---: |" + " ---: |" * len(found))
+    mean = {variant: {pair: statistics.mean(scores[pair][0] for scores in runs) for pair in pairs} for variant, runs in found.items()}
+    by_seed = lambda variant, group: ", ".join(f"{100 * statistics.mean(scores[pair][0] for pair in group):.1f}" for scores in found[variant])
     for kind, chosen in (("trained", lambda pair: pair in trained), ("never trained", lambda pair: pair not in trained)):
         for task in ("pos", "ner"):
             group = [pair for pair in pairs if pair.startswith(task) and chosen(pair)]
             for pair in group:
-                print(f"| {pair} | " + " | ".join(f"{100 * mean[variant][pair]:.1f}" for variant in found) + " |")
+                print(f"| {pair} | {sentences[pair]} | " + " | ".join(f"{100 * mean[variant][pair]:.1f}" for variant in found) + " |")
             if group:
-                print(f"| **mean of {len(group)} {task} pairs, {kind}** | " + " | ".join(
-                    f"**{100 * statistics.mean(mean[variant][pair] for pair in group):.1f}**" for variant in found) + " |")
+                print(f"| **mean of {len(group)} {task} pairs, {kind}** | | " + " | ".join(
+                    f"**{100 * statistics.mean(mean[variant][pair] for pair in group):.1f}** ({by_seed(variant, group)})" for variant in found) + " |")
+    print(f"\nLeft out, with fewer than {LEAST_SENTENCES} sentences: {', '.join(sorted(set(sentences) - set(pairs))) or 'none'}")
     common.write_json(options.json, {"steps": options.steps, "scores": found, "seconds": seconds})
 
 
