@@ -181,6 +181,10 @@ int run_train(const CommandLine& line, comm::MpiSession& session, comm::RankProg
 
   const at::Device device = comm::choose_device(config.device, session);
   choose_kernels(config, device, session.rank());
+  for (const auto& [key, text] : options_of_line(line))
+    if (!key.starts_with(config.model.method + "."))
+      throw UserError(ExitCode::kBadConfig,
+                      key + " has no effect with model.method = '" + config.model.method + "': leave it out");
   const int threads = set_threads(config, session);
   const auto communicator = comm::make_communicator(config.parallel, device, session);
   std::optional<train::RunLock> lock;
