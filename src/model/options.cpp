@@ -6,15 +6,16 @@
 namespace hyperx::model {
 namespace {
 
-// One file may hold options of several methods; on the command line those of another method would be a mistake. Those
-// that may also be given for a saved model are left to who loads it, and to `train`.
+// One file may hold options of several methods; on the command line those of another method would be a mistake. A
+// command that takes no method works on a saved model, which knows its own (load_model).
 void refuse_other_methods(const Config& config, const config::Given& given) {
+  if (given("model.method") == config::Source::kNotTaken) return;
   for (const MethodSpec& spec : method_specs()) {
     if (spec.name == config.model.method) continue;
     for (const config::Option& option : options().options)
-      config::require(option.taken_with == "model.encoder" || !option.key.starts_with(std::string(spec.name) + ".") ||
-                          given(option.key) != config::Source::kCommandLine,
-                      "--{} has no effect with model.method = '{}': leave it out", option.key, config.model.method);
+      config::require(
+          !option.key.starts_with(std::string(spec.name) + ".") || given(option.key) != config::Source::kCommandLine,
+          "--{} has no effect with model.method = '{}': leave it out", option.key, config.model.method);
   }
 }
 

@@ -10,6 +10,7 @@
 #include <set>
 #include <sstream>
 
+#include "common/files.h"
 #include "common/log.h"
 #include "data/corpus/prepare.h"
 #include "trainer/trainer.h"
@@ -242,6 +243,27 @@ double gap_between_figures(const Trained& a, const Trained& b) {
     for (size_t pair = 0; pair < a.losses[step].size(); ++pair) add(a.losses[step][pair], b.losses[step].at(pair));
   }
   return largest;
+}
+
+void expect_three_ranks_train_as_one(const TinyData& data, const Config& config) {
+  const Trained one = train_on(1, data, config), three = train_on(3, data, config);
+  EXPECT_LT(gap_between_figures(one, three), 1e-11);
+  EXPECT_LT(gap_between(one.values, three.values).largest, 1e-9);
+}
+
+std::string content_of(const std::string& run, int64_t step) {
+  const std::string checkpoint = RunDir{run}.checkpoints() + "/" + checkpoint_name(step) + "/";
+  return read_file(checkpoint + kModelFile) + read_file(checkpoint + kOptimizerFile);
+}
+
+void expect_resumed_run_is_the_same(const TinyData& data, const Config& config, const std::string& folder) {
+  Config whole = config, cut = config;
+  whole.train.schedule = cut.train.schedule = "constant";
+  cut.train.steps = 5;
+  train_run(data, whole, folder + "/whole", {.ranks = 2});
+  train_run(data, cut, folder + "/cut", {.ranks = 2});
+  train_run(data, whole, folder + "/cut", {.ranks = 2, .resume = true});
+  EXPECT_TRUE(content_of(folder + "/cut", config.train.steps) == content_of(folder + "/whole", config.train.steps));
 }
 
 }  // namespace hyperx::train

@@ -90,5 +90,13 @@ struct Gap {
 Gap gap_between(const Values& a, const Values& b);
 // Largest relative difference of losses and norms.
 double gap_between_figures(const Trained& a, const Trained& b);
+// Three ranks train what one does, up to the order of sums.
+void expect_three_ranks_train_as_one(const TinyData& data, const Config& config);
+
+// Bytes of what the checkpoint of a run's step holds of the model and of the optimizer.
+std::string content_of(const std::string& run, int64_t step);
+// In runs below `folder`: a run of two ranks that ends at step 5 and goes on to config.train.steps ends with the bytes
+// of one that is not interrupted. The schedule is constant, as others depend on the number of steps.
+void expect_resumed_run_is_the_same(const TinyData& data, const Config& config, const std::string& folder);
 
 }  // namespace hyperx::train

@@ -14,6 +14,7 @@
 #include "common/files.h"
 #include "common/log.h"
 #include "common/progress.h"
+#include "data/batch/tree_rows.h"
 #include "data/tasks/dependencies/complete_tree.h"
 #include "data/tasks/prediction_file.h"
 #include "data/tokenizer/tokenizer.h"
@@ -100,8 +101,8 @@ class Tagger {
       }
       for (int64_t i = 0; i < std::ssize(ids); ++i) {
         if (batch.tokens() - first + 1 >= max_subwords_) break;
-        const bool is_row = i == place || (i > place && ids[static_cast<size_t>(i)] != blank_);
-        if (task_->is_tree() && is_row) add_row(chunk, index, static_cast<int32_t>(w), batch.tokens());
+        if (task_->is_tree() && data::is_row_of_word(i, place, ids[static_cast<size_t>(i)], blank_))
+          add_row(chunk, index, static_cast<int32_t>(w), batch.tokens());
         batch.input_ids.push_back(ids[static_cast<size_t>(i)]);
       }
     }

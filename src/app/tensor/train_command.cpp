@@ -109,6 +109,10 @@ Decided decided_before(const std::string& checkpoint, comm::Communicator& commun
 
 constexpr int64_t kWarmupOneIn = 25;  // by default 4 % of the steps, as the paper's 4,000 of 100,000
 
+int64_t steps_of(const TrainConfig& config, const data::Corpus& corpus, const std::vector<data::Pair>& pairs) {
+  return config.epochs > 0 ? train::make_mixture(corpus, pairs, config).total_steps() : config.steps;
+}
+
 Config resolved_config(const Config& given, const std::optional<std::string>& resume_from, const data::Corpus& corpus,
                        const std::vector<data::Pair>& pairs, at::Device device, comm::Communicator& communicator) {
   Config config = given;
@@ -116,9 +120,8 @@ Config resolved_config(const Config& given, const std::optional<std::string>& re
   const Decided decided = resume_from && asks ? decided_before(*resume_from, communicator) : Decided();
   const std::string& before = decided.precision;
   if (given.train.warmup_steps < 0)
-    config.train.warmup_steps = decided.warmup_steps >= 0
-                                    ? decided.warmup_steps
-                                    : train::make_mixture(corpus, pairs, given.train).total_steps() / kWarmupOneIn;
+    config.train.warmup_steps =
+        decided.warmup_steps >= 0 ? decided.warmup_steps : steps_of(given.train, corpus, pairs) / kWarmupOneIn;
   config.train.precision = train::agreed_precision(given.train.precision, before, device, communicator);
   if (given.train.precision == "auto" && communicator.rank() == 0)
     log::info("train.precision = auto: {}{}", config.train.precision,
@@ -154,14 +157,14 @@ int train_in(const CommandLine& line, comm::MpiSession& session, comm::Communica
   train::ModelInfo info = describe_model(config, corpus, pairs, encoder);
   train::set_determinism(config.train, device);
   // Before each rank computes a digest of its own, to compare the runs with that the model is built on.
-  if (model::find_method_spec(config.model.method).needs != nullptr)
-    info.encoder_digest = digest_of_node(encoder, session);
+  const bool needs_runs = model::find_method_spec(config.model.method).needs != nullptr;
+  if (needs_runs) info.encoder_digest = digest_of_node(encoder, session);
   model::ModelOptions options = model_options(info, device, communicator);
-  options.steps = train::make_mixture(corpus, pairs, config.train).total_steps();
+  options.steps = steps_of(config.train, corpus, pairs);
   model::Model model(encoder, std::move(options));
   if (communicator.rank() == 0)
     train::add_to_start(run, {{"resolved", {{"exchange", train::exchange_names(model.parameters())}}}});
-  if (resume_from) info.encoder_digest = digest_of_node(encoder, session);
+  if (resume_from && !needs_runs) info.encoder_digest = digest_of_node(encoder, session);
   if (!resume_from && !config.train.init_from.empty())
     take_initial_weights(config.train.init_from, model, communicator.rank());
   train::Trainer trainer(
@@ -181,10 +184,6 @@ int run_train(const CommandLine& line, comm::MpiSession& session, comm::RankProg
 
   const at::Device device = comm::choose_device(config.device, session);
   choose_kernels(config, device, session.rank());
-  for (const auto& [key, text] : options_of_line(line))
-    if (!key.starts_with(config.model.method + "."))
-      throw UserError(ExitCode::kBadConfig,
-                      key + " has no effect with model.method = '" + config.model.method + "': leave it out");
   const int threads = set_threads(config, session);
   const auto communicator = comm::make_communicator(config.parallel, device, session);
   std::optional<train::RunLock> lock;

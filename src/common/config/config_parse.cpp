@@ -297,11 +297,12 @@ config::Source CommandLine::source(std::string_view key) const {
   using config::Source;
   const auto found =
       std::find_if(origins.begin(), origins.end(), [&](const ConfigOrigin& each) { return each.key == key; });
-  if (found == origins.end() || found->origin == config::kDefaultOrigin) return Source::kDefault;
+  if (found == origins.end()) return Source::kNotTaken;
+  if (found->origin == config::kDefaultOrigin) return Source::kDefault;
   return found->origin == config::kCommandLineOrigin ? Source::kCommandLine : Source::kFile;
 }
 
-bool CommandLine::given(const std::string& key) const { return source(key) != config::Source::kDefault; }
+bool CommandLine::given(const std::string& key) const { return source(key) > config::Source::kDefault; }
 
 namespace {
 

@@ -155,7 +155,7 @@ std::vector<Option> table(const std::vector<std::string>& methods) {
 void check_length(const Config& config, const Given& given) {
   const TrainConfig& train = config.train;
   require(
-      train.epochs == 0 || given("train.steps") == Source::kDefault ||
+      train.epochs == 0 || given("train.steps") <= Source::kDefault ||
           (given("train.steps") == Source::kFile && train.steps == TrainConfig().steps),
       "train.steps = {} and train.epochs = {} both set the length of the training: give one of them (train.epochs = 0 "
       "takes the other back)",
@@ -168,7 +168,7 @@ void check_length(const Config& config, const Given& given) {
 
 void check_rates(const Config& config, const Given& given) {
   const TrainConfig& train = config.train;
-  require(given("train.final_learning_rate") == Source::kDefault || train.schedule != "constant",
+  require(given("train.final_learning_rate") <= Source::kDefault || train.schedule != "constant",
           "train.final_learning_rate has no effect with train.schedule = 'constant': remove one of them");
   require(train.final_learning_rate <= train.learning_rate,
           "train.final_learning_rate = {} is above train.learning_rate = {}: the schedule goes down",

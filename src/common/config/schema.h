@@ -68,8 +68,8 @@ struct RetiredKey {
 };
 
 // A rule across options; throws UserError (78). `given` returns where a key's value comes from, whatever the value;
-// stored settings are all kDefault.
-enum class Source { kDefault, kFile, kCommandLine };
+// stored settings are all kDefault, a key that the command does not take is kNotTaken.
+enum class Source { kNotTaken, kDefault, kFile, kCommandLine };
 using Given = std::function<Source(std::string_view key)>;
 using Rule = std::function<void(const Config& config, const Given& given)>;
 

@@ -6,6 +6,7 @@
 
 #include "common/errors.h"
 #include "common/random.h"
+#include "data/batch/tree_rows.h"
 #include "data/tasks/dependencies/dependency_label.h"
 #include "data/tokenizer/tokenizer.h"
 
@@ -66,15 +67,15 @@ int64_t BatchMaker::label_count(const Split& split, int64_t sentence, uint64_t m
   const int64_t kept = kept_subwords(split, sentence);
   if (task.masked()) return MlmMasks::count(kept, mask_key);
   const auto positions = split.word_positions_of(sentence);
-  const auto has_rows = [&](int32_t position) { return position >= 0 && position < kept; };
-  if (!task.is_tree()) return std::count_if(positions.begin(), positions.end(), has_rows);
+  if (!task.is_tree())
+    return std::count_if(positions.begin(), positions.end(), [&](int32_t p) { return p >= 0 && p < kept; });
+  const std::vector<int64_t> candidates = candidates_of(positions, kept);
   const auto labels = split.labels_of(sentence);
   int64_t count = 0;
   for (size_t word = 0; word < positions.size(); ++word) {
     const int64_t head = DependencyLabel::of(labels[word], std::ssize(task.labels())).head;
-    const bool head_is_there =
-        head == 0 || (head > 0 && head <= std::ssize(positions) && has_rows(positions[static_cast<size_t>(head) - 1]));
-    count += has_rows(positions[word]) && head_is_there;
+    const bool head_is_there = head >= 0 && head < std::ssize(candidates) && candidates[static_cast<size_t>(head)] >= 0;
+    count += candidates[word + 1] >= 0 && head_is_there;
   }
   return count;
 }
@@ -204,6 +205,14 @@ void BatchMaker::append(Batch& batch, int pair, int64_t sentence, int64_t slot, 
   }
 }
 
+void BatchMaker::check_word(int pair, const Split& split, int64_t sentence, int32_t position, LabelId label,
+                            bool has_label) const {
+  if (position < -1 || position >= split.length(sentence))
+    damaged(pair, sentence, "word position " + std::to_string(position));
+  if (has_label && (label < 0 || label >= task(pair).label_kinds(std::ssize(split.labels_of(sentence)))))
+    damaged(pair, sentence, "label " + std::to_string(label));
+}
+
 // A word beyond the limit, or without a sub-word, has no label position.
 void BatchMaker::append_labels(Batch& batch, int pair, const Split& split, int64_t sentence, int64_t kept,
                                size_t first_row) const {
@@ -211,12 +220,9 @@ void BatchMaker::append_labels(Batch& batch, int pair, const Split& split, int64
   const auto labels = split.labels_of(sentence);
   for (size_t word = 0; word < positions.size(); ++word) {
     const int32_t position = positions[word];
-    if (position < -1 || position >= split.length(sentence)) {
-      damaged(pair, sentence, "word position " + std::to_string(position));
-    }
-    if (position < 0 || position >= kept) continue;
-    if (labels[word] < 0 || labels[word] >= task(pair).label_kinds(std::ssize(labels)))
-      damaged(pair, sentence, "label " + std::to_string(labels[word]));
+    const bool has_row = position >= 0 && position < kept;
+    check_word(pair, split, sentence, position, labels[word], has_row);
+    if (!has_row) continue;
     batch.label_positions.push_back(static_cast<int64_t>(first_row) + 1 + position);
     batch.labels.push_back(labels[word]);
     batch.label_words.push_back(static_cast<int32_t>(word));
@@ -228,17 +234,10 @@ void BatchMaker::append_tree(Batch& batch, int pair, const Split& split, int64_t
                              size_t first_row) const {
   const auto positions = split.word_positions_of(sentence), tokens = split.tokens_of(sentence);
   const auto labels = split.labels_of(sentence);
-  const int64_t words = std::ssize(positions), relations = std::ssize(task(pair).labels());
-  std::vector<int64_t> candidates(positions.size() + 1, -1);  // number among the words with rows, by word; 0: the root
-  candidates[0] = 0;
-  int64_t last = 0;
-  for (size_t word = 0; word < positions.size(); ++word) {
-    if (positions[word] < -1 || positions[word] >= split.length(sentence))
-      damaged(pair, sentence, "word position " + std::to_string(positions[word]));
-    if (labels[word] < 0 || labels[word] >= task(pair).label_kinds(words))
-      damaged(pair, sentence, "label " + std::to_string(labels[word]));
-    if (positions[word] >= 0 && positions[word] < kept) candidates[word + 1] = ++last;
-  }
+  const int64_t relations = std::ssize(task(pair).labels());
+  for (size_t word = 0; word < positions.size(); ++word)
+    check_word(pair, split, sentence, positions[word], labels[word], true);
+  const std::vector<int64_t> candidates = candidates_of(positions, kept);
   batch.tree = true;
   const auto add_row = [&](int64_t row, int64_t label, int32_t word) {
     batch.label_positions.push_back(static_cast<int64_t>(first_row) + row);
@@ -254,8 +253,8 @@ void BatchMaker::append_tree(Batch& batch, int pair, const Split& split, int64_t
     DependencyLabel label = DependencyLabel::of(labels[word], relations);
     label.head = candidates[static_cast<size_t>(label.head)];
     for (int64_t at = positions[word]; at < end; ++at) {
+      if (!is_row_of_word(at, positions[word], tokens[static_cast<size_t>(at)], corpus_.index().blank_id)) continue;
       const bool first = at == positions[word];
-      if (!first && tokens[static_cast<size_t>(at)] == corpus_.index().blank_id) continue;
       add_row(at + 1, first && label.head >= 0 ? label.packed(relations) : kNoLabel, static_cast<int32_t>(word));
     }
   }

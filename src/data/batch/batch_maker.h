@@ -71,6 +71,9 @@ class BatchMaker {
   void append_labels(Batch& batch, int pair, const Split& split, int64_t sentence, int64_t kept,
                      size_t first_row) const;
   void append_tree(Batch& batch, int pair, const Split& split, int64_t sentence, int64_t kept, size_t first_row) const;
+  // UserError (65): the corpus is damaged at this word.
+  void check_word(int pair, const Split& split, int64_t sentence, int32_t position, LabelId label,
+                  bool has_label) const;
   const Task& task(int pair) const { return *tasks_[static_cast<size_t>(pair)]; }
   [[noreturn]] void damaged(int pair, int64_t sentence, const std::string& what) const;
 

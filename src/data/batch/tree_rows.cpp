@@ -5,6 +5,13 @@
 
 namespace hyperx::data {
 
+std::vector<int64_t> candidates_of(std::span<const int32_t> positions, int64_t kept) {
+  std::vector<int64_t> candidates{0};
+  int64_t last = 0;
+  for (const int32_t position : positions) candidates.push_back(position >= 0 && position < kept ? ++last : -1);
+  return candidates;
+}
+
 void number_heads(const Batch& batch, int64_t relations, std::vector<int64_t>& labels) {
   HYPERX_CHECK(labels.size() == batch.label_words.size(), "labels of another batch");
   std::vector<int64_t> numbers;  // of the words with rows, in order

@@ -33,7 +33,7 @@ class Scorer {
   virtual ~Scorer() = default;
   virtual void add(const ScoredSentence& sentence) = 0;
   virtual MetricSet metrics() const = 0;
-  // Adds what `hyperx score` shows for this task, apart from accuracy and the scores by tag.
+  // Adds what `hyperx score` shows for this task.
   virtual void add_to([[maybe_unused]] FileScores& scores) const {}
 };
 

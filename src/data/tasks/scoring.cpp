@@ -9,7 +9,6 @@
 
 #include "common/errors.h"
 #include "data/tasks/prediction_file.h"
-#include "data/tasks/tagging/accuracy.h"
 
 namespace hyperx::data {
 namespace {
@@ -195,21 +194,12 @@ FileScores score_files(const SourceSpec& gold_source, const SourceSpec& predicte
   scores.gold_path = name_of(gold);
   scores.predicted_path = name_of(predicted);
   scores.sentences = static_cast<int64_t>(files.sentence_ends.size());
-  if (!task.is_tree()) {
-    AccuracyScorer accuracy(files.tags);
-    accuracy.add(files.gold, files.predicted);
-    scores.words = accuracy.words();
-    scores.without_prediction = accuracy.without_prediction();
-    scores.correct = accuracy.correct();
-    scores.accuracy = accuracy.accuracy();
-    scores.tags = accuracy.tag_scores();
-    std::sort(scores.tags.begin(), scores.tags.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
-  }
   const std::unique_ptr<Scorer> scorer = task.scorer(files.tags);
   for_each_sentence(files, [&](auto gold_tags, auto predicted_tags) {
     scorer->add({.gold = gold_tags, .predicted = predicted_tags});
   });
   scorer->add_to(scores);
+  std::sort(scores.tags.begin(), scores.tags.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
   return scores;
 }
 

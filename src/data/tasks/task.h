@@ -37,7 +37,7 @@ class Task {
   virtual std::string tag_of(LabelId label) const { return labels_[static_cast<size_t>(label)]; }
   // Labels of a sentence of so many words are in [0, label_kinds).
   virtual int64_t label_kinds([[maybe_unused]] int64_t words) const { return std::ssize(labels_); }
-  // What is wrong with a tag that has no label, for the line it stands in; "": nothing but that.
+  // What is wrong with a tag that has no label, for the message about its line; "": only that it is no label.
   virtual std::string why_not([[maybe_unused]] std::string_view tag) const { return ""; }
   // Whether the label of a tag leaves out a part of it, such as the sub-type of a relation.
   virtual bool is_cut([[maybe_unused]] std::string_view tag) const { return false; }

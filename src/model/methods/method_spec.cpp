@@ -8,6 +8,12 @@ namespace hyperx::model {
 
 double MessageCost::sent(int ranks) const { return (kind == Kind::kAllReduce ? 2 : 1) * bytes * (ranks - 1) / ranks; }
 
+void add_dense_costs(double values, MethodCosts& costs) {
+  costs.bucket_values += values;
+  costs.state_bytes += 4 * 4 * values;
+  costs.update_bytes += 4 * (kAdamPasses + 2) * values;
+}
+
 const std::vector<MethodSpec>& method_specs() {
   static const std::vector<MethodSpec> specs = {
 #define METHOD(name) name##_spec(),

@@ -49,6 +49,10 @@ struct MethodCosts {
   std::string smaller_state;  // the keys whose change makes the state smaller
 };
 
+// Adds what dense trained values cost: they travel in the bucket, with value, gradient and two moments each, and are
+// cleared, measured for the norm and updated by Adam in every step.
+void add_dense_costs(double values, MethodCosts& costs);
+
 constexpr double kAdamPasses = 6;  // equivalent passes over the values: reads and writes of values and both moments
 
 struct CostQuestion {

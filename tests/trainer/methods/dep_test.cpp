@@ -36,26 +36,15 @@ class DepTest : public testing::Test {
 
 TEST_F(DepTest, ThreeRanksTrainAsOne) {
   for (const char* method : {"hyperx", "mbert"}) {
-    const Trained one = train_on(1, data(), config_of(method)), three = train_on(3, data(), config_of(method));
-    EXPECT_LT(gap_between_figures(one, three), 1e-11) << method;
-    EXPECT_LT(gap_between(one.values, three.values).largest, 1e-9) << method;
+    expect_three_ranks_train_as_one(data(), config_of(method));
+    const Trained one = train_on(1, data(), config_of(method));
     EXPECT_GT(one.moments.at("m/heads.dep.arcs.weight").abs().max().item<double>(), 0);
     EXPECT_GT(one.moments.at("m/heads.dep.relations.weight").abs().max().item<double>(), 0);
   }
 }
 
 TEST_F(DepTest, AResumedRunEndsWithTheSameBytes) {
-  Config config = config_of(), cut = config;
-  config.train.schedule = cut.train.schedule = "constant";
-  cut.train.steps = 5;
-  train_run(data(), config, folder_.path("whole"), {.ranks = 2});
-  train_run(data(), cut, folder_.path("cut"), {.ranks = 2});
-  train_run(data(), config, folder_.path("cut"), {.ranks = 2, .resume = true});
-  const auto content = [&](const char* run) {
-    const std::string at = RunDir{folder_.path(run)}.checkpoints() + "/" + checkpoint_name(12) + "/";
-    return read_file(at + kModelFile) + read_file(at + kOptimizerFile);
-  };
-  EXPECT_TRUE(content("cut") == content("whole"));
+  expect_resumed_run_is_the_same(data(), config_of(), folder_.path());
 }
 
 TEST_F(DepTest, MicroBatchesAndTruncationChangeNothingElse) {

@@ -61,24 +61,6 @@ class MadxTest : public testing::Test {
   static std::string refusal(const Config& config) {
     return user_error([&] { train_on(1, data(), config); });
   }
-  std::string content(const std::string& run, int64_t step) const {
-    const std::string folder = RunDir{folder_.path(run)}.checkpoints() + "/" + checkpoint_name(step) + "/";
-    return read_file(folder + kModelFile) + read_file(folder + kOptimizerFile);
-  }
-  void expect_resumes(Config config) {
-    config.train.schedule = "constant";
-    Config cut = config;
-    cut.train.steps = 5;
-    train_run(data(), config, folder_.path("whole"), {.ranks = 2});
-    train_run(data(), cut, folder_.path("cut"), {.ranks = 2});
-    train_run(data(), config, folder_.path("cut"), {.ranks = 2, .resume = true});
-    EXPECT_TRUE(content("cut", config.train.steps) == content("whole", config.train.steps));
-  }
-  static void expect_ranks_agree(const Config& config) {
-    const Trained one = train_on(1, data(), config), three = train_on(3, data(), config);
-    EXPECT_LT(gap_between_figures(one, three), 1e-11);
-    EXPECT_LT(gap_between(one.values, three.values).largest, 1e-9);
-  }
 
   data::test::TemporaryFolder folder_;
 };
@@ -97,14 +79,18 @@ TEST_F(MadxTest, TrainsOneAdapterAndItsHead) {
 }
 
 TEST_F(MadxTest, ThreeRanksTrainAsOne) {
-  expect_ranks_agree(of_language("bb"));
+  expect_three_ranks_train_as_one(data(), of_language("bb"));
   Config several = of_task("pos:{aa,bb}");  // each batch with its own language's adapter
   several.train.pairs_per_step = 2;
-  expect_ranks_agree(several);
+  expect_three_ranks_train_as_one(data(), several);
 }
 
-TEST_F(MadxTest, AResumedLanguageRunEndsWithTheSameBytes) { expect_resumes(of_language("bb")); }
-TEST_F(MadxTest, AResumedTaskRunEndsWithTheSameBytes) { expect_resumes(of_task("pos:{aa,bb}")); }
+TEST_F(MadxTest, AResumedLanguageRunEndsWithTheSameBytes) {
+  expect_resumed_run_is_the_same(data(), of_language("bb"), folder_.path());
+}
+TEST_F(MadxTest, AResumedTaskRunEndsWithTheSameBytes) {
+  expect_resumed_run_is_the_same(data(), of_task("pos:{aa,bb}"), folder_.path());
+}
 
 TEST_F(MadxTest, AStackDependsOnTheLanguage) {
   const Trained own = train_on(1, data(), of_task("pos:bb", "bb"));

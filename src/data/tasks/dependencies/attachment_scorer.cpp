@@ -44,7 +44,6 @@ void AttachmentScorer::add_to(FileScores& scores) const {
   scores.without_prediction = without_prediction_;
   scores.correct = both_;
   scores.accuracy = ratio(both_, words_);
-  scores.tags.clear();
   for (const auto& [relation, score] : metrics().types) scores.tags.emplace_back(relation, score);
 }
 

@@ -32,6 +32,7 @@ class EntitiesScorer : public Scorer {
   }
 
   void add_to(FileScores& scores) const override {
+    accuracy_.add_to(scores);
     scores.entities = entities_.default_scores();
     scores.strict_entities = entities_.strict_scores();
   }

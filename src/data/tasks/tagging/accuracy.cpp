@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "common/errors.h"
+#include "data/tasks/scoring.h"
 
 namespace hyperx::data {
 
@@ -45,6 +46,14 @@ std::vector<std::pair<std::string, Score>> AccuracyScorer::tag_scores() const {
     if (counts.gold + counts.predicted > 0) scores.emplace_back(labels_[tag], score_of(counts));
   }
   return scores;
+}
+
+void AccuracyScorer::add_to(FileScores& scores) const {
+  scores.words = words();
+  scores.without_prediction = without_prediction();
+  scores.correct = correct();
+  scores.accuracy = accuracy();
+  scores.tags = tag_scores();
 }
 
 }  // namespace hyperx::data

@@ -10,6 +10,8 @@
 
 namespace hyperx::data {
 
+struct FileScores;
+
 // Share of words with the right tag.
 class AccuracyScorer {
  public:
@@ -24,6 +26,7 @@ class AccuracyScorer {
   double accuracy() const { return ratio(correct(), words()); }
   // Tags that occur in gold or prediction, in the order of the labels.
   std::vector<std::pair<std::string, Score>> tag_scores() const;
+  void add_to(FileScores& scores) const;  // words, accuracy, and the scores by tag
 
  private:
   size_t width() const { return labels_.size() + 1; }

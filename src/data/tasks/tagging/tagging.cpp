@@ -43,7 +43,10 @@ class TaggingScorer : public Scorer {
     return metrics;
   }
 
-  void add_to(FileScores& scores) const override { scores.seqeval = seqeval_.overall(); }
+  void add_to(FileScores& scores) const override {
+    accuracy_.add_to(scores);
+    scores.seqeval = seqeval_.overall();
+  }
 
  private:
   AccuracyScorer accuracy_;

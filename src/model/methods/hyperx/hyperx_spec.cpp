@@ -22,7 +22,7 @@ void check(const Config& config, const config::Given& given) {
       "hyperx.task_dim, language_dim and layer_dim are all 0: the hypernetwork would have no input; give one "
       "of them a width");
   config::require(
-      given("hyperx.source_hidden_dim") == config::Source::kDefault || sizes.projected_dim > 0,
+      given("hyperx.source_hidden_dim") <= config::Source::kDefault || sizes.projected_dim > 0,
       "hyperx.source_hidden_dim has no effect without the projection (hyperx.projected_dim = 0): remove one of them");
 }
 

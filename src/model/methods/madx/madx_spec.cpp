@@ -67,16 +67,13 @@ MethodCosts costs_of(const CostQuestion& question) {
   const int64_t width = of_task ? options.task_adapter_dim : options.language_adapter_dim;
   MethodCosts costs;
   costs.blocks = {{"madx", bottlenecks(question.encoder, width) + (of_task ? 0 : invertible)}};
-  const auto values = static_cast<double>(costs.blocks[0].values);
-  costs.bucket_values = values;
-  costs.state_bytes = 4 * 4 * values;                       // value, gradient, two moments
+  add_dense_costs(static_cast<double>(costs.blocks[0].values), costs);
   if (of_task)                                              // the frozen ones
     costs.state_bytes += (question.bf16 ? 2 * 2.0 : 4.0) *  // in bf16 packed for both directions
                          static_cast<double>(needs_of(question.config).size()) *
                          static_cast<double>(bottlenecks(question.encoder, options.language_adapter_dim) + invertible);
   costs.product_values = 2.0 * static_cast<double>(h) * (width + (of_task ? options.language_adapter_dim : 0));
   costs.activation_values = static_cast<double>((of_task ? 4 : 2) * h + width);
-  costs.update_bytes = 4 * (kAdamPasses + 2) * values;
   costs.smaller_state = of_task ? "lower madx.task_adapter_dim" : "lower madx.language_adapter_dim";
   return costs;
 }

@@ -9,10 +9,7 @@ void add_options(config::Schema&) {}  // none of its own
 MethodCosts costs_of(const CostQuestion& question) {
   MethodCosts costs;
   costs.blocks = {{"encoder", encoder_sizes(question.encoder).without_norms()}};
-  const auto values = static_cast<double>(costs.blocks[0].values);
-  costs.bucket_values = values;
-  costs.state_bytes = 4 * 4 * values;                   // value, gradient, two moments
-  costs.update_bytes = 4 * (kAdamPasses + 2) * values;  // Adam; clearing and norm of the gradient
+  add_dense_costs(static_cast<double>(costs.blocks[0].values), costs);
   costs.smaller_state = "take more GPUs' memory, or method hyperx";
   return costs;
 }

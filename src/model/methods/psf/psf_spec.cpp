@@ -46,9 +46,7 @@ MethodCosts costs_of(const CostQuestion& question) {
     costs.blocks.push_back({"psf." + task->name(), (2 * classes * h + classes) * (e + 1)});
     values += static_cast<double>(costs.blocks.back().values);
   }
-  costs.bucket_values = values;
-  costs.state_bytes = 4 * 4 * values;                   // value, gradient, two moments
-  costs.update_bytes = 4 * (kAdamPasses + 2) * values;  // Adam; clearing and norm of the gradient
+  add_dense_costs(values, costs);
   costs.smaller_state = "take more GPUs' memory, or method hyperx";
   return costs;
 }
