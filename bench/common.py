@@ -1,9 +1,11 @@
 """What the benchmarks of this folder share."""
 import argparse
 import json
+import os
 import pathlib
 import subprocess
 import sys
+import tempfile
 
 PEERS = pathlib.Path(__file__).resolve().parent / "peers"
 MANIFEST_HEAD = "task\tlanguage\tsplit\tformat\tpath\toptions\n"
@@ -25,6 +27,19 @@ def run(command):
     if done.returncode != 0:
         sys.exit(f"{pathlib.Path(sys.argv[0]).stem}: {' '.join(words)}\nended with {done.returncode}:\n{done.stderr[-2000:]}")
     return done.stdout
+
+
+def run_for_memory(command):
+    """Runs a command as run() does; the most memory that it held, in MB."""
+    words = [str(word) for word in command]
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(words, stdout=said, stderr=said)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode != 0:
+            said.seek(0)
+            sys.exit(f"{pathlib.Path(sys.argv[0]).stem}: {' '.join(words)}\nended with {process.returncode}:\n{said.read()[-2000:].decode()}")
+    return usage.ru_maxrss / 1024
 
 
 def bench_of(hyperx):

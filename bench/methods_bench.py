@@ -1,116 +1,150 @@
 #!/usr/bin/env python3
-"""Full fine-tuning, PSF and MAD-X beside what a user would write today: PyTorch with `transformers`, and `adapters` for MAD-X.
+"""Every method beside what a user would write today: PyTorch with `transformers`, and `adapters` for MAD-X.
 
-Usage: methods_bench.py --hyperx build/release/bin/hyperx --encoder DIR --python PROGRAM --folder DIR [--layers 6]
-                        [--methods mbert,psf,madx-task] [--precisions fp32,bf16] [--threads 2] [--steps 45] [--json FILE]
+Usage: methods_bench.py --hyperx build/release/bin/hyperx --encoder DIR --python PROGRAM --folder DIR [--setups mbert,psf,...]
+                        [--layers 6] [--threads 2] [--precisions fp32,bf16] [--steps 45] [--learn STEPS] [--seeds 1,2] [--json FILE]
 
---encoder  a Hugging Face folder with a Unigram tokenizer.json
---python   an interpreter that has torch, transformers and adapters
+--encoder  a Hugging Face folder
+--python   an interpreter that has torch, transformers, adapters, h5py, seqeval and ufal.chu_liu_edmonds
 --folder   where the corpus and what is run lie
+--learn    not speed: both are trained so long, and score the same test files
 
-Both train on the shipped sample, 32 sentences of one pair a step, dropout 0.1, clip 1.0, in turns on one machine; five steps are not
-counted. Real tokens a second: the plain program pads, hyperx does not.
+Both read the corpus that hyperx prepares from the shipped sample, with the trees of its part-of-speech files as `dep`. A step is one
+pair, drawn in proportion to its size; dropout 0.1, clip 1.0. For the speed they run in turns, 32 sentences a step, and five steps are
+not counted; real tokens a second: the plain program pads, hyperx does not. Memory is the most that the process ever held. For --learn
+a step has 16 sentences, the rate rises for a tenth of the steps, then falls to 0; the precision is the first of --precisions.
 """
 import json
 import os
 import pathlib
 import shutil
+import statistics
 
 import common
 
 SAMPLE = pathlib.Path(__file__).resolve().parents[1] / "examples/sample"
 UNCOUNTED = 5
-PAIRS = {"mbert": ["pos:en"], "psf": ["pos:en", "pos:mt", "ner:en", "ner:tr"], "madx-task": ["pos:en"]}
-OURS = {"mbert": ["--model.method", "mbert"], "psf": ["--model.method", "psf"],
-        "madx-task": ["--model.method", "madx", "--madx.train", "task"]}
+LANGUAGE_ADAPTER = ["--model.method", "madx", "--madx.train", "language"]
+
+# What is trained, and how: pairs, tested pairs, learning rate, settings of hyperx, method of the plain program.
+SETUPS = {
+    "hyperx": ("pos:en,pos:mt,ner:en,ner:tr,mlm:is", "pos:en,pos:mt,ner:en,ner:tr,pos:is", "3e-4",
+               ["--hyperx.adapter_dim", 128, "--hyperx.projected_dim", 32], "hyperx"),
+    "mbert": ("pos:en", "pos:en,pos:mt,pos:is", "5e-5", ["--model.method", "mbert"], "mbert"),
+    "psf": ("pos:en,pos:mt,ner:en,ner:tr", "pos:en,pos:mt,ner:en,ner:tr", "5e-5", ["--model.method", "psf"], "psf"),
+    "madx-language-mt": ("mlm:mt", "mlm:mt", "1e-3", LANGUAGE_ADAPTER, "madx-language"),
+    "madx-language": ("mlm:en", "mlm:en", "1e-3", LANGUAGE_ADAPTER, "madx-language"),
+    "madx-task": ("pos:en", "pos:en,pos:mt", "1e-3", ["--model.method", "madx", "--madx.train", "task"], "madx-task"),
+    "dep": ("dep:en,dep:mt", "dep:en,dep:mt", "1e-4", ["--model.method", "mbert"], "mbert"),
+}
+ADAPTERS = {"madx-task": {"en": "madx-language", "mt": "madx-language-mt"}}
 
 
 def arguments():
     parser = common.parser(__doc__, "hyperx", "encoder", "python", "folder")
+    parser.add_argument("--setups", default=",".join(SETUPS))
     parser.add_argument("--layers", type=int, default=6)
-    parser.add_argument("--methods", default="mbert,psf,madx-task")
-    parser.add_argument("--precisions", default="fp32,bf16")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--precisions", default="fp32,bf16")
     parser.add_argument("--steps", type=int, default=45)
+    parser.add_argument("--learn", type=int, default=0, metavar="STEPS")
+    parser.add_argument("--seeds", default="1,2")
     return parser.parse_args()
 
 
-def sentences_of(path, task):
-    """Words and tags of each sentence, as the manifest's options have them read."""
-    labels = {}
-    if (map_file := SAMPLE / f"data/{path.name.split('.')[0]}.{path.name.split('.')[1]}.labels.tsv").exists():
-        labels = dict(line.split("\t")[:2] for line in map_file.read_text(encoding="utf-8").splitlines() if line and line[0] != "#")
-    found = [[]]
-    for line in path.read_text(encoding="utf-8").splitlines():
-        columns = line.split("\t")
-        if not line.strip():
-            found.append([])
-        elif task == "pos" and columns[0].isdigit():
-            found[-1].append((columns[1], columns[3]))
-        elif task == "ner" and not line.startswith("#"):
-            found[-1].append((columns[0], labels.get(columns[-1], columns[-1])))
-    return [sentence for sentence in found if sentence]
+def prepare(options, corpus):
+    """The sample's manifest, with a row of `dep` for each of `pos`."""
+    rows = [line for line in (SAMPLE / "manifest.tsv").read_text(encoding="utf-8").splitlines() if line and line[0] != "#"]
+    trees = ["dep" + row[len("pos"):] for row in rows if row.startswith("pos\t")]
+    manifest = pathlib.Path(options.folder) / "manifest.tsv"
+    manifest.write_text("\n".join([f"# root = {SAMPLE}", *rows, *trees]) + "\n", encoding="utf-8")
+    common.run([options.hyperx, "prepare", manifest, "--data.corpus", corpus, "--model.encoder", options.encoder])
 
 
-def tokenised(options, sentences, names):
-    """Sentences as the plain program reads them; labels lie on the first sub-word that is not a bare blank."""
-    asked = "".join(json.dumps([word for word, _ in sentence]) + "\n" for sentence in sentences)
-    file = pathlib.Path(options.folder) / "words.jsonl"
-    file.write_text(asked)
-    answer = common.run(["sh", "-c", f"exec {options.hyperx} tokenize --json --model.encoder {options.encoder} <{file}"])
-    pieces = json.loads(pathlib.Path(options.encoder, "tokenizer.json").read_text())["model"]["vocab"]
-    ids_of = {piece: number for number, (piece, _) in enumerate(pieces)}
-    rows = []
-    for sentence, line in zip(sentences, answer.splitlines(), strict=True):
-        ids, where, labels = [ids_of["<s>"]], [], []
-        for (_, tag), word in zip(sentence, json.loads(line), strict=True):
-            if word:
-                where.append(len(ids) + next((i for i, piece in enumerate(word) if piece != ids_of["▁"]), 0))
-                labels.append(names.index(tag))
-            ids += word
-        if len(ids) < 256:
-            rows.append({"ids": ids + [ids_of["</s>"]], "where": where, "labels": labels})
-    return rows
+class Job:
+    """One setup at one precision, seed and length, for both programs."""
+
+    def __init__(self, options, setup, precision, seed, steps):
+        self.options, self.setup, self.precision, self.seed, self.steps = options, setup, precision, seed, steps
+        self.pairs, self.tested, self.rate, self.settings, self.method = SETUPS[setup]
+        self.batch = 16 if options.learn else 32
+        self.warmup = steps // 10 if options.learn else 0
+        self.corpus = pathlib.Path(options.folder) / "corpus"
+
+    def folder(self, program, setup=None):
+        return pathlib.Path(self.options.folder) / f"{program}-{setup or self.setup}-{self.precision}-{self.seed}-{self.steps}"
+
+    def language_adapters(self, program):
+        """{language: folder}, trained by the same program."""
+        folders = {language: self.folder(program, setup) for language, setup in ADAPTERS.get(self.setup, {}).items()}
+        for setup in ADAPTERS.get(self.setup, {}).values():
+            if not self.folder(program, setup).exists():
+                getattr(Job(self.options, setup, self.precision, self.seed, self.steps), program)()
+        return folders
+
+    def hyperx(self):
+        run, options = self.folder("hyperx"), self.options
+        adapters = ",".join(map(str, self.language_adapters("hyperx").values()))
+        shutil.rmtree(run, ignore_errors=True)
+        peak = common.run_for_memory([
+            options.hyperx, "train", "--data.corpus", self.corpus, "--model.encoder", options.encoder, "--model.encoder_layers", options.layers,
+            "--threads", options.threads, "--train.temperature", 1, "--eval.every", 0, "--checkpoint.every", 0, "--train.precision",
+            self.precision, *self.settings, *(["--madx.language_adapters", adapters] if adapters else []), "--train.pairs", self.pairs,
+            "--train.steps", self.steps, "--train.batch_sentences", self.batch, "--train.learning_rate", self.rate, "--train.warmup_steps",
+            self.warmup, "--train.seed", self.seed, "--run.dir", run])
+        steps = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+        steps = [step for step in steps if step["event"] == "step"][UNCOUNTED:]
+        found = {"tokens_per_s": sum(step["tokens"] for step in steps) / sum(step["seconds"] for step in steps), "peak_mb": peak, "scores": {}}
+        if options.learn:
+            common.run([options.hyperx, "evaluate", run, "--eval.split", "test", "--eval.pairs", self.tested, "--threads", options.threads])
+            for pair in self.tested.split(","):
+                result = json.loads((run / f"results/step-{self.steps:07}/test/{pair.replace(':', '.')}.json").read_text())
+                found["scores"][pair] = result["metrics"][result["main_metric"]]
+        return found
+
+    def plain(self):
+        file, options = pathlib.Path(self.options.folder) / "plain.json", self.options
+        adapters = ",".join(f"{language}={folder}" for language, folder in self.language_adapters("plain").items())
+        common.run([
+            options.python, common.PEERS / "plain_methods.py", self.corpus, "--encoder", options.encoder, "--method", self.method, "--pairs",
+            self.pairs, "--layers", options.layers, "--dtype", self.precision, "--threads", options.threads, "--steps", self.steps, "--warmup",
+            UNCOUNTED, "--batch", self.batch, "--rate", self.rate, "--rate-warmup", self.warmup, "--seed", self.seed, "--json", file,
+            *(["--language-adapters", adapters] if adapters else []), *(["--test", self.tested] if options.learn else []),
+            *(["--save", self.folder("plain")] if self.method == "madx-language" else [])])
+        return json.loads(file.read_text())
 
 
-def make_data(options, method):
-    path = pathlib.Path(options.folder) / f"{method}.json"
-    labels = json.loads((pathlib.Path(options.folder) / "corpus/index.json").read_text())["labels"]
-    data = {"labels": {task: labels[task] for task in {pair.split(":")[0] for pair in PAIRS[method]}}, "train": {}, "test": {}}
-    for pair in PAIRS[method]:
-        task, language = pair.split(":")
-        for split in ("train", "test"):
-            file = SAMPLE / f"data/{task}.{language}.{split}.{'conllu' if task == 'pos' else 'tsv'}"
-            data[split][pair] = tokenised(options, sentences_of(file, task), labels[task])
-    path.write_text(json.dumps(data))
-    return path
+def speed(options, setups):
+    print("| setup | precision | hyperx, tokens/s | plain, tokens/s | hyperx is | hyperx, MB | plain, MB |\n"
+          "| --- | --- | ---: | ---: | ---: | ---: | ---: |", flush=True)
+    figures = []
+    for setup in setups:
+        for precision in options.precisions.split(","):
+            job = Job(options, setup, precision, 1, options.steps)
+            ours, plain = job.hyperx(), job.plain()
+            ratio = ours["tokens_per_s"] / plain["tokens_per_s"]
+            figures.append({"setup": setup, "precision": precision, "hyperx": ours, "plain": plain, "ratio": ratio})
+            print(f"| `{setup}` | {precision} | {ours['tokens_per_s']:,.0f} | {plain['tokens_per_s']:,.0f} | {ratio:.2f} times as fast | "
+                  f"{ours['peak_mb']:,.0f} | {plain['peak_mb']:,.0f} |", flush=True)
+    return figures
 
 
-def run_ours(options, method, precision):
-    where = pathlib.Path(options.folder) / f"{method}-{precision}"
-    shutil.rmtree(where, ignore_errors=True)
-    more = list(OURS[method])
-    base = [options.hyperx, "train", "--data.corpus", pathlib.Path(options.folder) / "corpus", "--model.encoder", options.encoder,
-            "--model.encoder_layers", options.layers, "--threads", options.threads, "--train.temperature", 1, "--eval.every", 0,
-            "--checkpoint.every", 0, "--train.precision", precision]
-    if method == "madx-task":
-        language = pathlib.Path(options.folder) / "language-en"
-        if not language.exists():
-            common.run([*base, "--model.method", "madx", "--train.pairs", "mlm:en", "--train.steps", 2, "--run.dir", language])
-        more += ["--madx.language_adapters", language]
-    common.run([*base, *more, "--train.pairs", ",".join(PAIRS[method]), "--train.steps", options.steps, "--run.dir", where])
-    steps = [json.loads(line) for line in (where / "metrics.jsonl").read_text().splitlines()]
-    steps = [step for step in steps if step["event"] == "step"][UNCOUNTED:]
-    shutil.rmtree(where)
-    seconds = sum(step["seconds"] for step in steps)
-    return {"tokens_per_s": sum(step["tokens"] for step in steps) / seconds, "s_per_step": seconds / len(steps)}
-
-
-def run_plain(options, method, precision, data):
-    file = pathlib.Path(options.folder) / "plain.json"
-    common.run([options.python, common.PEERS / "plain_methods.py", data, "--encoder", options.encoder, "--layers", options.layers, "--method",
-                method, "--dtype", precision, "--threads", options.threads, "--steps", options.steps, "--warmup", UNCOUNTED, "--json", file])
-    return json.loads(file.read_text())
+def learn(options, setups):
+    print("| setup | pair | hyperx, mean (seeds) | plain, mean (seeds) |\n| --- | --- | ---: | ---: |", flush=True)
+    precision, figures = options.precisions.split(",")[0], []
+    for setup in setups:
+        found = {"hyperx": [], "plain": []}
+        for seed in map(int, options.seeds.split(",")):
+            job = Job(options, setup, precision, seed, options.learn)
+            for program, scores in found.items():
+                scores.append(getattr(job, program)()["scores"])
+        figures.append({"setup": setup, "precision": precision, **found})
+        for pair in job.tested.split(","):
+            scale = 1 if pair.startswith("mlm") else 100
+            cells = [[scale * scores[pair] for scores in found[program]] for program in ("hyperx", "plain")]
+            print(f"| `{setup}` | {pair} | " + " | ".join(f"{statistics.mean(cell):.2f} ({', '.join(f'{x:.2f}' for x in cell)})" for cell in cells)
+                  + " |", flush=True)
+    return figures
 
 
 def main():
@@ -120,18 +154,8 @@ def main():
     os.environ.setdefault("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1")
     corpus = pathlib.Path(options.folder) / "corpus"
     if not (corpus / "index.json").exists():
-        common.run([options.hyperx, "prepare", SAMPLE / "manifest.tsv", "--data.corpus", corpus, "--model.encoder", options.encoder])
-    figures = []
-    print("| method | precision | hyperx, tokens/s | plain, tokens/s | hyperx is |\n| --- | --- | ---: | ---: | ---: |", flush=True)
-    for method in options.methods.split(","):
-        data = make_data(options, method)
-        for precision in options.precisions.split(","):
-            ours, plain = run_ours(options, method, precision), run_plain(options, method, precision, data)
-            ratio = ours["tokens_per_s"] / plain["tokens_per_s"]
-            figures.append({"method": method, "precision": precision, "hyperx": ours, "plain": plain, "ratio": ratio})
-            print(f"| `{method}` | {precision} | {ours['tokens_per_s']:,.0f} | {plain['tokens_per_s']:,.0f} | {ratio:.2f} times as fast |",
-                  flush=True)
-    common.write_json(options.json, figures)
+        prepare(options, corpus)
+    common.write_json(options.json, (learn if options.learn else speed)(options, options.setups.split(",")))
 
 
 if __name__ == "__main__":

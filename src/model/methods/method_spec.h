@@ -71,6 +71,8 @@ enum class EncoderTraining { kNothing, kLayerNorms, kAll };
 struct MethodSpec {
   const char* name;  // value of model.method, and the prefix of its options
   EncoderTraining trains;
+  // Whether what a sentence gets depends on its language, so that only languages that were learnt can be tagged.
+  bool (*by_language)(const Config& config);
   void (*add_options)(config::Schema& schema);
   MethodCosts (*costs)(const CostQuestion& question);
   bool makes_heads = false;  // the last layers of labelled tasks come from Method::head_samples

@@ -265,8 +265,9 @@ data::EvaluationResult Evaluator::masked_result(const data::Task& task, const da
 std::vector<data::Pair> scorable_pairs(const data::Corpus& corpus, const std::string& set, const std::string& split,
                                        const model::ModelOptions& model, const std::string& key) {
   const std::set<std::string> languages(model.languages.begin(), model.languages.end());
+  const bool any_language = !model::find_method_spec(model.config.model.method).by_language(model.config);
   const auto known = [&](const data::Pair& pair) {
-    return model.tasks.find(pair.task) != nullptr && languages.contains(pair.base_language());
+    return model.tasks.find(pair.task) != nullptr && (any_language || languages.contains(pair.base_language()));
   };
   const std::vector<data::Pair> available = corpus.pairs_with(split);
   std::vector<data::Pair> chosen;

@@ -65,9 +65,9 @@ std::string scorer_text(const Config& config, const std::string& main_metric, co
 // sentence, from 1.
 std::vector<int64_t> best_labels(model::Model& model, const data::Batch& batch);
 
-// The pairs of `set` that `model` can score on `split`: known task and language, and a split that is not used for
-// training. With an empty set, all such pairs. A named pair that cannot be scored is a UserError (78), or, if the set
-// has a *, left out.
+// The pairs of `set` that `model` can score on `split`: known task, known language (any, if the method's output does
+// not depend on it), and a split that is not used for training. With an empty set, all such pairs. A named pair that
+// cannot be scored is a UserError (78), or, if the set has a *, left out.
 std::vector<data::Pair> scorable_pairs(const data::Corpus& corpus, const std::string& set, const std::string& split,
                                        const model::ModelOptions& model, const std::string& key);
 

@@ -6,6 +6,8 @@
 #include <atomic>
 #include <cmath>
 
+#include "model/methods/hyperx/hyperx_options.h"
+#include "tests/support/errors.h"
 #include "tests/trainer/tiny_training.h"
 
 namespace hyperx::train {
@@ -130,6 +132,24 @@ TEST_F(EvaluationTest, NumbersDoNotDependOnTheSizeOfBatches) {
   const Found found = evaluate(2);
   EXPECT_EQ(found.batches, 4);
   expect_equal(expected, found, 1e-12, "one batch per pair");
+}
+
+TEST_F(EvaluationTest, ALanguageThatWasNotLearntIsScoredWhereTheMethodDoesNotUseIt) {
+  config_.train.pairs = "pos:aa";
+  const data::Pair other{"pos", "bb"};
+  const auto evaluated = [&](comm::Communicator& ranks) {
+    RankTraining training(data(), config_, ranks);
+    const auto pairs = scorable_pairs(data().corpus, "pos:bb", "dev", training.model.options(), "eval.pairs");
+    return Evaluator(training.model, data().corpus, ranks, config_, [] {}).evaluate(pairs, "dev").at(0);
+  };
+  comm::ThreadRanks(1).run([&](comm::Communicator& ranks) {
+    EXPECT_EQ(test::message_of(ExitCode::kBadConfig, [&] { evaluated(ranks); }),
+              "eval.pairs: the model cannot score pos:bb: it has learnt nothing of the language bb");
+    config_.sections.edit<model::HyperXOptions>().language_dim = 0;
+    EXPECT_EQ(evaluated(ranks).pair, other) << "one adapter for all languages";
+    config_.model.method = "mbert";
+    EXPECT_EQ(evaluated(ranks).pair, other) << "no adapters at all";
+  });
 }
 
 }  // namespace

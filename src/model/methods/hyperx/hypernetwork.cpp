@@ -24,10 +24,11 @@ std::string generator_name(const std::string& part) {
   return part;
 }
 
-const at::Tensor& embedding_of(const std::map<std::string, at::Tensor>& table, const std::string& name,
-                               const char* kind) {
+// At width 0 every name has the same, an empty one.
+at::Tensor embedding_of(const std::map<std::string, at::Tensor>& table, const std::string& name, const char* kind) {
   const auto it = table.find(name);
   if (it != table.end()) return it->second;
+  if (!table.empty() && table.begin()->second.numel() == 0) return table.begin()->second;
   std::string known;
   for (const auto& [key, value] : table) known += (known.empty() ? "" : ", ") + key;
   throw UserError(ExitCode::kBadConfig,
@@ -121,8 +122,8 @@ NamedTensors Hypernetwork::named_views_of(const std::vector<Generator>& like) co
 at::Tensor Hypernetwork::sources(const std::vector<data::Pair>& pairs) const {
   std::vector<at::Tensor> rows;
   for (const data::Pair& pair : pairs) {
-    const at::Tensor& task = embedding_of(task_embeddings_, pair.task, "task");
-    const at::Tensor& language = embedding_of(language_embeddings_, pair.base_language(), "language");
+    const at::Tensor task = embedding_of(task_embeddings_, pair.task, "task");
+    const at::Tensor language = embedding_of(language_embeddings_, pair.base_language(), "language");
     if (!has_layer_embedding()) rows.push_back(at::cat({task, language}));
     for (const at::Tensor& layer : layer_embeddings_) rows.push_back(at::cat({task, language, layer}));
   }

@@ -155,6 +155,7 @@ MethodCosts costs_of(const CostQuestion& question) {
 MethodSpec hyperx_spec() {
   return {.name = "hyperx",
           .trains = EncoderTraining::kLayerNorms,
+          .by_language = [](const Config& config) { return config.sections.get<HyperXOptions>().language_dim > 0; },
           .add_options = add_options,
           .costs = costs_of,
           .against_collapse =

@@ -83,6 +83,7 @@ MethodCosts costs_of(const CostQuestion& question) {
 MethodSpec madx_spec() {
   return {.name = "madx",
           .trains = EncoderTraining::kNothing,
+          .by_language = [](const Config&) { return true; },
           .add_options = add_options,
           .costs = costs_of,
           .replayable = false,

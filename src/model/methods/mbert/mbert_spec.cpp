@@ -16,6 +16,12 @@ MethodCosts costs_of(const CostQuestion& question) {
 
 }  // namespace
 
-MethodSpec mbert_spec() { return {"mbert", EncoderTraining::kAll, add_options, costs_of}; }
+MethodSpec mbert_spec() {
+  return {.name = "mbert",
+          .trains = EncoderTraining::kAll,
+          .by_language = [](const Config&) { return false; },
+          .add_options = add_options,
+          .costs = costs_of};
+}
 
 }  // namespace hyperx::model

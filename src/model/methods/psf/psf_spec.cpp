@@ -56,6 +56,7 @@ MethodCosts costs_of(const CostQuestion& question) {
 MethodSpec psf_spec() {
   return {.name = "psf",
           .trains = EncoderTraining::kAll,
+          .by_language = [](const Config&) { return true; },
           .add_options = add_options,
           .costs = costs_of,
           .makes_heads = true,
