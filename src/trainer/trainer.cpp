@@ -197,7 +197,7 @@ void Trainer::hand_over(const model::NamedTensors& values, const model::NamedTen
   content.step = state_.step;
   content.model = model.refs;
   content.optimizer = optimizer.refs;
-  content.model_info = parts_.info.to_json();
+  content.model_info = parts_.info.to_json(parts_.run.path);
   content.train_state = state_.to_json();
   content.train_state["settings"] = parts_.info.settings_to_json();
   content.manifest = {{"world_size", parts_.communicator.size()}, {"config", dump_config(model::options(), config_)}};

@@ -27,11 +27,7 @@ namespace {
 
 // RUN/checkpoints/step-N has its results in RUN, a checkpoint elsewhere next to itself.
 std::string results_folder(const train::LoadedModel& loaded, const std::string& split) {
-  namespace fs = std::filesystem;
-  const fs::path checkpoint = fs::weakly_canonical(loaded.checkpoint);
-  const fs::path run = checkpoint.parent_path().filename() == "checkpoints" ? checkpoint.parent_path().parent_path()
-                                                                            : checkpoint.parent_path();
-  return train::RunDir{run.string()}.results(loaded.step, split);
+  return train::RunDir{train::run_of_checkpoint(loaded.checkpoint)}.results(loaded.step, split);
 }
 
 // The model's training configuration, with the keys that the command line or a file sets for this evaluation.
@@ -40,7 +36,13 @@ Config evaluation_config(const CommandLine& line, const train::ModelInfo& info) 
   config.train.seed = info.config.train.seed;
   config.model.encoder = info.encoder_source;
   if (!line.given("data.max_subwords")) config.data.max_subwords = info.config.data.max_subwords;
-  if (config.data.corpus.empty()) config.data.corpus = info.config.data.corpus;
+  if (config.data.corpus.empty()) {
+    config.data.corpus = info.config.data.corpus;
+    if (!std::filesystem::exists(config.data.corpus))
+      throw UserError(ExitCode::kNoInput, fmt::format("{}: the corpus that the model was trained on is not there (any "
+                                                      "more): name its folder with --data.corpus",
+                                                      config.data.corpus));
+  }
   return config;
 }
 

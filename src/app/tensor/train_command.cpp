@@ -5,6 +5,7 @@
 #include "app/tensor/model_setup.h"
 #include "app/tensor/rank_setup.h"
 #include "app/tensor/tensor_commands.h"
+#include "common/config/stored_paths.h"
 #include "common/errors.h"
 #include "common/log.h"
 #include "common/progress.h"
@@ -144,7 +145,9 @@ int train_in(const CommandLine& line, comm::MpiSession& session, comm::Communica
     nlohmann::json environment = train::describe_environment(command_line);
     environment["resolved"] = {
         {"precision", config.train.precision}, {"device", device.str()}, {"backend", communicator.backend()}};
-    train::write_run_description(run, dump_config(model::options(), config), environment, hosts);
+    train::write_run_description(
+        run, dump_config(model::options(), config::stored_config(model::options(), config, run.path)), environment,
+        hosts);
     for (const train::HostRow& row : hosts)
       log::info("rank {:<4} {}  {}  {} threads on cores {}", row.rank, row.host, row.device, row.threads, row.cores);
   }

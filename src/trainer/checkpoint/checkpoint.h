@@ -149,6 +149,9 @@ FoundCheckpoint find_latest_whole(const std::string& checkpoints, bool to_resume
 // for each.
 void set_aside_damaged(const FoundCheckpoint& found);
 
+// The run folder of RUN/checkpoints/step-N; of a checkpoint elsewhere, the folder that it lies in.
+std::string run_of_checkpoint(const std::string& checkpoint);
+
 // A checkpoint folder itself; of a run, its `best`, else its `latest`, else its newest. UserError (66): none.
 std::string resolve_checkpoint(const std::string& run_or_checkpoint);
 

@@ -85,6 +85,11 @@ void set_aside_damaged(const FoundCheckpoint& found) {
   }
 }
 
+std::string run_of_checkpoint(const std::string& checkpoint) {
+  const fs::path folder = fs::weakly_canonical(checkpoint).parent_path();
+  return (folder.filename() == "checkpoints" ? folder.parent_path() : folder).string();
+}
+
 std::string resolve_checkpoint(const std::string& run_or_checkpoint) {
   std::string path = run_or_checkpoint;
   while (path.size() > 1 && path.back() == '/') path.pop_back();

@@ -5,9 +5,11 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <filesystem>
 #include <set>
 #include <sstream>
 
+#include "common/config/stored_paths.h"
 #include "common/errors.h"
 #include "common/log.h"
 #include "common/version.h"
@@ -21,6 +23,7 @@
 namespace hyperx::train {
 namespace {
 
+namespace fs = std::filesystem;
 using nlohmann::json;
 
 constexpr int kFlashCapability = 80;
@@ -53,6 +56,11 @@ std::vector<std::string> names_of(const std::vector<data::Pair>& pairs) {
   return names;
 }
 
+std::string with_encoder_path(const std::string& encoder,
+                              const std::function<std::string(const std::string&)>& change) {
+  return config::with_paths(*model::options().find("model.encoder"), encoder, change);
+}
+
 constexpr int kFormat = 2;  // of the record in model.h5; 1: version 0.1.0, without a number
 
 // The options that determine a model and its results: model.* except the encoder's folder, and the method's own.
@@ -62,6 +70,13 @@ std::vector<const config::Option*> options_of_model(const std::string& method) {
     if ((option.key.starts_with("model.") && option.key != "model.encoder") || option.key.starts_with(method + "."))
       found.push_back(&option);
   return found;
+}
+
+// The option that names the runs that a method builds on.
+std::string key_of_needed(const std::string& method) {
+  for (const config::Option* option : options_of_model(method))
+    if (option->paths == config::Paths::kList) return option->key;
+  HYPERX_CHECK(false, "a method that builds on runs has an option that names them");
 }
 
 // Reads options by key, as text; old names count as the new ones.
@@ -85,39 +100,51 @@ void read_options(const json& object, const std::string& origin, Config& config)
 
 }  // namespace
 
-json ModelInfo::to_json() const {
+json ModelInfo::to_json(const std::string& run) const {
+  const Config stored = config::stored_config(model::options(), config, run);
   json options = json::object(), runs = json::array();
-  for (const config::Option* option : options_of_model(config.model.method)) options[option->key] = option->get(config);
-  for (const NeededRun& run : needed)
-    runs.push_back({{"checkpoint", run.checkpoint}, {"xxh128", run.xxh128}, {"languages", run.languages}});
+  for (const config::Option* option : options_of_model(config.model.method)) options[option->key] = option->get(stored);
+  for (const NeededRun& each : needed)
+    runs.push_back({{"checkpoint", config::stored_path(each.checkpoint, run)},
+                    {"xxh128", each.xxh128},
+                    {"languages", each.languages}});
   return {{"format", kFormat},
           {"options", options},
           {"max_subwords", config.data.max_subwords},
           {"label_position", label_position},
-          {"corpus", config.data.corpus},
+          {"corpus", stored.data.corpus},
           {"tasks", tasks.to_json()},
           {"languages", languages},
           {"pairs", names_of(trained_pairs)},
-          {"encoder", {{"source", encoder_source}, {"sha256", encoder_digest.get()}, {"seed", config.train.seed}}},
+          {"encoder",
+           {{"source", with_encoder_path(encoder_source,
+                                         [&](const std::string& path) { return config::stored_path(path, run); })},
+            {"sha256", encoder_digest.get()},
+            {"seed", config.train.seed}}},
           {"needed_runs", runs},
           {"tokenizer_sha256", tokenizer_digest}};
 }
 
-ModelInfo ModelInfo::from_json(const json& object, const std::string& origin) {
+ModelInfo ModelInfo::from_json(const json& object, const std::string& checkpoint) {
+  const std::string run = run_of_checkpoint(checkpoint);
+  const auto resolve = [&](const std::string& path) { return config::path_of_stored(path, run); };
   ModelInfo info;
   try {
-    read_options(object, origin, info.config);
-    info.tasks = data::TaskSet::from_json(object.at("tasks"), origin);
+    read_options(object, checkpoint, info.config);
+    for (const config::Option& option : model::options().options)
+      if (option.paths != config::Paths::kNone)
+        option.set(info.config, config::with_paths(option, option.get(info.config), resolve));
+    info.tasks = data::TaskSet::from_json(object.at("tasks"), checkpoint);
     info.languages = object.at("languages").get<std::vector<std::string>>();
     for (const json& pair : object.at("pairs")) info.trained_pairs.push_back(data::parse_pair(pair.get<std::string>()));
-    info.encoder_source = object.at("encoder").at("source");
+    info.encoder_source = with_encoder_path(object.at("encoder").at("source"), resolve);
     info.encoder_digest = known_digest(object.at("encoder").at("sha256").get<std::string>());
     info.tokenizer_digest = object.at("tokenizer_sha256");
     info.label_position = object.value("label_position", info.label_position);  // models of 0.2.0 lack it
-    for (const json& run : object.value("needed_runs", json::array()))          // and this
-      info.needed.push_back({run.at("checkpoint"), run.at("xxh128"), run.at("languages")});
+    for (const json& each : object.value("needed_runs", json::array()))         // and this
+      info.needed.push_back({resolve(each.at("checkpoint")), each.at("xxh128"), each.at("languages")});
   } catch (const json::exception& error) {
-    throw UserError(ExitCode::kBadData, origin + ": its description of the model cannot be read: " + error.what());
+    throw UserError(ExitCode::kBadData, checkpoint + ": its description of the model cannot be read: " + error.what());
   }
   return info;
 }
@@ -260,7 +287,13 @@ std::vector<model::TrainedRun> load_needed_runs(ModelInfo& info, comm::Communica
   if (method.needs == nullptr) return runs;
   const auto resolve = [&] {
     std::string lines;
-    for (const std::string& folder : method.needs(info.config)) lines += resolve_checkpoint(folder) + "\n";
+    for (const std::string& folder : method.needs(info.config)) {
+      if (!fs::exists(folder))
+        throw UserError(ExitCode::kNoInput, fmt::format("{}: no such run or checkpoint folder, and the model builds on "
+                                                        "it: name the folder with --{}",
+                                                        folder, key_of_needed(method.name)));
+      lines += resolve_checkpoint(folder) + "\n";
+    }
     return lines;
   };
   std::set<std::string> languages;
@@ -324,6 +357,10 @@ LoadedModel load_model(const std::string& run_or_checkpoint, const std::string& 
     (*found)->set(loaded.info.config, text);
   }
   const std::string source = encoder.empty() ? loaded.info.encoder_source : encoder;
+  if (encoder.empty() && !fs::exists(model::encoder_folder(source)))
+    throw UserError(ExitCode::kNoInput, fmt::format("{}: the encoder that {} was trained on is not there (any more): "
+                                                    "name its folder with --model.encoder",
+                                                    model::encoder_folder(source), loaded.checkpoint));
   loaded.info.encoder_source = source;
   const model::EncoderWeights weights =
       model::load_encoder(source, loaded.info.config.train.seed, loaded.info.config.model.encoder_layers);
