@@ -64,6 +64,7 @@ int run_command(const Command& command, const std::vector<std::string>& argument
 int run_program(const std::string& first_title, const std::function<int(std::string& title)>& work) {
   // `hyperx status | head` ends as quietly as `ls | head`, even if the parent ignores the signal and we inherit that.
   std::signal(SIGPIPE, SIG_DFL);
+  std::signal(SIGXFSZ, SIG_IGN);  // a write beyond `ulimit -f` fails with an error, and temporary files are removed
   std::string title = first_title;
   try {
     return finish_output(title, work(title));

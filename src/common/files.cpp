@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "common/errors.h"
+#include "common/read_error.h"
 
 namespace hyperx {
 namespace {
@@ -32,10 +33,9 @@ class Descriptor {
 
 // Checks that it is an open regular file; returns its size in bytes.
 size_t open_regular(const Descriptor& file, const std::string& path) {
-  if (file.get() < 0) throw UserError(ExitCode::kNoInput, path + ": cannot be opened: " + errno_text());
+  if (file.get() < 0) fail_to_read(path, "cannot be opened");
   struct stat info {};
-  if (::fstat(file.get(), &info) != 0)
-    throw UserError(ExitCode::kNoInput, path + ": cannot be examined: " + errno_text());
+  if (::fstat(file.get(), &info) != 0) fail_to_read(path, "cannot be examined");
   if (S_ISDIR(info.st_mode)) throw UserError(ExitCode::kNoInput, path + ": is a folder where a file is expected");
   return static_cast<size_t>(info.st_size);
 }
@@ -69,7 +69,7 @@ std::string read_file(const std::string& path) {
   for (;;) {  // not by size: files of /proc and pipes report 0
     const ssize_t got = ::read(file.get(), buffer, sizeof buffer);
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) throw UserError(ExitCode::kNoInput, path + ": cannot be read: " + errno_text());
+    if (got < 0) fail_to_read(path, "cannot be read");
     if (got == 0) return content;
     content.append(buffer, static_cast<size_t>(got));
   }
@@ -152,7 +152,7 @@ MappedFile::MappedFile(const std::string& path) {
   size_ = open_regular(file, path);
   if (size_ == 0) return;
   void* const address = ::mmap(nullptr, size_, PROT_READ, MAP_SHARED, file.get(), 0);
-  if (address == MAP_FAILED) throw UserError(ExitCode::kNoInput, path + ": cannot be mapped: " + errno_text());
+  if (address == MAP_FAILED) fail_to_read(path, "cannot be mapped");
   data_ = static_cast<const char*>(address);
 }
 

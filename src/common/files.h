@@ -6,7 +6,7 @@
 
 namespace hyperx {
 
-// The whole file as a string. UserError (66), naming path and cause: missing, a directory, no permission.
+// The whole file as a string. UserError (66): missing, a folder; ReadError (read_error.h): it cannot be read now.
 std::string read_file(const std::string& path);
 
 // Writes `path`.PID.tmp, then fsync, rename, fsync of the folder: readers see the old file or the new one, never a
@@ -49,7 +49,7 @@ void replace_folder(const std::string& from, const std::string& to, bool may_exc
 class MappedFile {
  public:
   MappedFile() = default;
-  explicit MappedFile(const std::string& path);  // UserError (66) as read_file
+  explicit MappedFile(const std::string& path);  // throws as read_file()
   ~MappedFile();
   MappedFile(MappedFile&& other) noexcept;
   MappedFile& operator=(MappedFile&& other) noexcept;

@@ -337,11 +337,10 @@ void require_same_needed(const ModelInfo& trained, const std::vector<ModelInfo::
                                       run.xxh128.substr(0, 12)));
 }
 
-LoadedModel load_model(const std::string& run_or_checkpoint, const std::string& encoder, const OptionTexts& options,
+LoadedModel load_model(const Checkpoint& checkpoint, const std::string& encoder, const OptionTexts& options,
                        at::ScalarType compute, at::Device device) {
   LoadedModel loaded;
-  loaded.checkpoint = resolve_checkpoint(run_or_checkpoint);
-  const Checkpoint checkpoint = Checkpoint::open(loaded.checkpoint);
+  loaded.checkpoint = checkpoint.folder();
   loaded.step = checkpoint.step();
   loaded.checkpoint_digest = checkpoint.manifest().files.at(kModelFile).xxh128;
   loaded.info = ModelInfo::from_json(checkpoint.model_info(), loaded.checkpoint);

@@ -101,9 +101,8 @@ void require_same_needed(const ModelInfo& trained, const std::vector<ModelInfo::
 using OptionTexts = std::map<std::string, std::string>;
 
 // `encoder`: overrides the encoder's path in the checkpoint; empty: that path. `options`: override those of the model.
-// UserError (65, 66): the checkpoint is damaged, the encoder is missing, or it is not the one that the model was
-// trained on (the digests differ).
-LoadedModel load_model(const std::string& run_or_checkpoint, const std::string& encoder, const OptionTexts& options,
+// UserError (65, 66): the encoder is missing, or it is not the one that the model was trained on (the digests differ).
+LoadedModel load_model(const Checkpoint& checkpoint, const std::string& encoder, const OptionTexts& options,
                        at::ScalarType compute, at::Device device);
 
 }  // namespace hyperx::train

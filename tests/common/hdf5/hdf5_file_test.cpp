@@ -3,8 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -205,6 +209,53 @@ TEST_F(Hdf5File, FullDiskIsNoticedAndPoisonsTheFile) {
   EXPECT_THAT(message, HasSubstr("No space left on device (errno 28)"));
   EXPECT_THAT(message, HasSubstr("f.h5: w"));
   EXPECT_FALSE(left_over);
+}
+
+// Wherever a write fails, HDF5 keeps nothing of the file: no open descriptor, and no crash when the process ends.
+TEST_F(Hdf5File, NothingOutlivesAFileThatCannotBeWritten) {
+  const DatasetInfo set{"group/w", Type::kFloat32, {40, 512}, -1};
+  const std::vector<char> values = pattern(set);
+  const auto write = [&](const std::string& name) {
+    File out = File::create(path(name));
+    for (int i = 0; i < 6; ++i) {
+      out.set_attribute("", "step", int64_t{i});
+      out.write("group/w" + std::to_string(i), set.type, set.shape, values.data());
+      out.set_attribute("group/w" + std::to_string(i), "text", std::string(300, 'x'));
+    }
+    out.write_text("info", std::string(5000, 'x'));
+    out.close();
+  };
+  const auto descriptors = [] {
+    return std::distance(fs::directory_iterator("/proc/self/fd"), fs::directory_iterator());
+  };
+  write("whole.h5");
+  const auto size = static_cast<rlim_t>(fs::file_size(path("whole.h5")));
+  const auto write_under_limits = [&] {
+    std::signal(SIGXFSZ, SIG_IGN);
+    const auto before = descriptors();
+    int failed = 0;
+    for (rlim_t bytes = 0; bytes < size; bytes += 997) {
+      rlimit limit{bytes, RLIM_INFINITY};
+      ::setrlimit(RLIMIT_FSIZE, &limit);
+      try {
+        write("cut.h5");
+      } catch (const SystemError& error) {
+        failed += std::string(error.what()).find("cut.h5") != std::string::npos &&
+                          std::string(error.what()).find("File too large (errno 27)") != std::string::npos
+                      ? 1
+                      : 0;
+      }
+      if (fs::exists(path("cut.h5"))) --failed;
+      limit.rlim_cur = RLIM_INFINITY;
+      ::setrlimit(RLIMIT_FSIZE, &limit);
+      if (descriptors() != before) --failed;
+    }
+    write("after.h5");
+    std::fprintf(stderr, "%d writes failed as they should", failed);
+    std::exit(failed == static_cast<int>((size + 996) / 997) ? 0 : 1);
+  };
+  EXPECT_EXIT(write_under_limits(), testing::ExitedWithCode(0), "");
+  EXPECT_TRUE(read_file(path("whole.h5")) == read_file(path("after.h5")));
 }
 
 }  // namespace
