@@ -157,7 +157,10 @@ void Trainer::record(const data::StepBatch& batch, double rate, const at::Tensor
 
 ExitCode Trainer::finish(int signal) {
   steps_->finish();
-  if (saved_step_ != state_.step) save_at_end();
+  const bool finished = state_.step >= mixture_.total_steps();
+  // While updates are skipped the weights may be the cause: a stop then leaves it at the checkpoint before.
+  const bool leaves_it = !finished && state_.skipped_in_a_row > 0 && saved_step_ >= 0;
+  if (saved_step_ != state_.step && !leaves_it) save_at_end();
   if (writer_) {
     const auto section = parts_.watchdog.enter("checkpoint", state_.step);
     writer_->wait();
@@ -165,26 +168,26 @@ ExitCode Trainer::finish(int signal) {
     if (writer_->failure()) throw SystemError("the last checkpoint could not be saved: " + *writer_->failure());
   }
   parts_.communicator.barrier();
-  const bool finished = state_.step >= mixture_.total_steps();
   if (writer_ && writer_->last_saved() && finished && state_.skipped_in_a_row == 0) writer_->prune();
   note_saved_checkpoint();
   log_->set_state(finished ? "finished" : "saved");
   if (!finished)
-    log::info("stopped by {} at step {}: everything is saved; run the same line again, with --resume auto, to continue",
-              comm::StopRequest::name(signal), state_.step);
+    log::info("stopped by {} at step {}: {}; run the same line again, with --resume auto, to continue",
+              comm::StopRequest::name(signal), state_.step,
+              leaves_it ? fmt::format("the last {} updates were skipped, so nothing after step {} is saved",
+                                      state_.skipped_in_a_row, saved_step_)
+                        : "everything is saved");
   return finished ? ExitCode::kDone : ExitCode::kSavedRunAgain;
 }
 
 Trainer::Control Trainer::agree() {
   Control control;
   control.signal = static_cast<int>(parts_.communicator.all_reduce_max({parts_.stop.signal()})[0]);
-  control.evaluate = control.signal == 0 && is_due(config_.eval.every);
-  control.save = control.signal != 0 || is_due(config_.checkpoint.every);
-  if (control.save) steps_->finish();
-  // While updates are skipped nothing is saved, and a stop waits: the weights may be the cause. Either a finite
-  // gradient ends this, or train.nonfinite_limit.
-  if (control.save && state_.skipped_in_a_row > 0) control.save = false;
-  control.stop = control.save && control.signal != 0;
+  control.stop = control.signal != 0;
+  control.evaluate = !control.stop && is_due(config_.eval.every);
+  if (control.stop || !is_due(config_.checkpoint.every)) return control;  // finish() saves after a stop
+  steps_->finish();
+  control.save = state_.skipped_in_a_row == 0;  // else the weights may be the cause
   return control;
 }
 

@@ -148,7 +148,7 @@ TEST_F(EvaluateTest, ADamagedResultIsReplaced) {
   const std::string file = results_folder() + "/pos.en.json", whole = read_file(file);
   for (const std::string& text : {std::string(), whole.substr(0, whole.size() / 2), std::string("[]"),
                                   "{\"format_version\": 1" + whole.substr(21)}) {
-    std::ofstream(file) << text;
+    write_file_atomically(file, text);
     const Outcome outcome = evaluate(0, {"--eval.pairs", "pos:en"});
     EXPECT_EQ(outcome.code, 0) << outcome.errors;
     EXPECT_THAT(outcome.errors, HasSubstr(file));

@@ -171,6 +171,8 @@ class SplitScorer {
     data::EvaluationResult result;
     try {
       result = data::read_result(path);
+      if (result.pair != pair || result.split != config_.eval.split)
+        throw UserError(ExitCode::kBadData, path + ": holds the result of " + result.pair.name() + " " + result.split);
     } catch (const ReadError&) {
       throw;
     } catch (const UserError& error) {

@@ -143,7 +143,7 @@ Checkpoint Checkpoint::open(const std::string& folder) {
       return Checkpoint(folder);
     } catch (const ReadError&) {
       throw;
-    } catch (const UserError&) {
+    } catch (const std::runtime_error&) {  // UserError, or SystemError of HDF5
       if (manifest_now(folder) == text) throw;
     }
   }

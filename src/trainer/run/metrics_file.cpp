@@ -104,7 +104,7 @@ MetricsFile::MetricsFile(const std::string& path, int64_t resume_step, const std
   const bool as_recorded = !mark || xxh128_hex(kept.text.substr(0, static_cast<size_t>(mark->bytes))) == mark->xxh128;
   if (!as_recorded && problems_.empty())
     problems_.push_back("its lines up to step " + std::to_string(resume_step) +
-                        " are not those that the checkpoint recorded: some of their bytes were changed");
+                        " are not those that the checkpoint recorded: some were changed or lost");
   if (!kept.damaged.empty()) write_file_atomically(unused_name(path, "damaged"), old);
   if (kept.text != old) write_file_atomically(path, kept.text);
   count(kept.text);
