@@ -6,7 +6,9 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <utility>
 
@@ -89,6 +91,18 @@ void write_file_atomically(const std::string& path, std::string_view content) {
     throw;
   }
   sync_parent(path);
+}
+
+void remove_dead_temporaries(const std::string& folder) {
+  std::error_code gone;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, gone)) {
+    const std::filesystem::path name = entry.path().filename();
+    const std::string owner = name.stem().extension().string();  // ".PID"
+    const bool is_number = owner.size() > 1 && owner.find_first_not_of("0123456789", 1) == std::string::npos;
+    if (name.extension() != ".tmp" || !is_number || !entry.is_regular_file(gone)) continue;
+    const pid_t process = static_cast<pid_t>(std::strtol(owner.c_str() + 1, nullptr, 10));
+    if (::kill(process, 0) != 0 && errno == ESRCH) std::filesystem::remove(entry.path(), gone);
+  }
 }
 
 OutputFile::OutputFile(const std::string& path)

@@ -14,6 +14,10 @@ std::string read_file(const std::string& path);
 // SystemError (74) on failure (disk full, no permission), with the temporary file removed.
 void write_file_atomically(const std::string& path, std::string_view content);
 
+// Removes files of `folder` called NAME.PID.tmp whose process no longer runs on this machine: what
+// write_file_atomically() left when it was killed. Never fails.
+void remove_dead_temporaries(const std::string& folder);
+
 // A file that is written piece by piece. It replaces a file of that name at once, so `path` should be a temporary name.
 // All calls throw SystemError: 73 if it cannot be created, 74 if writing fails.
 class OutputFile {

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <set>
 
 #include "common/errors.h"
 #include "tests/support/folder.h"
@@ -67,6 +68,22 @@ TEST_P(ReplaceFolder, TheFormerOneStandsWhereTheNewOneCannot) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Ways, ReplaceFolder, testing::Bool());
+
+TEST(DeadTemporaries, OnlyThoseOfEndedProcessesAreRemoved) {
+  const test::TemporaryFolder folder;
+  const std::string alive = "a.json." + std::to_string(::getpid()) + ".tmp";
+  for (const std::string& name :
+       {std::string("a.json.4194305.tmp"), alive, std::string("a.tmp"), std::string("4194305.tmp"),
+        std::string("a.json.41x.tmp"), std::string("a.json.4194305")})
+    folder.write(name, "half");
+  fs::create_directory(folder.path("folder.4194305.tmp"));
+  remove_dead_temporaries(folder.path());
+  remove_dead_temporaries(folder.path("missing"));
+  std::set<std::string> names;
+  for (const auto& entry : fs::directory_iterator(folder.path())) names.insert(entry.path().filename().string());
+  EXPECT_EQ(names, (std::set<std::string>{alive, "a.tmp", "4194305.tmp", "a.json.41x.tmp", "a.json.4194305",
+                                          "folder.4194305.tmp"}));
+}
 
 }  // namespace
 }  // namespace hyperx

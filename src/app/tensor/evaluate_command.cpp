@@ -136,7 +136,9 @@ class SplitScorer {
         config_(config),
         communicator_(communicator),
         folder_(results_folder(loaded, config.eval.split)),
-        evaluator_(*loaded.model, corpus, communicator, config, std::move(on_progress)) {}
+        evaluator_(*loaded.model, corpus, communicator, config, std::move(on_progress)) {
+    if (communicator.rank() == 0) remove_dead_temporaries(folder_);
+  }
 
   // Results of `pairs`, on rank 0; existing results are read instead of computed, unless `again`.
   std::vector<data::EvaluationResult> score(const std::vector<data::Pair>& pairs, bool again) {

@@ -7,6 +7,7 @@
 #include "app/tensor/tensor_commands.h"
 #include "common/config/stored_paths.h"
 #include "common/errors.h"
+#include "common/files.h"
 #include "common/log.h"
 #include "common/progress.h"
 #include "common/read_error.h"
@@ -62,6 +63,9 @@ std::optional<std::string> find_resume_point(const RunDir& run, comm::Communicat
   return folder.empty() ? std::nullopt : std::optional<std::string>(folder);
 }
 
+// Only a start that takes a step changes the state of a run that has taken some.
+bool has_state_to_keep(const RunDir& run) { return run.holds_run() && !state_before(run).started.empty(); }
+
 std::vector<train::HostRow> host_rows(const comm::MpiSession& session, at::Device device, int threads) {
   const auto texts = session.gather_texts(std::to_string(session.info().local_rank) + "\t" + device.str() + "\t" +
                                           std::to_string(::getpid()) + "\t" + std::to_string(threads) + "\t" +
@@ -84,10 +88,12 @@ std::vector<train::HostRow> host_rows(const comm::MpiSession& session, at::Devic
   return rows;
 }
 
-// Records why the run failed, for `hyperx status`; not if another process has taken over the folder.
+// Records why the run failed, for `hyperx status`; not if another process has taken over the folder. A start that fails
+// before its first step says nothing about a run that has taken steps.
 void record_failure(const RunDir& run, const std::string& token, const comm::FailureReport& report) {
   if (train::RunLock::other_owner(run.lock(), token)) return;
   try {
+    if (report.step < 0 && has_state_to_keep(run)) return;
     train::RunState state = state_before(run);
     state.state = "failed";
     state.step = std::max(state.step, report.step - 1);  // the failed step is not done
@@ -152,9 +158,7 @@ int train_in(const CommandLine& line, comm::MpiSession& session, comm::Communica
     nlohmann::json environment = train::describe_environment(command_line);
     environment["resolved"] = {
         {"precision", config.train.precision}, {"device", device.str()}, {"backend", communicator.backend()}};
-    train::write_run_description(
-        run, dump_config(model::options(), config::stored_config(model::options(), config, run.path)), environment,
-        hosts);
+    train::write_run_description(run, environment, hosts);
     for (const train::HostRow& row : hosts)
       log::info("rank {:<4} {}  {}  {} threads on cores {}", row.rank, row.host, row.device, row.threads, row.cores);
   }
@@ -179,6 +183,10 @@ int train_in(const CommandLine& line, comm::MpiSession& session, comm::Communica
     take_initial_weights(config.train.init_from, model, communicator.rank());
   train::Trainer trainer(
       {config, run, communicator, watchdog, stop, corpus, model, std::move(info), pairs, resume_from, lock});
+  // Now that a resumed run has accepted these settings.
+  if (communicator.rank() == 0)
+    write_file_atomically(run.config(),
+                          dump_config(model::options(), config::stored_config(model::options(), config, run.path)));
   return static_cast<int>(trainer.run());
 }
 
@@ -201,13 +209,15 @@ int run_train(const CommandLine& line, comm::MpiSession& session, comm::RankProg
   std::optional<train::RunLock> lock;
   const RunDir run{comm::on_rank_zero(*communicator, [&] {
     const RunDir opened = train::open_run_dir(config.run.dir, resume);
-    lock.emplace(opened);
+    lock.emplace(opened, train::LockTiming{}, [&] { return stop.signal() != 0; });
+    train::remove_leftovers(opened);
     log::add_file(opened.log());
     if (restart) train::start_over(opened);
-    train::RunState state = restart ? train::RunState() : state_before(opened);
-    state.state = "queued";
-    state.failure.reset();
-    train::write_run_state(opened, state);
+    if (!has_state_to_keep(opened)) {
+      train::RunState state;
+      state.state = "queued";
+      train::write_run_state(opened, state);
+    }
     return opened.path;
   })};
 

@@ -3,7 +3,10 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
+#include <functional>
+#include <numeric>
 
 #include "common/digest.h"
 #include "common/errors.h"
@@ -23,6 +26,23 @@ std::string joined(const std::vector<std::string>& lines) {
   for (size_t i = 0; i < lines.size() && i < kListed; ++i) text += (i > 0 ? ", " : "") + lines[i];
   if (lines.size() > kListed) text += " and " + std::to_string(lines.size() - kListed) + " more";
   return text;
+}
+
+template <class Value>
+void require_finite(const TensorTarget& target, const std::string& path) {
+  const auto* const values = static_cast<const Value*>(target.data);
+  const auto* const end =
+      values + std::accumulate(target.shape.begin(), target.shape.end(), int64_t{1}, std::multiplies());
+  const auto* const found = std::find_if(values, end, [](Value value) { return !std::isfinite(value); });
+  if (found == end) return;
+  throw UserError(ExitCode::kBadData, path + ": value " + std::to_string(found - values) + " of " + target.name +
+                                          " is " + std::to_string(*found) +
+                                          ": nothing can be computed with it; take another checkpoint");
+}
+
+void require_finite(const TensorTarget& target, const std::string& path) {
+  if (target.type == h5::Type::kFloat32) require_finite<float>(target, path);
+  if (target.type == h5::Type::kFloat64) require_finite<double>(target, path);
 }
 
 std::string described(h5::Type type, const std::vector<int64_t>& shape) {
@@ -205,7 +225,10 @@ LoadReport Checkpoint::load(const std::string& name, const std::vector<TensorTar
     throw UserError(ExitCode::kBadData,
                     message + " Give the model.* keys and pairs it was trained with (`hyperx inspect` shows them).");
   }
-  for (const TensorTarget* target : sides.agreeing) stored.read(kTensors + target->name, target->type, target->data);
+  for (const TensorTarget* target : sides.agreeing) {
+    stored.read(kTensors + target->name, target->type, target->data);
+    require_finite(*target, folder_ + "/" + name);
+  }
   LoadReport report{std::move(sides.missing), std::move(sides.unused)};
   report.missing.insert(report.missing.end(), sides.different.begin(), sides.different.end());
   return report;

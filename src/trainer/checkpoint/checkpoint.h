@@ -123,7 +123,7 @@ class Checkpoint {
   const h5::File& file(const std::string& name) const;  // UserError (65): it has no such file
 
   // Strict: names, types and shapes of both sides must be equal; otherwise UserError (65) listing every difference, and
-  // nothing is read. Partial: what agrees is read, the rest is reported.
+  // nothing is read. Partial: what agrees is read, the rest is reported. UserError (65): a value is not finite.
   void load_model(const std::vector<TensorTarget>& targets) const { load(kModelFile, targets, false); }
   void load_optimizer(const std::vector<TensorTarget>& targets) const { load(kOptimizerFile, targets, false); }
   LoadReport load_model_partly(const std::vector<TensorTarget>& targets) const {

@@ -50,7 +50,7 @@ std::optional<int64_t> step_of_name(const std::string& name) {
 std::string manifest_text(nlohmann::json object) {
   // The digest covers every byte of the file, with its own digits as zeros: even a space that JSON would ignore.
   object["manifest_xxh128"] = std::string(kDigits, '0');
-  std::string text = object.dump(1) + "\n";
+  std::string text = object.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
   const size_t at = text.find(kOwnDigestKey) + sizeof kOwnDigestKey - 1;
   text.replace(at, kDigits, xxh128_hex(text));
   return text;

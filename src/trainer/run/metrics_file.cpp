@@ -1,12 +1,8 @@
 #include "trainer/run/metrics_file.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <filesystem>
 
-#include "common/errors.h"
 #include "common/files.h"
 #include "common/read_error.h"
 #include "trainer/checkpoint/checkpoint.h"
@@ -95,8 +91,7 @@ std::string read_now(const std::string& path) {
 
 }  // namespace
 
-MetricsFile::MetricsFile(const std::string& path, int64_t resume_step, const std::optional<MetricsMark>& mark)
-    : path_(path) {
+MetricsFile::MetricsFile(const std::string& path, int64_t resume_step, const std::optional<MetricsMark>& mark) {
   const std::string old = read_now(path);
   const Kept kept = kept_lines(old, resume_step);
   lines_cut_ = kept.cut;
@@ -108,8 +103,7 @@ MetricsFile::MetricsFile(const std::string& path, int64_t resume_step, const std
   if (!kept.damaged.empty()) write_file_atomically(unused_name(path, "damaged"), old);
   if (kept.text != old) write_file_atomically(path, kept.text);
   count(kept.text);
-  fd_ = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-  if (fd_ < 0) throw SystemError(path + ": cannot be written to: " + errno_text(), ExitCode::kCannotCreate);
+  file_.emplace(path);
 }
 
 void MetricsFile::count(std::string_view text) {
@@ -117,28 +111,10 @@ void MetricsFile::count(std::string_view text) {
   digest_.update(text);
 }
 
-MetricsFile::~MetricsFile() { ::close(fd_); }
-
 void MetricsFile::add(const nlohmann::json& object) {
   const std::string line = line_of(object);
   count(line);
-  waiting_ += line;
-  ++lines_waiting_;
-}
-
-void MetricsFile::flush() {
-  if (torn_at_ >= 0 && ::ftruncate(fd_, torn_at_) != 0) throw SystemError(path_ + ": " + errno_text());
-  torn_at_ = -1;
-  const off_t before = ::lseek(fd_, 0, SEEK_END);
-  const ssize_t written = ::write(fd_, waiting_.data(), waiting_.size());
-  if (written == static_cast<ssize_t>(waiting_.size())) {
-    waiting_.clear();
-    lines_waiting_ = 0;
-    return;
-  }
-  const std::string cause = written < 0 ? errno_text() : "only a part of a line was written (a full disk?)";
-  if (written > 0 && ::ftruncate(fd_, before) != 0) torn_at_ = before;
-  throw SystemError(path_ + ": " + cause);
+  file_->add(line);
 }
 
 MetricsTail read_metrics_tail(const std::string& path) {

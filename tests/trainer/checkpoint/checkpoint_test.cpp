@@ -87,6 +87,27 @@ TEST_F(CheckpointFiles, StrictLoadListsBothSidesAndTouchesNothing) {
               AllOf(StartsWith("65 "), HasSubstr("file: float32 [], wanted: float64 []")));
 }
 
+TEST_F(CheckpointFiles, AValueThatIsNotFiniteIsNamed) {
+  for (const float bad : {std::nanf(""), HUGE_VALF}) {
+    Sample sample(1);
+    sample.optimizer_[1].values[5] = bad;
+    sample.model_[0].values[7] = bad;
+    const CheckpointContent content = sample.content();
+    const std::string name = path("c/step-0000001"), written = name + ".tmp";
+    fs::create_directories(written);
+    commit_checkpoint(written, name, content, write_checkpoint_files(written, content));
+    const Checkpoint checkpoint = Checkpoint::open(name);
+    Sample got(1);
+    EXPECT_THAT(test::message_of(ExitCode::kBadData, [&] { checkpoint.load_model(got.model_targets()); }),
+                HasSubstr("step-0000001/model.h5: value 7 of generators.weight is "));
+    EXPECT_THAT(test::message_of(ExitCode::kBadData, [&] { checkpoint.load_model_partly(got.model_targets()); }),
+                HasSubstr("value 7 of generators.weight is "));
+    EXPECT_THAT(test::message_of(ExitCode::kBadData, [&] { checkpoint.load_optimizer(got.optimizer_targets()); }),
+                HasSubstr("step-0000001/optimizer.h5: value 5 of generators.weight.v is "));
+    fs::remove_all(name);
+  }
+}
+
 TEST_F(CheckpointFiles, DamageIsNamed) {
   const std::string folder = write_now(path("a"), 7);
   flip(folder + "/model.h5", static_cast<int64_t>(fs::file_size(folder + "/model.h5")) / 2);

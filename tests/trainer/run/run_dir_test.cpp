@@ -47,6 +47,21 @@ TEST_F(RunFolder, RefusesAFolderThatHoldsARun) {
   EXPECT_THAT(refused([&] { open_run_dir(path("file/run"), true); }), HasSubstr("cannot be made"));
 }
 
+TEST_F(RunFolder, APathThatCannotBeIsNamedWithItsSetting) {
+  fs::create_symlink("itself", path("itself"));
+  fs::create_symlink("nowhere/at/all", path("dangling"));
+  const std::string long_name(300, 'n');
+  std::string deep = path("deep");
+  while (deep.size() < 4050) deep += "/" + std::string(100, 'd');
+  for (const std::string& bad :
+       {path(std::string(5000, 'x')), path(long_name), path("itself"), path("itself/run"), deep}) {
+    const std::string told = refused([&] { open_run_dir(bad, true); });
+    EXPECT_THAT(told, AllOf(HasSubstr("run.dir "), HasSubstr(bad.substr(0, 100)), HasSubstr("name another folder")));
+    EXPECT_LT(told.size(), 600U);
+  }
+  refused([&] { open_run_dir(path("dangling"), false); });
+}
+
 TEST_F(RunFolder, StateComesBackAndLostIsTold) {
   const RunDir run = open_run_dir(path("run"), false);
   RunState state;
@@ -118,16 +133,16 @@ TEST_F(RunFolder, CoresAreThoseOfTheMask) {
 TEST_F(RunFolder, DescriptionHoldsEveryStart) {
   const RunDir run = open_run_dir(path("run"), false);
   ::setenv("NCCL_DEBUG", "WARN", 1);
+  ::setenv("SLURM_JOB_NAME", "caf\xe9", 1);
   for (int start = 1; start <= 2; ++start)
-    write_run_description(run, "train.steps = 5\n", describe_environment({"hyperx", "train"}),
-                          {{0, 0, "node1", "cuda:0", 42, 8, "0-7"}});
+    write_run_description(run, describe_environment({"hyperx", "train"}), {{0, 0, "node1", "cuda:0", 42, 8, "0-7"}});
   add_to_start(run, {{"resolved", {{"exchange", "gather"}}}});
-  EXPECT_EQ(read_file(run.config()), "train.steps = 5\n");
   EXPECT_EQ(read_file(run.hosts()),
             "rank\tlocal_rank\thost\tpid\tdevice\tthreads\tcores\n0\t0\tnode1\t42\tcuda:0\t8\t0-7\n");
   const nlohmann::json starts = nlohmann::json::parse(read_file(run.environment()));
   ASSERT_EQ(starts.size(), 2u);
   EXPECT_EQ(starts[1]["variables"]["NCCL_DEBUG"], "WARN");
+  EXPECT_EQ(starts[1]["variables"]["SLURM_JOB_NAME"], "caf\xEF\xBF\xBD");
   EXPECT_EQ(starts[1]["command_line"][1], "train");
   EXPECT_EQ(starts[1]["resolved"]["exchange"], "gather");
   EXPECT_FALSE(starts[0].contains("resolved"));
@@ -135,7 +150,7 @@ TEST_F(RunFolder, DescriptionHoldsEveryStart) {
 
 TEST_F(RunFolder, AHistoryThatIsDamagedIsKept) {
   const RunDir run = open_run_dir(path("run"), false);
-  const auto start = [&] { write_run_description(run, "", describe_environment({"hyperx"}), {}); };
+  const auto start = [&] { write_run_description(run, describe_environment({"hyperx"}), {}); };
   for (const char* damaged : {"[{\"time\": \"2026-", "{}"}) {
     write_file_atomically(run.environment(), damaged);
     testing::internal::CaptureStderr();
