@@ -14,6 +14,7 @@
 
 #include "common/errors.h"
 #include "common/host.h"
+#include "common/short_values.h"
 #include "common/signals.h"
 #include "model/options.h"
 
@@ -25,7 +26,7 @@ constexpr std::chrono::seconds kTurn{4};  // rank 0 prints first, then one rank 
 int fail(const std::string& title, const std::string& message, ExitCode code) {
   std::cout.flush();
   std::cerr.clear();
-  std::cerr << title << ": " << message << std::endl;
+  std::cerr << title << ": " << with_short_values(message) << std::endl;
   return static_cast<int>(code);
 }
 

@@ -12,6 +12,7 @@
 
 #include "common/errors.h"
 #include "common/line_file.h"
+#include "common/short_values.h"
 
 namespace hyperx::log {
 namespace {
@@ -134,7 +135,9 @@ void add_file(const std::string& path) {
 }
 
 void write_info(const std::string& text) { outputs().write(spdlog::level::info, text); }
-void write_warning(const std::string& text) { outputs().write(spdlog::level::warn, "warning: " + text); }
-void write_error(const std::string& text) { outputs().write(spdlog::level::err, "error: " + text); }
+void write_warning(const std::string& text) {
+  outputs().write(spdlog::level::warn, "warning: " + with_short_values(text));
+}
+void write_error(const std::string& text) { outputs().write(spdlog::level::err, "error: " + with_short_values(text)); }
 
 }  // namespace hyperx::log
