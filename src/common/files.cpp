@@ -42,6 +42,13 @@ size_t open_regular(const Descriptor& file, const std::string& path) {
   return static_cast<size_t>(info.st_size);
 }
 
+// UserError (65): the content is a Git LFS pointer, which stands in for a file that was not fetched.
+void refuse_pointer(const std::string& path, std::string_view content) {
+  if (content.starts_with("version https://git-lfs.github.com/spec/"))
+    throw UserError(ExitCode::kBadData,
+                    path + ": a Git LFS pointer in place of the file: fetch the file itself, as by `git lfs pull`");
+}
+
 void write_all(int fd, std::string_view content, const std::string& path) {
   while (!content.empty()) {
     const ssize_t written = ::write(fd, content.data(), content.size());
@@ -72,9 +79,11 @@ std::string read_file(const std::string& path) {
     const ssize_t got = ::read(file.get(), buffer, sizeof buffer);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) fail_to_read(path, "cannot be read");
-    if (got == 0) return content;
+    if (got == 0) break;
     content.append(buffer, static_cast<size_t>(got));
   }
+  refuse_pointer(path, content);
+  return content;
 }
 
 void write_file_atomically(const std::string& path, std::string_view content) {
@@ -168,6 +177,12 @@ MappedFile::MappedFile(const std::string& path) {
   void* const address = ::mmap(nullptr, size_, PROT_READ, MAP_SHARED, file.get(), 0);
   if (address == MAP_FAILED) fail_to_read(path, "cannot be mapped");
   data_ = static_cast<const char*>(address);
+  try {
+    refuse_pointer(path, view());
+  } catch (...) {
+    ::munmap(address, size_);
+    throw;
+  }
 }
 
 MappedFile::~MappedFile() {

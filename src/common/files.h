@@ -6,7 +6,8 @@
 
 namespace hyperx {
 
-// The whole file as a string. UserError (66): missing, a folder; ReadError (read_error.h): it cannot be read now.
+// The whole file as a string. UserError: 66 missing, a folder; 65 a Git LFS pointer, not the file; ReadError
+// (read_error.h): it cannot be read now.
 std::string read_file(const std::string& path);
 
 // Writes `path`.PID.tmp, then fsync, rename, fsync of the folder: readers see the old file or the new one, never a

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "common/errors.h"
+#include "tests/support/errors.h"
 #include "tests/support/folder.h"
 
 namespace hyperx {
@@ -15,6 +16,15 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 namespace fs = std::filesystem;
+
+TEST(Files, AGitLfsPointerIsNotTakenForTheFile) {
+  const test::TemporaryFolder folder;
+  const std::string path = folder.write("vocab.txt", "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\n");
+  const std::string expected =
+      "65 " + path + ": a Git LFS pointer in place of the file: fetch the file itself, as by `git lfs pull`";
+  EXPECT_EQ(test::user_error([&] { read_file(path); }), expected);
+  EXPECT_EQ(test::user_error([&] { MappedFile file(path); }), expected);
+}
 
 // `may_exchange`: as on a file system that can exchange two names, and on one that cannot.
 class ReplaceFolder : public testing::TestWithParam<bool> {

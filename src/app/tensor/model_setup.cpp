@@ -32,8 +32,15 @@ data::Corpus open_corpus(const std::string& folder, comm::Communicator& communic
 
 model::EncoderWeights load_encoder_on_node(const Config& config, const comm::MpiSession& session) {
   const bool first_of_node = session.info().local_rank == 0;
-  return model::load_encoder(config.model.encoder, config.train.seed, config.model.encoder_layers,
-                             first_of_node ? std::launch::async : std::launch::deferred);
+  model::EncoderWeights encoder =
+      model::load_encoder(config.model.encoder, config.train.seed, config.model.encoder_layers,
+                          first_of_node ? std::launch::async : std::launch::deferred);
+  if (session.info().rank == 0 && !encoder.untied_decoder.empty())
+    log::warning(
+        "{}: {} differs from the word embeddings and is not used: masked words are predicted with the word "
+        "embeddings",
+        encoder.source, encoder.untied_decoder);
+  return encoder;
 }
 
 FutureDigest digest_of_node(const model::EncoderWeights& encoder, const comm::MpiSession& session) {

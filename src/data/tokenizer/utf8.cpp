@@ -45,6 +45,11 @@ char32_t decode_utf8(std::string_view text, size_t& position) {
   return code_point;
 }
 
+std::string_view without_byte_order_mark(std::string_view text) {
+  constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+  return text.starts_with(kByteOrderMark) ? text.substr(kByteOrderMark.size()) : text;
+}
+
 void append_utf8(char32_t code_point, std::string& text) {
   const auto put = [&](char32_t byte) { text.push_back(static_cast<char>(byte)); };
   if (code_point < 0x80) {

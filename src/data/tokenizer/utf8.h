@@ -14,6 +14,9 @@ constexpr char32_t kReplacementCharacter = 0xFFFD;
 // can be decoded.
 char32_t decode_utf8(std::string_view text, size_t& position);
 
+// `text` without a byte order mark at its beginning.
+std::string_view without_byte_order_mark(std::string_view text);
+
 void append_utf8(char32_t code_point, std::string& text);
 
 bool is_white_space(char32_t code_point);  // Unicode's property White_Space

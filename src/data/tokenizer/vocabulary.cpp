@@ -13,6 +13,7 @@ Vocabulary::Vocabulary(std::string_view text, std::string name) : name_(std::mov
   const auto fail = [&](const std::string& what) {
     throw UserError(ExitCode::kBadData, fmt::format("{}:{}: {}", name_, tokens_.size() + 1, what));
   };
+  text = without_byte_order_mark(text);
   tokens_.reserve(static_cast<size_t>(std::count(text.begin(), text.end(), '\n')) + 1);
   while (!text.empty()) {
     const size_t end = std::min(text.find('\n'), text.size());

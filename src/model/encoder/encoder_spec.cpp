@@ -5,6 +5,7 @@
 
 #include "common/errors.h"
 #include "common/files.h"
+#include "data/tokenizer/utf8.h"
 #include "model/encoder/family.h"
 
 namespace hyperx::model {
@@ -80,7 +81,7 @@ std::optional<std::set<std::string>> languages_read_by(const std::string& folder
   const std::string path = folder + "/languages.txt";
   if (!std::filesystem::exists(path)) return std::nullopt;
   std::set<std::string> codes;
-  std::istringstream words(read_file(path));
+  std::istringstream words{std::string(data::without_byte_order_mark(read_file(path)))};
   for (std::string code; words >> code;) codes.insert(code);
   return codes;
 }

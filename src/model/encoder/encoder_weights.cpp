@@ -92,6 +92,15 @@ class WeightsFile {
                                               fault + " check that both files belong together");
   }
 
+  // The decoder of masked words, if it is not the table of the word embeddings.
+  std::string untied_decoder(const at::Tensor& words) const {
+    for (const auto& [name, tensor] : left_)
+      if (is_other_part(name) && name.ends_with(".decoder.weight") &&
+          !(tensor.sizes() == words.sizes() && at::equal(tensor, words.to(tensor.scalar_type()))))
+        return name;
+    return "";
+  }
+
  private:
   Tensors::const_iterator find(const std::vector<std::string>& names) const {
     for (const std::string& name : names)
@@ -144,6 +153,7 @@ EncoderWeights sort_encoder_tensors(const EncoderSpec& spec, const std::map<std:
   if (file.has_any(head, spec.family->mlm_head_names)) file.take(head, spec.family->mlm_head_names, weights.mlm_head);
   file.pass_over(unused_tensor_shapes(spec), spec.family->encoder_names);
   file.check_all_taken(path);
+  weights.untied_decoder = file.untied_decoder(weights.tensors.at("embeddings.word_embeddings.weight"));
   return weights;
 }
 
@@ -160,6 +170,13 @@ EncoderWeights load_encoder(const std::string& source, uint64_t seed, int64_t la
     const EncoderSpec spec = read_encoder_spec(source, layers, families);
     const std::string safetensors = source + "/model.safetensors", pickle = source + "/pytorch_model.bin";
     std::map<std::string, at::Tensor> found;
+    for (const std::string& whole : {safetensors, pickle})
+      if (!std::filesystem::exists(safetensors) && !std::filesystem::exists(pickle) &&
+          std::filesystem::exists(whole + ".index.json"))
+        throw UserError(ExitCode::kBadData,
+                        whole +
+                            ".index.json: the weights are in several files, but hyperx reads one: merge them into " +
+                            safetensors + ", as by save_pretrained(FOLDER, max_shard_size=\"100GB\") of transformers");
     const bool is_pickle = !std::filesystem::exists(safetensors) && std::filesystem::exists(pickle);
     if (is_pickle) {
       found = read_pickle(pickle);

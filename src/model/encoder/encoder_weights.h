@@ -17,8 +17,9 @@ struct EncoderWeights {
   EncoderSpec spec;
   std::map<std::string, at::Tensor> tensors;
   std::map<std::string, at::Tensor> mlm_head;  // named as in mlm_head_shapes(); empty where the file has none
-  std::string source;                          // folder, or "random:FOLDER"
-  FutureDigest digest;  // SHA-256 of the weights file, or of spec and seed where the weights are random
+  std::string untied_decoder;  // its name in the file if it differs from the word embeddings; it is not used
+  std::string source;          // folder, or "random:FOLDER"
+  FutureDigest digest;         // SHA-256 of the weights file, or of spec and seed where the weights are random
 };
 
 // `source` is model.encoder: a folder with config.json and model.safetensors (or a pytorch_model.bin that LibTorch can

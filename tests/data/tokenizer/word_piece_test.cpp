@@ -9,6 +9,7 @@
 
 #include "common/digest.h"
 #include "common/files.h"
+#include "data/tokenizer/vocabulary.h"
 #include "tests/data/test_data.h"
 #include "tests/support/errors.h"
 #include "tests/support/folder.h"
@@ -69,6 +70,10 @@ TEST(WordPiece, LoadReadsOptionsAndTheirDefaults) {
               R"({"do_lower_case": true, "strip_accents": false, "tokenize_chinese_chars": false})");
   EXPECT_FALSE(WordPiece::from_folder(files.path()).options().strip_accents);
   EXPECT_FALSE(WordPiece::from_folder(files.path()).options().split_chinese_characters);
+}
+
+TEST(WordPiece, AByteOrderMarkIsNoPartOfTheFirstSubWord) {
+  EXPECT_EQ(Vocabulary("\xEF\xBB\xBF[PAD]\n[UNK]\n", "vocab.txt").find("[PAD]"), 0);
 }
 
 TEST(WordPiece, RefusesABadVocabularyWithFileAndLine) {

@@ -6,6 +6,7 @@
 #include <torch/serialize.h>
 
 #include <cmath>
+#include <filesystem>
 #include <fstream>
 
 #include "common/errors.h"
@@ -83,6 +84,27 @@ TEST_F(EncoderWeightsTest, NamesATensorThatIsNotFinite) {
   }
   tensors_["embeddings.word_embeddings.weight"].fill_(3e38);  // their sum is not finite
   load();
+}
+
+TEST_F(EncoderWeightsTest, ADecoderOfItsOwnIsNamed) {
+  const std::string name = "cls.predictions.decoder.weight";
+  EXPECT_EQ(load().untied_decoder, "");
+  tensors_[name] = tensors_["embeddings.word_embeddings.weight"];
+  EXPECT_EQ(load().untied_decoder, "");
+  tensors_[name] = tensors_[name] + 1;
+  EXPECT_EQ(load().untied_decoder, name);
+  tensors_[name] = at::randn({3, 8});
+  EXPECT_EQ(load().untied_decoder, name);
+}
+
+TEST_F(EncoderWeightsTest, WeightsInSeveralFilesAreNamed) {
+  for (const char* whole : {"model.safetensors", "pytorch_model.bin"}) {
+    const std::string index = folder_ + "/" + whole + ".index.json";
+    std::ofstream(index) << "{}";
+    EXPECT_THAT(test::message_of(ExitCode::kBadData, [&] { load_encoder(folder_, 1); }),
+                testing::AllOf(HasSubstr(index), HasSubstr("merge them")));
+    std::filesystem::remove(index);
+  }
 }
 
 TEST_F(EncoderWeightsTest, TakesTheFirstLayers) {
