@@ -2,38 +2,14 @@
 
 #include "app/commands.h"
 #include "common/errors.h"
-#include "data/tasks/prediction_file.h"
+#include "data/source/column_flags.h"
 #include "data/tasks/scoring.h"
 
 namespace hyperx {
 namespace {
 
-constexpr int kMostColumns = 10000;
-
-int column_flag(const CommandLine& line, const std::string& name) {
-  if (!line.has_flag(name)) return 0;
-  const std::string value = line.flag(name);
-  const bool number = !value.empty() && value.size() < 6 && value.find_first_not_of("0123456789") == std::string::npos;
-  const int column = number ? std::stoi(value) : 0;
-  if (column < 1 || column > kMostColumns)
-    throw UserError(ExitCode::kUsage,
-                    "--" + name + " " + data::quote_for_message(value) + ": a column, counted from 1");
-  return column;
-}
-
 data::SourceSpec spec_of(const CommandLine& line, const std::string& path) {
-  data::SourceSpec spec;
-  spec.path = path;
-  const std::string format = line.flag("format");
-  if (!format.empty() && format != "conllu" && format != "tagged")
-    throw UserError(ExitCode::kUsage, "--format " + data::quote_for_message(format) + ": conllu or tagged");
-  // standard input has no file name: it is taken to have the other file's format
-  const std::string& named = path == "-" ? line.objects[line.objects[0] == "-" ? 1 : 0] : path;
-  spec.format = format.empty() ? data::guess_source_format(named) : data::parse_source_format(format, "--format");
-  spec.word_column = column_flag(line, "word");
-  spec.tag_column = column_flag(line, "tag");
-  spec.comment = line.flag("comment");
-  spec.strip_prefix = line.word_flag("prefix", "strip");
+  data::SourceSpec spec = data::spec_of_flags(line, path, false);
   spec.bilou = line.word_flag("scheme", "BILOU");
   if (line.has_flag("labels")) {
     spec.label_map_path = line.flag("labels");
@@ -60,7 +36,7 @@ int run_score(const CommandLine& line) {
 Command score_command() {
   CommandSpec spec;
   spec.name = "score";
-  spec.usage = "hyperx score GOLD PRED --task pos|ner|dep [--format conllu|tagged] [--json]";
+  spec.usage = "hyperx score GOLD PRED --task pos|ner|dep [--word N] [--tag N] [--json]";
   spec.summary = "scores a file of predicted tags against a gold file";
   spec.help =
       "Both files must hold the same words in the same sentences; `-` is standard input. pos: accuracy, also by tag, "
@@ -73,17 +49,11 @@ Command score_command() {
       "  hyperx score tr_imst-ud-test.conllu predicted.conllu --task pos\n"
       "  hyperx score gold.iob2 predicted.tsv --task ner --word 2 --tag 3 --comment '#' --json";
   spec.key_prefixes = {"pos.multiword"};
-  spec.flags = {
-      {"task", "pos|ner|dep", "what the tags are; required"},
-      {"format", "conllu|tagged", "of both files (default: conllu for *.conllu, else tagged)"},
-      {"word", "N", "tagged: column of the word, from 1 (default: the first)"},
-      {"tag", "N", "tagged: column of the tag, from 1 (default: the last)"},
-      {"comment", "TEXT", "tagged: lines that start with this are not words"},
-      {"prefix", "strip", "tagged: `en:word` is the word `word`"},
-      {"labels", "FILE", "TSV: tag in the files, tag to score"},
-      {"scheme", "BILOU", "entity tags L- and U- are I- and B-"},
-      {"json", "", "print a JSON object instead of the table"},
-  };
+  spec.flags = {{"task", "pos|ner|dep", "what the tags are; required"}};
+  for (FlagSpec& flag : data::column_flags(false)) spec.flags.push_back(std::move(flag));
+  spec.flags.insert(spec.flags.end(), {{"labels", "FILE", "TSV: tag in the files, tag to score"},
+                                       {"scheme", "BILOU", "entity tags L- and U- are I- and B-"},
+                                       {"json", "", "print a JSON object instead of the table"}});
   return {spec, run_score};
 }
 

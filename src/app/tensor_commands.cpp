@@ -5,6 +5,7 @@
 
 #include "app/commands.h"
 #include "common/errors.h"
+#include "data/source/column_flags.h"
 
 // The commands that compute with tensors. LibTorch takes half a second to load, so only their options are here, for
 // --help; the code is in a separate library that is loaded when one of them actually runs.
@@ -100,16 +101,18 @@ Command predict_command() {
   spec.summary = "labels CoNLL-U, tagged lines or plain text with a trained model";
   spec.help =
       "Reads the files, or standard input, and writes the same text with the predicted tags to standard output;\n"
-      "all other bytes of CoNLL-U stay as they are.\n\n"
-      "Example:\n"
+      "all other bytes of CoNLL-U and of tagged lines stay as they are.\n\n"
+      "Examples:\n"
+      "  hyperx predict runs/quick --task ner --language en en.iob2 --word 2 --tag 3 --comment '#'\n"
       "  echo 'The cat sleeps .' | hyperx predict runs/quick --task pos --language en";
   spec.key_prefixes = {"data.max_subwords", "pos.multiword", "model.encoder", "train.precision",
                        "eval.batch_tokens", "device",        "kernels",       "threads"};
   spec.flags = {{"task", "TASK", "pos, ner or dep"},
-                {"language", "LANGUAGE", "language of the text; one that the model has learnt"},
-                {"format", "FORMAT", "auto, conllu, tagged or text (auto: by the name; standard input is text)"},
-                {"words", "SPLITTER", "how plain text is cut into words: auto, space, basic or chars"},
-                {"output", "FILE", "output file, instead of standard output"}};
+                {"language", "LANGUAGE", "language of the text; one that the model has learnt"}};
+  for (FlagSpec& flag : data::column_flags(true)) spec.flags.push_back(std::move(flag));
+  spec.flags.insert(spec.flags.end(),
+                    {{"words", "SPLITTER", "how plain text is cut into words: auto, space, basic or chars"},
+                     {"output", "FILE", "output file, instead of standard output"}});
   return {spec, run_tensor_command};
 }
 

@@ -1,7 +1,10 @@
 #include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
+#include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -12,9 +15,11 @@
 #include "app/tensor/tensor_commands.h"
 #include "common/errors.h"
 #include "common/files.h"
+#include "common/leftovers.h"
 #include "common/log.h"
 #include "common/progress.h"
 #include "data/batch/tree_rows.h"
+#include "data/source/column_flags.h"
 #include "data/tasks/dependencies/complete_tree.h"
 #include "data/tasks/prediction_file.h"
 #include "data/tokenizer/tokenizer.h"
@@ -69,7 +74,7 @@ class Tagger {
     return tags;
   }
 
-  int64_t words = 0, truncated = 0, unlabelled = 0;
+  int64_t words = 0, truncated = 0, unlabelled = 0, subwords = 0, unknown = 0;
 
  private:
   static PackedChunk empty_chunk() {
@@ -89,6 +94,8 @@ class Tagger {
       ++words;
       ids.clear();
       tokenizer_->word(sentence[w], ids);
+      subwords += std::ssize(ids);
+      unknown += std::count(ids.begin(), ids.end(), tokenizer_->special().unknown);
       const int64_t used = batch.tokens() - first;  // [CLS] and sub-words so far
       const auto place =
           ids.empty() ? 0 : static_cast<int64_t>(data::label_place(ids, *tokenizer_, loaded_.info.label_position));
@@ -144,7 +151,8 @@ class Tagger {
 };
 
 // The target of --output. A file is written as FILE.PID.tmp and renamed when it is complete, so that FILE may also be
-// an input, and a failure leaves it unchanged. A pipe or a device is written to directly.
+// an input, and a failure leaves it unchanged. What killed processes left of it is removed. A pipe or a device is
+// written to directly.
 class PredictionOutput {
  public:
   explicit PredictionOutput(const std::string& path) : path_(path), written_(path) {
@@ -153,6 +161,9 @@ class PredictionOutput {
     if (!std::filesystem::exists(status) || std::filesystem::is_regular_file(status)) {
       if (std::filesystem::exists(status)) path_ = std::filesystem::canonical(path, ignored).string();  // of a link
       written_ = path_ + "." + std::to_string(::getpid()) + ".tmp";
+      remove_leftovers();
+      lock_ = ::open(written_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+      if (lock_ >= 0) ::flock(lock_, LOCK_EX | LOCK_NB);  // without locks the file stays if this process is killed
     }
     stream_.open(written_, std::ios::binary | std::ios::trunc);
     if (!stream_) throw UserError(ExitCode::kCannotCreate, path + ": cannot be created: " + errno_text());
@@ -161,6 +172,7 @@ class PredictionOutput {
   }
   ~PredictionOutput() {
     if (is_beside()) ::unlink(written_.c_str());
+    if (lock_ >= 0) ::close(lock_);
   }
   PredictionOutput(const PredictionOutput&) = delete;
   PredictionOutput& operator=(const PredictionOutput&) = delete;
@@ -180,27 +192,31 @@ class PredictionOutput {
  private:
   bool is_beside() const { return written_ != path_; }
 
+  // A file that can be locked belongs to no process of any machine.
+  void remove_leftovers() const {
+    for (const Leftover& leftover : leftovers_of(path_, ".tmp")) {
+      if (is_alive(leftover.process)) continue;
+      const int file = ::open(leftover.path.c_str(), O_RDWR | O_CLOEXEC);
+      if (file < 0) continue;
+      if (::flock(file, LOCK_EX | LOCK_NB) == 0) ::unlink(leftover.path.c_str());
+      ::close(file);
+    }
+  }
+
   std::string path_, written_;
+  int lock_ = -1;
   std::ofstream stream_;
 };
 
-data::SourceFormat format_of(const std::string& asked, const std::string& path) {
-  if (asked != "auto") return data::parse_source_format(asked, "--format");
-  if (path == "-") return data::SourceFormat::kText;
-  if (path.size() > 4 && path.compare(path.size() - 4, 4, ".txt") == 0) return data::SourceFormat::kText;
-  return data::guess_source_format(path);
-}
-
 void tag_file(const std::string& path, const CommandLine& line, Tagger& tagger, std::ostream& out) {
-  data::SourceSpec spec;
-  spec.path = path;
-  spec.format = format_of(line.flag("format", "auto"), path);
+  data::SourceSpec spec = data::spec_of_flags(line, path, true);
   spec.read_tags = false;
   const data::TaskSet tasks = data::TaskSet::of({line.flag("task")}, line.config.sections);
   const data::Task& task = tasks.at(line.flag("task"));
-  data::require_format_for(task, spec.format);
   task.complete(spec);
   data::PredictionInput input(spec, data::parse_word_split(line.flag("words", "auto")));
+  data::require_format_for(task, input.spec().format);
+  if (input.spec().format != data::SourceFormat::kTagged) data::refuse_columns(input.spec());
   Progress progress("tag " + path, 0, "sentences");
   data::TaggingChunk chunk;
   while (input.next(chunk, kChunkSentences)) {
@@ -246,6 +262,9 @@ int run_predict(const CommandLine& line) {
   if (tagger.truncated + tagger.unlabelled > 0)
     log::warning("{} of {} words got no prediction: {} beyond data.max_subwords = {}, {} without a sub-word",
                  tagger.truncated + tagger.unlabelled, tagger.words, tagger.truncated, max_subwords, tagger.unlabelled);
+  if (2 * tagger.unknown > tagger.subwords)
+    log::warning("{} of {} sub-words are unknown to the encoder's vocabulary, which may lack the script",
+                 tagger.unknown, tagger.subwords);
   return static_cast<int>(ExitCode::kDone);
 }
 

@@ -36,6 +36,7 @@ struct Job {
   SplitArrays arrays;
   OverlapSplit overlap;
   int64_t dropped = 0;
+  std::vector<std::string> doubts;
 };
 
 // Calls work(0) ... work(count - 1) on `threads` threads, each taking the next number when it is free. After an
@@ -214,10 +215,11 @@ class Preparation {
     parallel_for(pairs.size(), threads_, [&](size_t i) {
       PairEntry& entry = index_.pairs[pairs[i].first];
       std::vector<std::pair<std::string, const SplitArrays*>> splits;
-      for (const Job* job : pairs[i].second) {
+      for (Job* job : pairs[i].second) {
         SplitEntry split;
         split.name = job->split;
         split.counts = count_split(job->arrays, tokenizer_->special().unknown, options_.max_subwords);
+        job->doubts = doubts_about(job->arrays, split.counts, tasks_.at(entry.pair.task));
         split.dropped = job->dropped;
         split.limited = job->arrays.limited;
         split.sources = job->arrays.sources;
@@ -230,6 +232,9 @@ class Preparation {
       }
       write_pair(folder, splits, entry);
     });
+    for (const Job* job : group)
+      for (const std::string& doubt : job->doubts)
+        log::warning("{} {}: {}", index_.pairs[job->pair].pair.name(), job->split, doubt);
   }
 
   const PrepareOptions& options_;

@@ -1,5 +1,7 @@
 #include "data/corpus/prepare_split.h"
 
+#include <spdlog/fmt/fmt.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <numeric>
@@ -117,6 +119,30 @@ int64_t drop_sentences(SplitArrays& split, const std::vector<uint8_t>& drop) {
   std::iota(each.begin(), each.end(), 0);
   keep_parts(split.keys, each, drop);
   return dropped;
+}
+
+std::vector<std::string> doubts_about(const SplitArrays& split, const SplitCounts& counts, const Task& task) {
+  std::vector<std::string> doubts;
+  if (2 * counts.unk > counts.subwords)
+    doubts.push_back(
+        fmt::format("{} of {} sub-words are unknown to the encoder's vocabulary, which may lack the script: "
+                    "choose another encoder",
+                    counts.unk, counts.subwords));
+  if (counts.subwords == 0) doubts.emplace_back("the text has no sub-words: is it the right file?");
+  if (split.masked || split.labels.empty()) return doubts;
+  if (counts.empty + counts.truncated >= counts.words)
+    doubts.push_back(
+        fmt::format("none of its {} words can carry a label: {} have no sub-word, {} lie beyond "
+                    "data.max_subwords",
+                    counts.words, counts.empty, counts.truncated));
+  const LabelId first = split.labels.front();
+  if (split.labels.size() > 1 &&
+      std::all_of(split.labels.begin(), split.labels.end(), [&](LabelId l) { return l == first; }))
+    doubts.push_back(
+        fmt::format("all of its {} words have the label {}, from which nothing can be learnt: is the right "
+                    "column read?",
+                    split.labels.size(), task.tag_of(first)));
+  return doubts;
 }
 
 SplitCounts count_split(const SplitArrays& split, int32_t unk_id, int max_subwords) {

@@ -40,6 +40,9 @@ SplitArrays read_split(const std::vector<const ManifestEntry*>& entries, const T
 // Removes the sentences with drop[i] != 0; returns how many.
 int64_t drop_sentences(SplitArrays& split, const std::vector<uint8_t>& drop);
 
+// What is most likely a mistake in the split's file or its encoder, one text each, for warnings.
+std::vector<std::string> doubts_about(const SplitArrays& split, const SplitCounts& counts, const Task& task);
+
 SplitCounts count_split(const SplitArrays& split, int32_t unk_id, int max_subwords);
 
 }  // namespace hyperx::data

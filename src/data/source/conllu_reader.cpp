@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "data/source/recognise_format.h"
+
 namespace hyperx::data {
 namespace {
 
@@ -32,7 +34,10 @@ bool ConlluReader::read(Sentence& sentence) {
       if (begun) break;
       continue;
     }
-    if (line.starts_with('#')) continue;
+    if (line.starts_with('#')) {
+      if (const std::string wrong = wrong_columns(line); !wrong.empty()) fail(wrong);
+      continue;
+    }
     begun = true;
     add_line(line, sentence);
   }

@@ -7,13 +7,9 @@
 #include "data/tokenizer/utf8.h"
 
 namespace hyperx::data {
-namespace {
-constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
-}
 
-LineSource::LineSource(const std::string& path) : path_(path), file_(path), rest_(file_.view()) {
-  if (rest_.starts_with(kByteOrderMark)) rest_.remove_prefix(kByteOrderMark.size());
-}
+LineSource::LineSource(const std::string& path)
+    : path_(path), file_(path), rest_(without_byte_order_mark(file_.view())) {}
 
 bool LineSource::next(std::string_view& line) {
   if (rest_.empty()) return false;
@@ -31,6 +27,7 @@ bool LineSource::next(std::string_view& line) {
     fail(number_, fmt::format("invalid UTF-8 at byte {} of the line, value 0x{:02X}: convert the file, as by "
                               "`iconv -f LATIN1 -t UTF-8`",
                               invalid + 1, static_cast<unsigned char>(line[invalid])));
+  if (line.find('\0') != std::string_view::npos) fail(number_, kNulInText);
   return true;
 }
 

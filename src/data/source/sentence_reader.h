@@ -43,6 +43,7 @@ using LabelMap = std::unordered_map<std::string, std::string>;
 struct SourceSpec {
   std::string path;
   SourceFormat format = SourceFormat::kText;
+  bool recognise_format = false;  // predict, score: the format is that of the content, not `format`
   std::string label_map_path;     // of the label map's file, for messages; empty: tags are used unchanged
   LabelMap label_map;             // tag in the file -> tag to use; a tag without an entry is used unchanged
   int word_column = 0;            // tagged: from 1; 0: the first column

@@ -6,6 +6,8 @@
 #include <algorithm>
 
 #include "common/errors.h"
+#include "data/source/recognise_format.h"
+#include "data/source/tagged_columns.h"
 #include "data/tasks/task.h"
 #include "data/tokenizer/utf8.h"
 
@@ -17,7 +19,9 @@ constexpr char32_t kFirstDiacritic = 0x064B, kLastDiacritic = 0x0652;
 
 }  // namespace
 
-SourceReader::SourceReader(const SourceSpec& spec, const Task& task) : spec_(spec), lines_(spec.path), task_(task) {}
+SourceReader::SourceReader(const SourceSpec& spec, const Task& task) : spec_(spec), lines_(spec.path), task_(task) {
+  check_format(spec_, spec_.path, lines_.head(kHeadBytes));
+}
 
 bool SourceReader::next(Sentence& sentence) {
   sentence.clear();
@@ -25,6 +29,7 @@ bool SourceReader::next(Sentence& sentence) {
   const bool limited = spec_.limit > 0 && sentences_ >= spec_.limit;
   if (!limited && read(sentence)) {
     ++sentences_;
+    warn_of_long_sentence(fmt::format("{}:{}", lines_.path(), sentence.first_line), sentence.words.size());
     return true;
   }
   if (sentences_ == 0)

@@ -1,23 +1,22 @@
 #pragma once
 
 #include "data/source/source_reader.h"
+#include "data/source/tagged_columns.h"
 
 namespace hyperx::data {
 
-// One word per line, a blank line between sentences. Columns are separated by tabs. A line without a tab is split at
-// spaces, of which only the last one counts unless columns are named. If tags are not read, a line may hold only the
+// One word per line (tagged_columns.h), a blank line between sentences. If tags are not read, a line may hold only the
 // word.
 class TaggedReader : public SourceReader {
  public:
-  using SourceReader::SourceReader;
+  TaggedReader(const SourceSpec& spec, const Task& task)
+      : SourceReader(spec, task), columns_(spec_, spec_.path, !spec_.read_tags) {}
 
  private:
   bool read(Sentence& sentence) override;
-  void add_word(std::string_view line, Sentence& sentence);
-  void cut(std::string_view line);  // fills columns_
-  std::string_view column(int number, size_t otherwise, const char* what) const;
+  void at_end() override { columns_.report_comments(); }
 
-  std::vector<std::string_view> columns_;
+  TaggedColumns columns_;
 };
 
 }  // namespace hyperx::data

@@ -2,17 +2,19 @@
 
 #include <algorithm>
 #include <optional>
+#include <utility>
 
 #include "common/errors.h"
 #include "data/source/line_source.h"
+#include "data/source/recognise_format.h"
 #include "data/source/source_reader.h"
+#include "data/source/tagged_columns.h"
 #include "data/tasks/prediction_lines.h"
 #include "data/tokenizer/utf8.h"
 
 namespace hyperx::data {
 namespace {
 
-constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 constexpr size_t kConlluColumns = 10;
 constexpr size_t kConlluId = 0, kConlluForm = 1;
 constexpr size_t kQuotedCharacters = 40;
@@ -47,31 +49,38 @@ struct WordLine {
 }  // namespace
 
 struct PredictionInput::Impl {
-  Impl(const SourceSpec& source, WordSplit how) : spec(source), split(how), lines(source.path) {}
+  Impl(const SourceSpec& source, WordSplit how)
+      : spec(source), split(how), lines(source.path), tagged(spec, lines.name(), true) {
+    const std::string_view head = lines.peek(kHeadBytes);
+    if (spec.recognise_format) spec.format = recognise_format(spec, head, !spec.read_tags);
+    check_format(spec, lines.name(), head);
+  }
 
   SourceSpec spec;
   WordSplit split;
   PredictionLines lines;
+  TaggedColumns tagged;
   int64_t words_read = 0;
-  bool in_sentence = false;
-  size_t sentence_begin = 0;     // offset in the chunk's bytes
-  int64_t last_id = 0;           // CoNLL-U
-  std::optional<bool> has_tags;  // tagged: whether word lines have a tag column; all or none have one
-  int64_t has_tags_line = 0;
+  bool in_sentence = false, at_end = false;
+  size_t sentence_begin = 0;  // offset in the chunk's bytes
+  int64_t last_id = 0;        // CoNLL-U
 
   [[noreturn]] void fail(const std::string& what) const {
     throw UserError(ExitCode::kBadData, lines.place() + ": " + what);
   }
   std::optional<WordLine> parse_conllu(std::string_view line);
   std::optional<WordLine> parse_tagged(std::string_view line);
-  WordLine columns_of(std::string_view line) const;
   void take_text_line(std::string_view line, TaggingChunk& chunk);
   void take_line(std::string_view line, std::string_view content, TaggingChunk& chunk);
   void add_word(const WordLine& word, size_t tag_begin, TaggingChunk& chunk);
+  void end_sentence(const TaggingChunk& chunk);
 };
 
 std::optional<WordLine> PredictionInput::Impl::parse_conllu(std::string_view line) {
-  if (line.starts_with('#')) return std::nullopt;
+  if (line.starts_with('#')) {
+    if (const std::string wrong = wrong_columns(line); !wrong.empty()) fail(wrong);
+    return std::nullopt;
+  }
   std::vector<std::string_view> columns;
   split_columns(line, '\t', false, columns);
   if (columns.size() != kConlluColumns)
@@ -90,61 +99,21 @@ std::optional<WordLine> PredictionInput::Impl::parse_conllu(std::string_view lin
   return word;
 }
 
-// Word and tag of a tagged line, from the requested columns.
-WordLine PredictionInput::Impl::columns_of(std::string_view line) const {
-  std::vector<std::string_view> columns;
-  const bool named = spec.word_column > 0 || spec.tag_column > 0;
-  if (line.find('\t') != std::string_view::npos) {
-    split_columns(line, '\t', false, columns);
-  } else if (named) {
-    split_columns(line, ' ', true, columns);
-  } else {
-    line = line.substr(0, line.find_last_not_of(' ') + 1);
-    const size_t space = line.rfind(' ');
-    columns.push_back(line);
-    if (space != std::string_view::npos)
-      columns = {line.substr(0, line.find_last_not_of(' ', space) + 1), line.substr(space + 1)};
-  }
-  const size_t word_column = spec.word_column == 0 ? 0 : static_cast<size_t>(spec.word_column) - 1;
-  const size_t tag_column = spec.tag_column == 0 ? columns.size() - 1 : static_cast<size_t>(spec.tag_column) - 1;
-  if (word_column >= columns.size() || tag_column > columns.size())
-    fail(std::to_string(columns.size()) + " columns in " + quote_for_message(line) +
-         ", too few for word=" + std::to_string(word_column + 1) + ";tag=" + std::to_string(tag_column + 1) +
-         ": name the columns that hold word and tag");
-  if (tag_column == columns.size() || tag_column == word_column)
-    return {columns[word_column], line.substr(line.size()), false};
-  return {columns[word_column], columns[tag_column], true};
-}
-
 std::optional<WordLine> PredictionInput::Impl::parse_tagged(std::string_view line) {
-  if (!spec.comment.empty() && line.starts_with(spec.comment)) return std::nullopt;
-  WordLine word = columns_of(line);
-  if (has_tags.value_or(word.has_tag) != word.has_tag)
-    fail(quote_for_message(line) + (word.has_tag ? " has a tag column" : " has no tag column") + ", unlike line " +
-         std::to_string(has_tags_line) + ": let every word line have the same columns, separated by tabs");
-  if (!has_tags) has_tags_line = lines.number();
-  has_tags = word.has_tag;
-  if (spec.strip_prefix) {
-    const size_t colon = word.word.find(':');
-    if (colon == std::string_view::npos)
-      fail("word " + quote_for_message(word.word) + " has no prefix such as `en:`: read the file without prefix=strip");
-    word.word.remove_prefix(colon + 1);
-  }
-  return word;
+  if (!tagged.split(line, lines.number())) return std::nullopt;
+  return WordLine{tagged.word(), tagged.tag().value_or(line.substr(line.size())), tagged.tag().has_value()};
 }
 
 void PredictionInput::Impl::add_word(const WordLine& word, size_t tag_begin, TaggingChunk& chunk) {
   chunk.words.back().push_back(spec.strip_diacritics ? without_vowel_signs(word.word) : std::string(word.word));
   chunk.tags.back().emplace_back(word.has_tag ? word.tag : std::string_view());
   chunk.lines.back().push_back(lines.number());
-  chunk.slots_.back().push_back({tag_begin, tag_begin + (word.has_tag ? word.tag.size() : 0), !word.has_tag});
+  const char separator = word.has_tag ? '\0' : spec.format == SourceFormat::kTagged ? tagged.separator() : '\t';
+  chunk.slots_.back().push_back({tag_begin, tag_begin + (word.has_tag ? word.tag.size() : 0), separator});
   ++words_read;
 }
 
 void PredictionInput::Impl::take_text_line(std::string_view line, TaggingChunk& chunk) {
-  if (is_number(line.substr(0, line.find('\t'))) &&
-      static_cast<size_t>(std::count(line.begin(), line.end(), '\t')) + 1 == kConlluColumns)
-    fail("ten columns in what is read as plain text, " + quote_for_message(line) + ": it is CoNLL-U (--format conllu)");
   std::vector<std::string_view> words;
   split_words(line, split, words);
   chunk.words.emplace_back();
@@ -164,8 +133,7 @@ void PredictionInput::Impl::take_line(std::string_view line, std::string_view co
   const size_t line_begin = chunk.bytes_.size();
   chunk.bytes_ += line;
   if (is_blank(content)) {
-    in_sentence = false;
-    last_id = 0;
+    end_sentence(chunk);
     return;
   }
   const auto word = spec.format == SourceFormat::kConllu ? parse_conllu(content) : parse_tagged(content);
@@ -186,6 +154,13 @@ void PredictionInput::Impl::take_line(std::string_view line, std::string_view co
   add_word(*word, line_begin + static_cast<size_t>(word->tag.data() - line.data()), chunk);
 }
 
+void PredictionInput::Impl::end_sentence(const TaggingChunk& chunk) {
+  if (in_sentence)
+    warn_of_long_sentence(lines.name() + ":" + std::to_string(chunk.lines.back().front()), chunk.words.back().size());
+  in_sentence = false;
+  last_id = 0;
+}
+
 PredictionInput::PredictionInput(const SourceSpec& spec, WordSplit split)
     : impl_(std::make_unique<Impl>(spec, split)) {}
 PredictionInput::~PredictionInput() = default;
@@ -194,6 +169,8 @@ PredictionInput& PredictionInput::operator=(PredictionInput&&) noexcept = defaul
 
 int64_t PredictionInput::lines_read() const { return impl_->lines.number(); }
 
+const SourceSpec& PredictionInput::spec() const { return impl_->spec; }
+
 bool PredictionInput::next(TaggingChunk& chunk, size_t max_sentences) {
   HYPERX_CHECK(max_sentences > 0, "a chunk of no sentence");
   chunk.clear();
@@ -201,13 +178,14 @@ bool PredictionInput::next(TaggingChunk& chunk, size_t max_sentences) {
   std::string_view line;
   while (in.in_sentence || chunk.words.size() < max_sentences) {
     if (!in.lines.next(line)) {
-      in.in_sentence = false;
+      in.end_sentence(chunk);
       if (in.words_read == 0)
         throw UserError(ExitCode::kBadData, in.lines.name() + ": holds no word: is it the right file, complete?");
+      if (!std::exchange(in.at_end, true)) in.tagged.report_comments();
       return !chunk.bytes_.empty();
     }
     std::string_view content = without_line_end(line);
-    if (in.lines.number() == 1 && content.starts_with(kByteOrderMark)) content.remove_prefix(kByteOrderMark.size());
+    if (in.lines.number() == 1) content = without_byte_order_mark(content);
     if (in.spec.format == SourceFormat::kText) {
       in.take_text_line(content, chunk);
     } else {
@@ -241,7 +219,7 @@ std::string TaggingChunk::with_tags(const std::vector<std::vector<std::string>>&
     for (size_t word = 0; word < slots_[sentence].size(); ++word) {
       const Slot& slot = slots_[sentence][word];
       written.append(bytes_, done, slot.begin - done);
-      if (slot.new_column) written += '\t';
+      if (slot.new_separator != '\0') written += slot.new_separator;
       written += predicted[sentence][word];
       done = slot.end;
     }
@@ -249,15 +227,18 @@ std::string TaggingChunk::with_tags(const std::vector<std::vector<std::string>>&
   return written.append(bytes_, done);
 }
 
-SourceFormat guess_source_format(const std::string& path) {
-  return path.ends_with(".conllu") ? SourceFormat::kConllu : SourceFormat::kTagged;
-}
-
 void require_format_for(const Task& task, SourceFormat format) {
   if (format == SourceFormat::kText || task.reads(format)) return;
   throw UserError(ExitCode::kUsage, std::string("--format ") + name_of(format) +
                                         ": the format has no column for tags of " + task.name() + ", which takes " +
                                         formats_of(task) + ", or text");
+}
+
+void refuse_columns(const SourceSpec& spec) {
+  if (names_columns(spec))
+    throw UserError(ExitCode::kUsage, std::string("--word, --tag, --comment and --prefix are for tagged lines, but ") +
+                                          (spec.path == "-" ? "standard input" : spec.path) + " is " +
+                                          name_of(spec.format) + ": leave them out, or give --format tagged");
 }
 
 std::string quote_for_message(std::string_view text) {

@@ -29,7 +29,7 @@ class TaggingChunk {
   friend class PredictionInput;
   struct Slot {
     size_t begin = 0, end = 0;  // bytes that the tag replaces
-    bool new_column = false;    // a tab is written before the tag
+    char new_separator = '\0';  // is written before the tag; NUL: the line has a tag column
   };
   void clear();
   std::string bytes_;
@@ -39,10 +39,12 @@ class TaggingChunk {
 // A file whose words are to be tagged, or whose tags are to be scored, read in chunks of sentences.
 //   conllu  words are the lines with an integer id (with spec.keep_multiword every line); the tag is UPOS.
 //           Multiword ranges, empty nodes and comments are skipped.
-//   tagged  `word` or `word<TAB>tag`, an empty line between sentences. A line without a tab is split at its last
-//           space. A column is added where lines have no tag column.
+//   tagged  `word` or `word<TAB>tag` (tagged_columns.h), an empty line between sentences. A column is added where
+//           lines have no tag column.
 //   text    one sentence per line, split into words by `split`.
 // Of the spec, only columns, comment, prefix, diacritics and multiword rule apply; label map, BILOU and limit do not.
+// With spec.recognise_format the content determines the format (recognise_format.h); text is one only if tags are not
+// read.
 // Errors are UserErrors: 66 missing, a folder, no permission; 65 for mistakes in the file, as "path:line: what, value:
 // what to do". Tolerated and kept: a byte order mark, CR LF, no line feed at the end, several blank lines.
 class PredictionInput {
@@ -57,18 +59,19 @@ class PredictionInput {
   // chunk may hold bytes without sentences, which must be written too. A file without a word is an error (65).
   bool next(TaggingChunk& chunk, size_t max_sentences);
   int64_t lines_read() const;
+  const SourceSpec& spec() const;  // with the format that was recognised
 
  private:
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };
 
-// conllu for *.conllu; tagged for all others, because text cannot be distinguished from a list of words.
-SourceFormat guess_source_format(const std::string& path);
-
 // UserError (64) where a format cannot hold the task's tags, such as entities in CoNLL-U. Text always can: it is
 // written as tagged lines.
 void require_format_for(const Task& task, SourceFormat format);
+
+// UserError (64) if the spec of a file that is not tagged names columns, a comment or a prefix: they have no meaning.
+void refuse_columns(const SourceSpec& spec);
 
 // `text` in quotes for a message, cut to about 40 characters.
 std::string quote_for_message(std::string_view text);

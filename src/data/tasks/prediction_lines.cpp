@@ -7,6 +7,7 @@
 #include <cerrno>
 
 #include "common/errors.h"
+#include "data/source/line_source.h"
 #include "data/source/sentence_reader.h"
 #include "data/tokenizer/utf8.h"
 
@@ -52,6 +53,11 @@ bool PredictionLines::fill() {
   return !at_end_;
 }
 
+std::string_view PredictionLines::peek(size_t bytes) {
+  while (buffer_.size() - begin_ < bytes && fill()) continue;
+  return std::string_view(buffer_).substr(begin_, bytes);
+}
+
 bool PredictionLines::next(std::string_view& line) {
   size_t searched = 0;  // leading bytes of the line that contain no line feed
   size_t end = std::string::npos;
@@ -78,6 +84,7 @@ bool PredictionLines::next(std::string_view& line) {
                                             kHex[byte >> 4] + kHex[byte & 15] +
                                             ", is not UTF-8: convert the file, for example with iconv -t UTF-8");
   }
+  if (line.find('\0') != std::string_view::npos) throw UserError(ExitCode::kBadData, place() + ": " + kNulInText);
   return true;
 }
 

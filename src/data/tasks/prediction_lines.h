@@ -16,8 +16,10 @@ class PredictionLines {
   PredictionLines& operator=(const PredictionLines&) = delete;
 
   // The next line with its line end; false: end of file. The view is valid until the next call. UserError (65): longer
-  // than kLongestLineBytes, or not UTF-8.
+  // than kLongestLineBytes, not UTF-8, or with a NUL.
   bool next(std::string_view& line);
+  // The first lines, without taking them: at most `bytes`, fewer at the end of the file.
+  std::string_view peek(size_t bytes);
   int64_t number() const { return number_; }  // of the last line, from 1
   const std::string& name() const { return name_; }
   std::string place() const { return name_ + ":" + std::to_string(number_); }

@@ -9,6 +9,7 @@
 
 #include "common/errors.h"
 #include "data/tasks/prediction_file.h"
+#include "data/tokenizer/utf8.h"
 
 namespace hyperx::data {
 namespace {
@@ -27,15 +28,37 @@ std::string mapped_tag(const SourceSpec& spec, const std::string& tag) {
   return mapped;
 }
 
+// The first character in which two words differ, as in "character 4 is U+00E9 and U+0065": they may look alike.
+std::string first_difference(std::string_view gold, std::string_view predicted) {
+  const auto next = [](std::string_view word, size_t& at) {
+    return at < word.size() ? fmt::format("U+{:04X}", static_cast<uint32_t>(decode_utf8(word, at))) : "missing";
+  };
+  std::string a, b;
+  size_t gold_at = 0, predicted_at = 0, character = 0;
+  do {
+    a = next(gold, gold_at);
+    b = next(predicted, predicted_at);
+    ++character;
+  } while (a == b);
+  return fmt::format("character {} is {} and {}", character, a, b);
+}
+
 // Reads two files in parallel and turns their tags into numbers.
 class PairReader {
  public:
   PairReader(const SourceSpec& gold_source, const SourceSpec& predicted_source, const Task& task)
-      : gold_spec_(gold_source),
-        predicted_spec_(predicted_source),
-        task_(task),
+      : task_(task),
         gold_input_(gold_source),
-        predicted_input_(predicted_source) {}
+        predicted_input_(predicted_source),
+        gold_spec_(gold_input_.spec()),
+        predicted_spec_(predicted_input_.spec()) {
+    for (const SourceSpec* spec : {&gold_spec_, &predicted_spec_})
+      if (!task.reads(spec->format))
+        throw UserError(ExitCode::kUsage, fmt::format("{}: --format {} holds no tags of {}: score {}", name_of(*spec),
+                                                      name_of(spec->format), task.name(), formats_of(task)));
+    if (gold_spec_.format != SourceFormat::kTagged && predicted_spec_.format != SourceFormat::kTagged)
+      refuse_columns(gold_spec_);
+  }
 
   void read();
 
@@ -53,10 +76,10 @@ class PairReader {
   [[noreturn]] void fail_where_one_ends(const SourceSpec& longer, const TaggingChunk& chunk,
                                         const SourceSpec& shorter) const;
 
-  const SourceSpec& gold_spec_;
-  const SourceSpec& predicted_spec_;
   const Task& task_;
   PredictionInput gold_input_, predicted_input_;
+  const SourceSpec& gold_spec_;
+  const SourceSpec& predicted_spec_;
   TaggingChunk gold_chunk_, predicted_chunk_;
   std::map<std::string, LabelId> numbers_;
 };
@@ -77,11 +100,13 @@ void PairReader::compare_words(size_t sentence) const {
   const size_t common = std::min(gold_words.size(), predicted_words.size());
   for (size_t word = 0; word < common; ++word) {
     if (gold_words[word] == predicted_words[word]) continue;
-    throw UserError(ExitCode::kBadData, place(gold_spec_, gold_chunk_, sentence, word) + " has the word " +
-                                            quote_for_message(gold_words[word]) + ", " +
-                                            place(predicted_spec_, predicted_chunk_, sentence, word) + " " +
-                                            quote_for_message(predicted_words[word]) + " (" + number + ", word " +
-                                            std::to_string(word + 1) + "): score files of the same words");
+    throw UserError(
+        ExitCode::kBadData,
+        fmt::format("{} has the word {}, {} {} ({}, word {}; {}): score files of the same words, in one Unicode form "
+                    "(NFC or NFD)",
+                    place(gold_spec_, gold_chunk_, sentence, word), quote_for_message(gold_words[word]),
+                    place(predicted_spec_, predicted_chunk_, sentence, word), quote_for_message(predicted_words[word]),
+                    number, word + 1, first_difference(gold_words[word], predicted_words[word])));
   }
   if (gold_words.size() != predicted_words.size())
     throw UserError(ExitCode::kBadData, place(gold_spec_, gold_chunk_, sentence, 0) + ": " + number + " has " +
@@ -180,12 +205,7 @@ const Task& scorable_task(const TaskSet& tasks, const std::string& name) {
 
 FileScores score_files(const SourceSpec& gold_source, const SourceSpec& predicted_source, const Task& task) {
   SourceSpec gold = gold_source, predicted = predicted_source;
-  for (SourceSpec* spec : {&gold, &predicted}) {
-    if (!task.reads(spec->format))
-      throw UserError(ExitCode::kUsage, fmt::format("{}: --format {} holds no tags of {}: score {}", name_of(*spec),
-                                                    name_of(spec->format), task.name(), formats_of(task)));
-    task.complete(*spec);
-  }
+  for (SourceSpec* spec : {&gold, &predicted}) task.complete(*spec);
   PairReader files(gold, predicted, task);
   files.read();
 

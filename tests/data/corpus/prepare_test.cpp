@@ -227,6 +227,42 @@ TEST_F(PrepareTest, AnExistingFolderIsReplacedOnlyWithForce) {
   EXPECT_EQ(read_file(folder_.path("new.tmp/letter.txt")), "dear");
 }
 
+// Prepares the manifest's files; returns what is logged.
+std::string log_of(const PrepareOptions& options) {
+  testing::internal::CaptureStderr();
+  prepare(options);
+  return testing::internal::GetCapturedStderr();
+}
+
+TEST_F(PrepareTest, LikelyMistakesAreWarnedOf) {
+  folder_.write("entities", "ab O\nc O\n\nde O\n");
+  folder_.write("greek.conllu", test::conllu_of({"\u03b2\u03b3 \u03b4 b"}));
+  folder_.write("long.conllu", test::conllu_of({"abcdefghijkl"}));
+  folder_.write("soft.conllu", test::conllu_of({"\u00ad \u00ad"}));
+  folder_.write("good.conllu", test::random_conllu(20, 1));
+  test::write_manifest(folder_, {"ner aa train tagged entities", "pos bb train conllu greek.conllu",
+                                 "pos cc train conllu soft.conllu", "pos dd train conllu good.conllu"});
+  const std::string log = log_of(test::options_of(folder_));
+  EXPECT_THAT(log, testing::HasSubstr("warning: ner:aa train: all of its 3 words have the label O"));
+  EXPECT_THAT(log, testing::HasSubstr("warning: pos:bb train: 2 of 3 sub-words are unknown"));
+  EXPECT_THAT(log,
+              testing::HasSubstr("warning: pos:cc train: none of its 2 words can carry a label: 2 have no sub-word"));
+  EXPECT_THAT(log, testing::Not(testing::HasSubstr("pos:dd")));
+}
+
+TEST_F(PrepareTest, RunningTextInColumnsIsRefused) {
+  folder_.write("a.tsv", "ab O\ncd B-PER\n");
+  test::write_manifest(folder_, {"mlm aa train text a.tsv"});
+  expect_refused(test::options_of(folder_), ExitCode::kBadData, "running text", "two columns");
+  folder_.write("ids.tsv", "1\tab\tO\n2\tcd\tB-PER\n");
+  test::write_manifest(folder_, {"ner aa train tagged ids.tsv"});
+  expect_refused(test::options_of(folder_), ExitCode::kBadData, "numbers, not words", "ids");
+  folder_.write("plus.conllu",
+                "# global.columns = ID FORM UPOS LEMMA XPOS FEATS HEAD DEPREL DEPS MISC\n" + test::conllu_of({"ab"}));
+  test::write_manifest(folder_, {"pos aa train conllu plus.conllu"});
+  expect_refused(test::options_of(folder_), ExitCode::kBadData, "CoNLL-U Plus", "other columns");
+}
+
 struct BadInput {
   const char* what;
   const char* format;

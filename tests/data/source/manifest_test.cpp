@@ -42,6 +42,11 @@ class ManifestTest : public ::testing::Test {
   TemporaryFolder files_;
 };
 
+TEST_F(ManifestTest, ANulIsRefused) {
+  EXPECT_THAT(error_of(kHeader + std::string("ner\ten\ttrain\ttagged\tdata/a.tsv\0b\n", 33)),
+              AllOf(StartsWith("65 "), HasSubstr("m.tsv:2: a NUL byte")));
+}
+
 TEST_F(ManifestTest, EveryOptionAndSeveralFilesOfOneSplit) {
   const Manifest manifest = read("# a comment\n# root = data\n" + kHeader +
                                  "ner\ten\ttrain\ttagged\ta.tsv\tlabels=map.tsv;word=2;tag=3;comment=#;prefix=strip;"

@@ -13,6 +13,7 @@ namespace {
 using hyperx::test::TemporaryFolder;
 using hyperx::test::user_error;
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -39,16 +40,66 @@ class TaggedReaderTest : public ::testing::Test {
   std::unique_ptr<SentenceReader> reader_;
 };
 
-TEST_F(TaggedReaderTest, TabsOrTheLastSpaceSeparate) {
-  const auto sentences = read(spec("\n\nNew York\tB-LOC\n!\tO\n\n   \nNew York B-LOC\nend O"));
-  ASSERT_EQ(sentences.size(), 2U);
-  for (const Sentence& s : sentences) {
-    EXPECT_EQ(s.words[0], "New York");
-    EXPECT_THAT(s.tags, ElementsAre("B-LOC", "O"));
-    EXPECT_THAT(s.labels, ElementsAre(5, 0));
+TEST_F(TaggedReaderTest, TabsOrSpacesSeparate) {
+  for (const char* content :
+       {"\n\nYork\tB-LOC\n!\tO\n\n   \nYork\tB-LOC\nend\tO", "\n\n York  B-LOC\n! O \n\n   \nYork B-LOC\r\nend O"}) {
+    const auto sentences = read(spec(content));
+    ASSERT_EQ(sentences.size(), 2U);
+    for (const Sentence& s : sentences) {
+      EXPECT_EQ(s.words[0], "York");
+      EXPECT_THAT(s.tags, ElementsAre("B-LOC", "O"));
+      EXPECT_THAT(s.labels, ElementsAre(5, 0));
+    }
+    EXPECT_THAT(sentences[1].lines, ElementsAre(7, 8));
+    EXPECT_EQ(sentences[1].first_line, 7);
   }
-  EXPECT_THAT(sentences[1].lines, ElementsAre(7, 8));
-  EXPECT_EQ(sentences[1].first_line, 7);
+  EXPECT_THAT(read(spec("New York\tB-LOC\n"))[0].words, ElementsAre("New York"));
+}
+
+TEST_F(TaggedReaderTest, MoreThanTwoColumnsBetweenSpacesMustBeNamed) {
+  for (const char* content : {"Nordia NNP I-NP I-ORG\n", "New York B-LOC\n"})
+    EXPECT_THAT(error_of(spec(content)),
+                AllOf(HasSubstr(":1: "), HasSubstr("columns between spaces"), HasSubstr("word=N;tag=N in a manifest")));
+  EXPECT_THAT(read(spec("Nordia\tNNP\tB-LOC\n"))[0].words, ElementsAre("Nordia"));
+}
+
+TEST_F(TaggedReaderTest, DocumentMarksAreNoWords) {
+  testing::internal::CaptureStderr();
+  EXPECT_THAT(read(spec("-DOCSTART- -X- -X- O\n\nAna B-PER\n\n-DOCSTART- -X- -X- O\n\nRome B-LOC\n")),
+              testing::SizeIs(2));
+  EXPECT_THAT(testing::internal::GetCapturedStderr(), HasSubstr("a.tsv: 2 lines of -DOCSTART- were skipped"));
+}
+
+TEST_F(TaggedReaderTest, SeparatorsOfOneFileAreTheSame) {
+  SourceSpec source = spec("# id = 1\n1\tAna\tB-PER\n");
+  source.word_column = 2;
+  source.tag_column = 3;
+  source.label_map = {{"=", "O"}};
+  EXPECT_THAT(error_of(source), AllOf(HasSubstr(":2: tabs"), HasSubstr("line 1"), HasSubstr("comment=")));
+}
+
+TEST_F(TaggedReaderTest, CommentsAreCountedAndThoseThatLookLikeWordsWarnedOf) {
+  const auto log_of = [&](const std::string& content, const std::string& comment) {
+    SourceSpec source = spec(content);
+    source.comment = comment;
+    source.tag_column = 3;
+    testing::internal::CaptureStderr();
+    read(source);
+    return testing::internal::GetCapturedStderr();
+  };
+  const std::string words = "the _ O\nriver _ O\n# _ O\n#metoo _ O\n";
+  EXPECT_THAT(log_of("# id 1 x\n" + words, "#"), AllOf(HasSubstr("a.tsv: 3 lines begin with '#'"),
+                                                       HasSubstr("warning: " + files_.path("a.tsv") + ":4: 2 of")));
+  const std::string clean = log_of("# id 1 x\n" + words, "# id");
+  EXPECT_THAT(clean, AllOf(HasSubstr("1 lines begin with '# id'"), testing::Not(HasSubstr("warning"))));
+}
+
+TEST_F(TaggedReaderTest, AFileWithoutEmptyLinesIsWarnedOf) {
+  std::string content;
+  for (int i = 0; i < 600; ++i) content += "word\tO\n";
+  testing::internal::CaptureStderr();
+  read(spec(content));
+  EXPECT_THAT(testing::internal::GetCapturedStderr(), HasSubstr("a.tsv:1: a sentence of 600 words"));
 }
 
 TEST_F(TaggedReaderTest, NamedColumnsCommentsPrefixSchemeAndMap) {

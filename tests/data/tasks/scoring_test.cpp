@@ -82,6 +82,29 @@ TEST_F(Scoring, OtherWordsAreAnErrorThatNamesBothPlaces) {
   EXPECT_THAT(error_of("a\tX\n", "a\tX\n\nb\tX\n"), HasSubstr(gold_path + " ends after 1 sentences"));
 }
 
+TEST_F(Scoring, WordsThatLookAlikeAreToldApart) {
+  EXPECT_THAT(error_of("caf\u00e9\tX\n", "cafe\u0301\tX\n"),
+              AllOf(HasSubstr("character 4 is U+00E9 and U+0065"), HasSubstr("NFC")));
+  EXPECT_THAT(error_of("cafe\tX\n", "cafe\u200b\tX\n"), HasSubstr("character 5 is missing and U+200B"));
+}
+
+TEST_F(Scoring, TheFormatOfEachFileIsThatOfItsContent) {
+  SourceSpec treebank = gold("# text = a\n1\ta\t_\tX\t_\t_\t0\troot\t_\t_\n");
+  SourceSpec lines = predicted("a\tX\n");
+  treebank.recognise_format = lines.recognise_format = true;
+  EXPECT_EQ(score_files(treebank, lines, known_task("pos")).correct, 1);
+  EXPECT_THAT(user_error([&] { score_files(lines, treebank, known_task("ner")); }),
+              AllOf(StartsWith("64 "), HasSubstr("conllu")));
+  treebank.word_column = 2;
+  EXPECT_THAT(user_error([&] { score_files(treebank, treebank, known_task("pos")); }),
+              AllOf(StartsWith("64 "), HasSubstr("--format tagged")));
+}
+
+TEST_F(Scoring, IdsAreNotScoredAsWords) {
+  const std::string file = "1\tAna\tB-PER\n2\tsleeps\tO\n";
+  EXPECT_THAT(error_of(file, file, "ner"), AllOf(StartsWith("65 "), HasSubstr("numbers, not words")));
+}
+
 TEST_F(Scoring, SentencesMissingBeyondAChunkAreAnError) {
   std::string content;
   for (int i = 0; i < 1024; ++i) content += "a\tX\n\n";

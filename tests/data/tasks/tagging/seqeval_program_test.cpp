@@ -45,7 +45,7 @@ struct CorruptedFile {
 CorruptedFile corrupt(const TemporaryFolder& folder, const std::string& source, double share, uint64_t seed) {
   CorruptedFile files;
   files.gold.path = source;
-  files.gold.format = guess_source_format(source);
+  files.gold.format = source.ends_with(".conllu") ? SourceFormat::kConllu : SourceFormat::kTagged;
   TaggingChunk chunk;
   PredictionInput(files.gold).next(chunk, kSentences);
   Tags inventory;
