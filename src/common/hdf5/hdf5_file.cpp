@@ -144,14 +144,10 @@ DatasetInfo File::Impl::describe(const std::string& name, const Handle& dataset)
     info.shape.push_back(static_cast<int64_t>(extent));
   }
   const Handle plist(H5Dget_create_plist(dataset.get()), &H5Pclose, "H5Dget_create_plist", place);
-  const auto layout = check(H5Pget_layout(plist.get()), "H5Pget_layout", place);
-  if (layout == H5D_COMPACT || info.element_count() == 0) return info;
-  const haddr_t offset = layout == H5D_CONTIGUOUS ? H5Dget_offset(dataset.get()) : HADDR_UNDEF;
+  const bool contiguous = check(H5Pget_layout(plist.get()), "H5Pget_layout", place) == H5D_CONTIGUOUS;
+  if (!contiguous || info.element_count() == 0) return info;
+  const haddr_t offset = H5Dget_offset(dataset.get());
   H5Eclear2(H5E_DEFAULT);
-  if (offset == HADDR_UNDEF && !writing)
-    throw UserError(ExitCode::kBadData, path + ": " + name +
-                                            ": compressed, in chunks or without its data, which would "
-                                            "be more than the file holds: make it again");
   if (offset == HADDR_UNDEF) return info;
   info.file_offset = static_cast<int64_t>(offset);
   if (!writing && info.file_offset > file_bytes - info.byte_count())
