@@ -46,7 +46,7 @@ struct Look {
   bool same_first = true;  // the first of more than two columns never changes
 
   // Lines that can hardly be running text.
-  bool is_table() const { return lines > 1 && columns > 1 && (tabs || plain_tags); }
+  bool is_table() const { return columns > 1 && (lines > 1 ? tabs || plain_tags : tabs && plain_tags); }
   // Lines that may be running text by chance.
   bool is_like_table() const { return columns > 1 && ((ids && lines > 1) || lines >= (columns == 2 ? 3 : 4)); }
 };

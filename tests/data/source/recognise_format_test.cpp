@@ -68,8 +68,9 @@ TEST(RecogniseFormat, TextWhereTheNameSaysSo) {
           std::string("我喜欢猫。\n他来了。\n"), std::string("# a title\n"), std::string("Go home .\nSit down .\n")})
       EXPECT_EQ(found(path, head), "text") << path << head;
     for (const std::string& head :
-         {kEntities, std::string("Ana\tPROPN\nsleeps\tVERB\n"), std::string("Ana NN\nsleeps VB\n. .\n"),
-          std::string("Nordia NNP I-NP I-ORG\n. . O O\n"), std::string("1 Ana B-PER -\n2 sleeps O -\n")})
+         {kEntities, std::string("Ana\tPROPN\n"), std::string("Ana\tPROPN\nsleeps\tVERB\n"),
+          std::string("Ana NN\nsleeps VB\n. .\n"), std::string("Nordia NNP I-NP I-ORG\n. . O O\n"),
+          std::string("1 Ana B-PER -\n2 sleeps O -\n")})
       EXPECT_THAT(found(path, head), AllOf(StartsWith("65 "), HasSubstr("--format tagged"))) << path << head;
   }
   EXPECT_THAT(found("a.md", "Hello world\n"),
