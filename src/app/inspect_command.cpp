@@ -9,6 +9,7 @@
 #include "common/errors.h"
 #include "common/files.h"
 #include "common/hdf5/hdf5_file.h"
+#include "common/json.h"
 #include "common/progress.h"
 #include "common/text_table.h"
 #include "data/corpus/corpus.h"
@@ -167,9 +168,9 @@ void print_info(const nlohmann::json& object, const std::string& prefix) {
 void inspect_checkpoint(const std::string& folder, bool with_optimizer) {
   const train::Checkpoint checkpoint = train::Checkpoint::open(folder);
   const train::Manifest& manifest = checkpoint.manifest();
+  const JsonValue stored(folder, manifest.all);
   std::cout << "checkpoint " << folder << "\n  step " << checkpoint.step() << ", written by "
-            << manifest.all.value("program", "an unknown program") << ", " << manifest.all.value("world_size", 1)
-            << " ranks";
+            << stored.text("program", "an unknown program") << ", " << stored.integer("world_size", 1) << " ranks";
   if (manifest.score) std::cout << ", score " << number_text(*manifest.score);
   std::cout << "\n";
   for (const auto& [name, entry] : manifest.files)
@@ -179,8 +180,8 @@ void inspect_checkpoint(const std::string& folder, bool with_optimizer) {
   std::cout << "  whole: every byte agrees with the manifest\n\nmodel\n";
   print_info(checkpoint.model_info(), "");
   std::cout << "\n";
-  if (manifest.all.contains("config")) {
-    print_config_difference(one_line(manifest.all["config"]));
+  if (stored.has("config")) {
+    print_config_difference(stored["config"].text());
     std::cout << "\n";
   }
   std::cout << "model.h5: ";

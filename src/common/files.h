@@ -6,8 +6,19 @@
 
 namespace hyperx {
 
-// The whole file as a string. UserError (66), naming path and cause: missing, a directory, no permission.
+// Opens for reading; the caller closes the descriptor. Everything that is read is opened here. UserError (66), naming
+// path and cause: missing, no permission, or not a regular file. Anything else, such as a named pipe without a writer
+// or a device, could be read without end. Two exceptions:
+//   kText: a text that a user names on the command line, which may come from a pipe or a terminal
+//   kFile: a pipe that the caller's shell has opened, such as /dev/stdin and bash's <(...)
+enum class InputKind { kFile, kText };
+int open_to_read(const std::string& path, InputKind kind = InputKind::kFile);
+
+// The whole file as a string. UserError: 66 as open_to_read(), or a read error; 65 larger than 1 GiB.
 std::string read_file(const std::string& path);
+
+// True for a name within a folder: not empty, "." or "..", and without '/'.
+bool is_plain_name(std::string_view name);
 
 // Writes `path`.PID.tmp, then fsync, rename, fsync of the folder: readers see the old file or the new one, never a
 // part.
@@ -45,11 +56,13 @@ void make_folders(const std::string& path);
 // SystemError (74): `to` is unchanged, or the old folder could not be removed or renamed back (the message says which).
 void replace_folder(const std::string& from, const std::string& to, bool may_exchange = true);
 
-// A read-only memory map. Empty files map to size 0 and data() == nullptr.
+// A read-only memory map. Empty files map to size 0 and data() == nullptr. If the file is cut short while it is mapped,
+// or its disk fails, the process ends with a message that names it and code 74 at the first use of what is missing.
 class MappedFile {
  public:
+  struct Mapping;
   MappedFile() = default;
-  explicit MappedFile(const std::string& path);  // UserError (66) as read_file
+  explicit MappedFile(const std::string& path);  // UserError (66) as open_to_read()
   ~MappedFile();
   MappedFile(MappedFile&& other) noexcept;
   MappedFile& operator=(MappedFile&& other) noexcept;
@@ -62,6 +75,7 @@ class MappedFile {
  private:
   const char* data_ = nullptr;
   size_t size_ = 0;
+  Mapping* mapping_ = nullptr;  // entry of the table of all mapped files, null if nothing is mapped
 };
 
 }  // namespace hyperx

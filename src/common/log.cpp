@@ -4,6 +4,10 @@
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <filesystem>
+
+#include "common/errors.h"
+
 namespace hyperx::log {
 namespace {
 
@@ -30,6 +34,8 @@ void set_rank(int rank, int size) {
 }
 
 void add_file(const std::string& path) {
+  if (std::filesystem::exists(path) && !std::filesystem::is_regular_file(path))
+    throw UserError(ExitCode::kCannotCreate, path + ": is not a regular file: remove it, or name another run.dir");
   auto sink = std::make_shared<spdlog::sinks::basic_file_sink_mt>(path, false);
   sink->set_pattern("%Y-%m-%dT%H:%M:%S%z %l %v");
   logger().sinks().push_back(std::move(sink));

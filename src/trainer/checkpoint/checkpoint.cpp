@@ -8,6 +8,7 @@
 #include "common/digest.h"
 #include "common/errors.h"
 #include "common/files.h"
+#include "common/json.h"
 
 namespace hyperx::train {
 
@@ -29,12 +30,8 @@ std::string described(h5::Type type, const std::vector<int64_t>& shape) {
   return text + "]";
 }
 
-nlohmann::json parse_json(const h5::File& file, const std::string& name, const std::string& path) {
-  try {
-    return nlohmann::json::parse(file.read_text(name));
-  } catch (const nlohmann::json::exception& error) {
-    throw UserError(ExitCode::kBadData, path + ": " + name + ": not JSON: " + error.what());
-  }
+nlohmann::json read_json(const h5::File& file, const std::string& name, const std::string& path) {
+  return parse_json(file.read_text(name), path + ": " + name);
 }
 
 std::vector<h5::DatasetInfo> tensors_of(const h5::File& file) {
@@ -124,7 +121,7 @@ Checkpoint Checkpoint::open(const std::string& folder) {
   if (!problems.empty())
     throw UserError(ExitCode::kBadData,
                     joined(problems) + ". Use another checkpoint of the run, or a copy of this one.");
-  checkpoint.model_info_ = parse_json(checkpoint.open_file(kModelFile), "info", folder + "/" + kModelFile);
+  checkpoint.model_info_ = read_json(checkpoint.open_file(kModelFile), "info", folder + "/" + kModelFile);
   return checkpoint;
 }
 
@@ -139,7 +136,7 @@ h5::File Checkpoint::open_file(const std::string& name) const {
 }
 
 nlohmann::json Checkpoint::train_state() const {
-  return parse_json(open_file(kOptimizerFile), "state", folder_ + "/" + kOptimizerFile);
+  return read_json(open_file(kOptimizerFile), "state", folder_ + "/" + kOptimizerFile);
 }
 
 std::vector<h5::DatasetInfo> Checkpoint::model_tensors() const { return tensors_of(open_file(kModelFile)); }
