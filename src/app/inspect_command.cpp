@@ -1,16 +1,15 @@
 #include <cmath>
 #include <cstring>
-#include <filesystem>
 #include <iostream>
 #include <map>
 #include <sstream>
 
 #include "app/commands.h"
 #include "common/errors.h"
-#include "common/files.h"
 #include "common/hdf5/hdf5_file.h"
 #include "common/json.h"
 #include "common/progress.h"
+#include "common/read_error.h"
 #include "common/text_table.h"
 #include "data/corpus/corpus.h"
 #include "model/options.h"
@@ -18,8 +17,6 @@
 
 namespace hyperx {
 namespace {
-
-namespace fs = std::filesystem;
 
 constexpr int64_t kBlockBytes = 8 << 20;  // tensors are read in pieces of about this size
 
@@ -165,11 +162,11 @@ void print_info(const nlohmann::json& object, const std::string& prefix) {
   }
 }
 
-void inspect_checkpoint(const std::string& folder, bool with_optimizer) {
-  const train::Checkpoint checkpoint = train::Checkpoint::open(folder);
+void inspect_checkpoint(const std::string& run_or_checkpoint, bool with_optimizer) {
+  const train::Checkpoint checkpoint = train::open_checkpoint(run_or_checkpoint);
   const train::Manifest& manifest = checkpoint.manifest();
-  const JsonValue stored(folder, manifest.all);
-  std::cout << "checkpoint " << folder << "\n  step " << checkpoint.step() << ", written by "
+  const JsonValue stored(checkpoint.folder(), manifest.all);
+  std::cout << "checkpoint " << checkpoint.folder() << "\n  step " << checkpoint.step() << ", written by "
             << stored.text("program", "an unknown program") << ", " << stored.integer("world_size", 1) << " ranks";
   if (manifest.score) std::cout << ", score " << number_text(*manifest.score);
   std::cout << "\n";
@@ -185,13 +182,13 @@ void inspect_checkpoint(const std::string& folder, bool with_optimizer) {
     std::cout << "\n";
   }
   std::cout << "model.h5: ";
-  print_tensors(checkpoint.open_file(train::kModelFile), "tensors/");
+  print_tensors(checkpoint.file(train::kModelFile), "tensors/");
   if (!manifest.has_optimizer()) return;
   std::cout << "\ntraining state\n";
   print_info(checkpoint.train_state(), "");
   if (!with_optimizer) return;
   std::cout << "\noptimizer.h5: ";
-  print_tensors(checkpoint.open_file(train::kOptimizerFile), "tensors/");
+  print_tensors(checkpoint.file(train::kOptimizerFile), "tensors/");
 }
 
 void inspect_corpus(const std::string& folder) {
@@ -221,12 +218,12 @@ void inspect_h5(const std::string& path) {
 int run_inspect(const CommandLine& line) {
   if (line.objects.empty()) throw UserError(ExitCode::kUsage, "name a run, a checkpoint, a corpus or an HDF5 file");
   for (const std::string& object : line.objects) {
-    if (fs::is_regular_file(object))
+    if (kind_of(object) == PathKind::kFile)
       inspect_h5(object);
-    else if (fs::exists(object + "/" + data::kCorpusIndexName))
+    else if (kind_of(object + "/" + data::kCorpusIndexName) != PathKind::kNothing)
       inspect_corpus(object);
     else
-      inspect_checkpoint(train::resolve_checkpoint(object), line.has_flag("optimizer"));
+      inspect_checkpoint(object, line.has_flag("optimizer"));
   }
   return 0;
 }

@@ -85,6 +85,7 @@ int dispatch(std::vector<std::string> arguments, std::string& title) {
 }  // namespace hyperx
 
 int main(int argc, char** argv) {
+  if (argc > 1 && std::string(argv[1]) == "train") hyperx::hold_stop_signals();
   return hyperx::run_program("hyperx", [&](std::string& title) {
     return hyperx::dispatch({argv + 1, argv + argc}, title);
   });

@@ -1,15 +1,21 @@
 #include "app/program.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <initializer_list>
 #include <iostream>
 #include <thread>
 
 #include "common/errors.h"
 #include "common/host.h"
+#include "common/short_values.h"
+#include "common/signals.h"
 #include "model/options.h"
 
 namespace hyperx {
@@ -19,7 +25,8 @@ constexpr std::chrono::seconds kTurn{4};  // rank 0 prints first, then one rank 
 
 int fail(const std::string& title, const std::string& message, ExitCode code) {
   std::cout.flush();
-  std::cerr << title << ": " << message << std::endl;
+  std::cerr.clear();
+  std::cerr << title << ": " << with_short_values(message) << std::endl;
   return static_cast<int>(code);
 }
 
@@ -46,6 +53,13 @@ int fail_in_turn(const std::string& title, const UserError& error) {
   return fail(title, "rank " + rank + " on host " + host_name() + ": " + error.what(), error.code());
 }
 
+// The next file that is opened would get the number of a closed descriptor, and the program's output. Opened in the
+// opposite direction, so that reading and writing still fail.
+void fill_standard_descriptors() {
+  for (const int standard : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+    if (::fcntl(standard, F_GETFD) < 0) ::open("/dev/null", standard == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+}
+
 }  // namespace
 
 int run_command(const Command& command, const std::vector<std::string>& arguments) {
@@ -61,9 +75,16 @@ int run_command(const Command& command, const std::vector<std::string>& argument
   return command.run(line);
 }
 
+void hold_stop_signals() {
+  const sigset_t signals = stop_signal_set();
+  ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+}
+
 int run_program(const std::string& first_title, const std::function<int(std::string& title)>& work) {
+  fill_standard_descriptors();
   // `hyperx status | head` ends as quietly as `ls | head`, even if the parent ignores the signal and we inherit that.
   std::signal(SIGPIPE, SIG_DFL);
+  std::signal(SIGXFSZ, SIG_IGN);  // a write beyond `ulimit -f` fails with an error, and temporary files are removed
   std::string title = first_title;
   try {
     return finish_output(title, work(title));
@@ -73,6 +94,8 @@ int run_program(const std::string& first_title, const std::function<int(std::str
     return fail(title, error.what(), error.code());
   } catch (const std::bad_alloc&) {
     return fail(title, "not enough memory", ExitCode::kIo);
+  } catch (const std::filesystem::filesystem_error& error) {
+    return fail(title, error.path1().string() + ": " + error.code().message(), ExitCode::kIo);
   } catch (const std::exception& error) {
     return fail(title, std::string("a bug, please report it with the command line: ") + error.what(), ExitCode::kBug);
   }

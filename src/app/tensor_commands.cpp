@@ -51,19 +51,22 @@ int run_tensor_command(const CommandLine& line) { return load_tensor_entry(line.
 Command train_command() {
   CommandSpec spec;
   spec.name = "train";
-  spec.usage = "hyperx train --config FILE... [--resume auto] [--KEY VALUE]...";
+  spec.usage = "hyperx train --config FILE... [--resume auto|restart] [--KEY VALUE]...";
   spec.summary = "trains a model; alone, under mpirun or under srun";
   spec.help =
       "Settings come from the command line, then the config files (a later one wins), then the defaults. None of\n"
       "them depends on the number of ranks: N ranks train the same model as one.\n"
-      "SIGTERM and SIGUSR1 save at the next step and exit with code 75; run the same line again, with --resume\n"
-      "auto, to continue.\n\n"
+      "Ctrl-C, SIGTERM, SIGUSR1 and SIGHUP save at the next step and exit with code 75; run the same line again,\n"
+      "with --resume auto, to continue. If no checkpoint is whole, that stops with 65; --resume restart starts "
+      "over.\n\n"
       "Example:\n"
       "  mpirun -np 2 hyperx train --config configs/quick.conf --run.dir runs/quick --resume auto";
   spec.key_prefixes = {"run.",        "data.corpus", "data.max_subwords", "data.label_position",
                        "model.",      "train.",      "parallel.",         "eval.",
                        "checkpoint.", "device",      "kernels",           "threads"};
-  spec.flags = {{"resume", "auto", "start run.dir, or continue from the newest complete checkpoint in it"}};
+  spec.flags = {{"resume", "auto|restart",
+                 "auto: start run.dir, or continue from the newest complete checkpoint in it; restart: start over, and "
+                 "keep the checkpoints and metrics.jsonl of before under other names"}};
   return {spec, run_tensor_command};
 }
 

@@ -1,11 +1,11 @@
 #include <filesystem>
 #include <iostream>
-#include <optional>
+#include <set>
 
 #include "app/commands.h"
 #include "common/errors.h"
-#include "common/files.h"
 #include "common/progress.h"
+#include "common/read_error.h"
 #include "data/corpus/corpus.h"
 #include "trainer/checkpoint/checkpoint.h"
 #include "trainer/checkpoint/manifest_text.h"
@@ -47,55 +47,51 @@ struct Outcome {
   }
 };
 
-int64_t bytes_below(const std::string& folder) {
-  int64_t bytes = 0;
-  for (const auto& entry : fs::directory_iterator(folder))
-    if (entry.is_regular_file()) bytes += static_cast<int64_t>(entry.file_size());
-  return bytes;
-}
-
-// The problem, if the format version is one that this program does not read; a program that reads it must verify it.
-std::optional<std::string> other_format(const std::string& folder) {
+// False: it is gone, deleted by a training that is running.
+bool verify_one_checkpoint(const std::string& folder, Outcome& outcome) {
+  int64_t bytes = 0, before = 0;  // of all files; of those already verified
   try {
-    train::read_manifest(folder);
+    for (const auto& [name, entry] : train::read_manifest(folder).files) bytes += entry.bytes;
   } catch (const train::OtherFormat& error) {
-    return error.what();
+    outcome.add_other_format(error.what());
+    return true;
+  } catch (const ReadError&) {
+    throw;
   } catch (const UserError&) {  // as verify_checkpoint() will report
   }
-  return std::nullopt;
-}
-
-void verify_one_checkpoint(const std::string& folder, Outcome& outcome) {
-  if (const auto problem = other_format(folder)) {
-    outcome.add_other_format(*problem);
-    return;
-  }
-  Progress progress("verify " + fs::path(folder).filename().string(), bytes_below(folder), "bytes");
-  int64_t before = 0;  // bytes of the files already verified
+  Progress progress("verify " + fs::path(folder).filename().string(), bytes, "bytes");
   const auto report = [&](const std::string&, int64_t done, int64_t all) {
     progress.update(before + done);
     if (done == all) before += all;
   };
   const std::vector<std::string> problems = train::verify_checkpoint(folder, report);
   progress.finish();
+  if (kind_of(folder) == PathKind::kNothing) return false;
   outcome.add(folder, problems);
+  return true;
 }
 
-// Verifies every checkpoint of a run, including those set aside.
+// Verifies every checkpoint of a run. Looks again for new ones if the run's training deleted one meanwhile.
 void verify_run(const std::string& checkpoints, Outcome& outcome) {
-  std::vector<std::string> folders;
-  for (const auto& entry : fs::directory_iterator(checkpoints)) {
-    const std::string name = entry.path().filename().string();
-    if (!entry.is_directory() || name.rfind("step-", 0) != 0) continue;
-    if (train::step_of_name(name))
-      folders.push_back(entry.path().string());
-    else
-      std::cout << entry.path().string() << ": " << (entry.path().extension() == ".tmp" ? "unfinished" : "set aside")
-                << ", not looked at\n";
+  std::set<std::string> seen;
+  bool any = false;
+  for (bool again = true; again;) {
+    again = false;
+    for (const std::string& name : names_in(checkpoints)) {
+      const std::string path = checkpoints + "/" + name;
+      if (name.rfind("step-", 0) != 0 || kind_of(path) != PathKind::kFolder || !seen.insert(name).second) continue;
+      if (!train::step_of_name(name)) {
+        std::cout << path << ": " << (fs::path(name).extension() == ".tmp" ? "unfinished" : "set aside")
+                  << ", not looked at\n";
+      } else if (!verify_one_checkpoint(path, outcome)) {
+        std::cout << path << ": deleted by its training meanwhile, not looked at\n";
+        again = true;
+      } else {
+        any = true;
+      }
+    }
   }
-  std::sort(folders.begin(), folders.end());
-  if (folders.empty()) throw UserError(ExitCode::kNoInput, checkpoints + ": holds no checkpoint");
-  for (const std::string& folder : folders) verify_one_checkpoint(folder, outcome);
+  if (!any) throw UserError(ExitCode::kNoInput, checkpoints + ": holds no checkpoint");
 }
 
 void verify_corpus(const std::string& folder, Outcome& outcome) {
@@ -126,14 +122,13 @@ int run_verify(const CommandLine& line) {
   Outcome outcome;
   for (std::string object : line.objects) {
     while (object.size() > 1 && object.back() == '/') object.pop_back();
-    if (fs::is_regular_file(object)) object = fs::absolute(object).parent_path().string();  // its digest is there
-    if (fs::exists(object + "/" + data::kCorpusIndexName))
+    if (kind_of(object) == PathKind::kFile)
+      object = fs::absolute(object).parent_path().string();  // its digest is there
+    if (kind_of(object + "/" + data::kCorpusIndexName) != PathKind::kNothing)
       verify_corpus(object, outcome);
-    else if (fs::is_directory(object + "/checkpoints"))
+    else if (kind_of(object + "/checkpoints") == PathKind::kFolder)
       verify_run(object + "/checkpoints", outcome);
-    else if (fs::is_directory(object))
-      verify_one_checkpoint(object, outcome);
-    else
+    else if (kind_of(object) != PathKind::kFolder || !verify_one_checkpoint(object, outcome))
       throw UserError(ExitCode::kNoInput, object + ": no such run, checkpoint or corpus");
   }
   std::cout.flush();

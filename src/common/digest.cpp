@@ -9,6 +9,7 @@
 
 #include "common/errors.h"
 #include "common/files.h"
+#include "common/read_error.h"
 
 namespace hyperx {
 
@@ -29,7 +30,7 @@ std::string hex_of(const unsigned char* bytes, size_t size) {
 template <class Digest>
 void add_file(const std::string& path, Digest& digest) {
   std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(::fdopen(open_to_read(path), "rb"), &std::fclose);
-  if (!file) throw UserError(ExitCode::kNoInput, path + ": cannot be opened: " + errno_text());
+  if (!file) fail_to_read(path, "cannot be opened");
   std::setvbuf(file.get(), nullptr, _IONBF, 0);  // our pieces are large
   std::vector<char> buffer(1 << 20);
   for (;;) {
@@ -37,7 +38,7 @@ void add_file(const std::string& path, Digest& digest) {
     digest.update({buffer.data(), got});
     if (got < buffer.size()) break;
   }
-  if (std::ferror(file.get()) != 0) throw UserError(ExitCode::kNoInput, path + ": cannot be read: " + errno_text());
+  if (std::ferror(file.get()) != 0) fail_to_read(path, "cannot be read");
 }
 
 }  // namespace

@@ -8,13 +8,16 @@
 
 #include <atomic>
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <mutex>
 #include <utility>
 
 #include "common/errors.h"
+#include "common/read_error.h"
 
 namespace hyperx {
 namespace {
@@ -39,7 +42,7 @@ class Descriptor {
 
 bool is_of_the_shell(const std::string& path) { return path == "/dev/stdin" || path.starts_with("/dev/fd/"); }
 
-const char* kind_of(mode_t mode) {
+const char* name_of_kind(mode_t mode) {
   if (S_ISDIR(mode)) return "a folder";
   if (S_ISFIFO(mode)) return "a pipe";
   if (S_ISSOCK(mode)) return "a socket";
@@ -48,8 +51,7 @@ const char* kind_of(mode_t mode) {
 
 size_t size_of(const Descriptor& file, const std::string& path) {
   struct stat info {};
-  if (::fstat(file.get(), &info) != 0)
-    throw UserError(ExitCode::kNoInput, path + ": cannot be examined: " + errno_text());
+  if (::fstat(file.get(), &info) != 0) fail_to_read(path, "cannot be examined");
   return static_cast<size_t>(info.st_size);
 }
 
@@ -77,14 +79,14 @@ void sync_parent(const std::string& path) {
 int open_to_read(const std::string& path, InputKind kind) {
   // Looked at before it is opened: that would wait for a pipe's writer, and may have an effect on a device.
   struct stat info {};
-  if (::stat(path.c_str(), &info) != 0)
-    throw UserError(ExitCode::kNoInput, path + ": cannot be opened: " + errno_text());
+  if (::stat(path.c_str(), &info) != 0) fail_to_read(path, "cannot be opened");
   const bool is_stream = S_ISFIFO(info.st_mode) || S_ISCHR(info.st_mode) || S_ISSOCK(info.st_mode);
   const bool fits = S_ISREG(info.st_mode) || (kind == InputKind::kText && is_stream) ||
                     (S_ISFIFO(info.st_mode) && is_of_the_shell(path));
-  if (!fits) throw UserError(ExitCode::kNoInput, path + ": is " + kind_of(info.st_mode) + " where a file is expected");
+  if (!fits)
+    throw UserError(ExitCode::kNoInput, path + ": is " + name_of_kind(info.st_mode) + " where a file is expected");
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) throw UserError(ExitCode::kNoInput, path + ": cannot be opened: " + errno_text());
+  if (fd < 0) fail_to_read(path, "cannot be opened");
   return fd;
 }
 
@@ -106,7 +108,7 @@ std::string read_file(const std::string& path) {
   for (;;) {  // not by size: files of /proc and pipes report 0
     const ssize_t got = ::read(file.get(), buffer, sizeof buffer);
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) throw UserError(ExitCode::kNoInput, path + ": cannot be read: " + errno_text());
+    if (got < 0) fail_to_read(path, "cannot be read");
     if (got == 0) return content;
     if (content.size() + static_cast<size_t>(got) > kLargestText) refuse();
     content.append(buffer, static_cast<size_t>(got));
@@ -127,6 +129,18 @@ void write_file_atomically(const std::string& path, std::string_view content) {
     throw;
   }
   sync_parent(path);
+}
+
+void remove_dead_temporaries(const std::string& folder) {
+  std::error_code gone;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, gone)) {
+    const std::filesystem::path name = entry.path().filename();
+    const std::string owner = name.stem().extension().string();  // ".PID"
+    const bool is_number = owner.size() > 1 && owner.find_first_not_of("0123456789", 1) == std::string::npos;
+    if (name.extension() != ".tmp" || !is_number || !entry.is_regular_file(gone)) continue;
+    const pid_t process = static_cast<pid_t>(std::strtol(owner.c_str() + 1, nullptr, 10));
+    if (::kill(process, 0) != 0 && errno == ESRCH) std::filesystem::remove(entry.path(), gone);
+  }
 }
 
 OutputFile::OutputFile(const std::string& path)
@@ -247,7 +261,7 @@ MappedFile::MappedFile(const std::string& path) {
   size_ = size_of(file, path);
   if (size_ == 0) return;
   void* const address = ::mmap(nullptr, size_, PROT_READ, MAP_SHARED, file.get(), 0);
-  if (address == MAP_FAILED) throw UserError(ExitCode::kNoInput, path + ": cannot be mapped: " + errno_text());
+  if (address == MAP_FAILED) fail_to_read(path, "cannot be mapped");
   data_ = static_cast<const char*>(address);
   const std::lock_guard<std::mutex> lock(mappings().mutex);
   handle_missing_pages();

@@ -7,14 +7,14 @@
 namespace hyperx {
 
 // Opens for reading; the caller closes the descriptor. Everything that is read is opened here. UserError (66), naming
-// path and cause: missing, no permission, or not a regular file. Anything else, such as a named pipe without a writer
-// or a device, could be read without end. Two exceptions:
+// path and cause: missing, or not a regular file, such as a pipe without a writer or a device, which could be read
+// without end; ReadError (read_error.h): it cannot be read now. Two exceptions:
 //   kText: a text that a user names on the command line, which may come from a pipe or a terminal
 //   kFile: a pipe that the caller's shell has opened, such as /dev/stdin and bash's <(...)
 enum class InputKind { kFile, kText };
 int open_to_read(const std::string& path, InputKind kind = InputKind::kFile);
 
-// The whole file as a string. UserError: 66 as open_to_read(), or a read error; 65 larger than 1 GiB.
+// The whole file as a string. Throws as open_to_read(); UserError (65): larger than 1 GiB.
 std::string read_file(const std::string& path);
 
 // True for a name within a folder: not empty, "." or "..", and without '/'.
@@ -24,6 +24,10 @@ bool is_plain_name(std::string_view name);
 // part.
 // SystemError (74) on failure (disk full, no permission), with the temporary file removed.
 void write_file_atomically(const std::string& path, std::string_view content);
+
+// Removes files of `folder` called NAME.PID.tmp whose process no longer runs on this machine: what
+// write_file_atomically() left when it was killed. Never fails.
+void remove_dead_temporaries(const std::string& folder);
 
 // A file that is written piece by piece. It replaces a file of that name at once, so `path` should be a temporary name.
 // All calls throw SystemError: 73 if it cannot be created, 74 if writing fails.
@@ -62,7 +66,7 @@ class MappedFile {
  public:
   struct Mapping;
   MappedFile() = default;
-  explicit MappedFile(const std::string& path);  // UserError (66) as open_to_read()
+  explicit MappedFile(const std::string& path);  // throws as open_to_read()
   ~MappedFile();
   MappedFile(MappedFile&& other) noexcept;
   MappedFile& operator=(MappedFile&& other) noexcept;

@@ -5,11 +5,12 @@
 #include <string>
 
 // Log lines are whole lines: time, [rank/size], text. Rank 0 writes to stderr and, once a run folder exists, to its
-// train.log; other ranks write warnings and errors only.
+// train.log; other ranks write warnings and errors only. An output that fails never ends the program: lines of
+// train.log wait until they can be written, lines of standard error are left out, and the other output says so.
 namespace hyperx::log {
 
 void set_rank(int rank, int size);
-void add_file(const std::string& path);  // appends to the file
+void add_file(const std::string& path);  // appends to the file; a warning if it cannot be opened
 void write_info(const std::string& text);
 void write_warning(const std::string& text);
 void write_error(const std::string& text);

@@ -95,6 +95,7 @@ void Progress::show(double now, bool is_last) {
     text += "\n";
   }
   *options_.output << text << std::flush;
+  options_.output->clear();  // a failed write (a full disk) must not silence what is written later
   last_shown_ = now;
   shown_width_ = width;
 }

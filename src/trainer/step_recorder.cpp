@@ -101,10 +101,10 @@ void StepRecorder::check_finite(const StepRecord& record) {
     log::warning("step {} {}: the gradient's norm is not finite: update skipped on all ranks ({} so far)", record.step,
                  record.pair, state_.skipped_steps);
   if (state_.skipped_in_a_row >= nonfinite_limit_)
-    throw UserError(ExitCode::kBadData, "the training diverged: the gradient was not finite " +
-                                            std::to_string(state_.skipped_in_a_row) + " times in a row, last at step " +
-                                            std::to_string(record.step) + " with " + record.pair +
-                                            ". Go on from the last checkpoint with a lower train.learning_rate");
+    throw Diverged(fmt::format("the training diverged: the gradient was not finite {} times in a row, last at step {} "
+                               "with {}",
+                               state_.skipped_in_a_row, record.step, record.pair),
+                   record.step);
 }
 
 }  // namespace hyperx::train

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "common/clock.h"
+#include "common/errors.h"
 #include "data/batch/batch_loader.h"
 #include "data/tasks/pair.h"
 #include "model/comm/communicator.h"
@@ -14,6 +15,12 @@
 #include "trainer/training_state.h"
 
 namespace hyperx::train {
+
+// The gradient was not finite train.nonfinite_limit times in a row (65).
+struct Diverged : UserError {
+  Diverged(const std::string& message, int64_t step) : UserError(ExitCode::kBadData, message), last_step(step) {}
+  int64_t last_step;  // on a GPU, one less than TrainingState::step
+};
 
 // Logs the figures and times of each step, warns of adapters that collapsed, and ends a training run that diverged. On
 // a GPU a step is only queued at first; its values are read while the next one runs.
@@ -28,7 +35,7 @@ class StepRecorder {
   // Adds the step that began, with its `figures` and `update`; reads the previous one, which is then logged.
   void add(const data::StepBatch& batch, const std::vector<data::Pair>& pairs, double learning_rate,
            const at::Tensor& figures, const UpdateReport& update);
-  // Reads the queued step. UserError (65): the gradient was not finite train.nonfinite_limit times in a row.
+  // Reads the queued step. Diverged.
   void finish();
 
  private:

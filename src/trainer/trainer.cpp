@@ -9,6 +9,7 @@
 #include "common/log.h"
 #include "common/progress.h"
 #include "model/options.h"
+#include "trainer/comm/rank_zero.h"
 #include "trainer/evaluation/evaluation.h"
 #include "trainer/run/same_run.h"
 #include "trainer/schedule.h"
@@ -48,7 +49,8 @@ Trainer::Trainer(TrainerParts parts)
   run_state.started = utc_time();
   run_state.best_score = state_.best_score;
   if (state_.step > 0) run_state.checkpoint = checkpoint_name(state_.step);
-  log_ = std::make_unique<RunLog>(parts_.run, writes, state_.step, mixture_.total_steps(), run_state, parts_.lock);
+  log_ = std::make_unique<RunLog>(parts_.run, writes, state_.step, mixture_.total_steps(), run_state, parts_.lock,
+                                  kHeartbeatSeconds, metrics_mark_);
   steps_ = std::make_unique<StepRecorder>(parts_.communicator, *log_, state_, config_.train.nonfinite_limit,
                                           parts_.model.options().device.is_cpu(),
                                           model::find_method_spec(config_.model.method).against_collapse);
@@ -82,12 +84,14 @@ void Trainer::resume(const std::string& folder) {
                                               " is not what this corpus gives: the corpus of train.pairs must be the "
                                               "one that the run began with");
   saved_step_ = state_.step;
+  const nlohmann::json mark = checkpoint.manifest().all.value("metrics", nlohmann::json());  // 0.2.0 did not record it
+  if (mark.is_object()) metrics_mark_ = {mark.value("bytes", int64_t{0}), mark.value("xxh128", "")};
   log::info("resumed from {} at step {}", folder, state_.step);
   if (parts_.communicator.rank() != 0) return;
   for (const std::string& change : changes) log::warning("from step {} on: {}", state_.step + 1, change);
 }
 
-ExitCode Trainer::run() {
+ExitCode Trainer::run() try {
   start();
   Control control;
   while (state_.step < mixture_.total_steps() && !control.stop) {
@@ -107,9 +111,27 @@ ExitCode Trainer::run() {
     // 6 agree: all ranks decide together what to do next
     control = agree();
     if (control.evaluate) evaluate();
-    if (control.save || best_is_new_) save();
+    if (control.save || (best_is_new_ && state_.skipped_in_a_row == 0)) save();
   }
   return finish(control.signal);
+} catch (const Diverged& error) {
+  end_diverged(error);
+}
+
+void Trainer::end_diverged(const Diverged& error) {
+  const std::string good = comm::on_rank_zero(parts_.communicator, [&] {
+    writer_->wait();
+    if (parts_.lock != nullptr) parts_.lock->check();
+    return drop_diverged(parts_.run.checkpoints(), error.last_step - state_.skipped_in_a_row,
+                         config_.checkpoint.keep_best);
+  });
+  const std::string advice =
+      good.empty() ? "No checkpoint from before that is left: begin again in another run.dir with a lower "
+                     "train.learning_rate"
+                   : "The last good checkpoint is " + good +
+                         ": the same command with --resume auto and a lower "
+                         "train.learning_rate continues from it";
+  throw UserError(error.code(), std::string(error.what()) + ". " + advice);
 }
 
 void Trainer::start() {
@@ -135,7 +157,10 @@ void Trainer::record(const data::StepBatch& batch, double rate, const at::Tensor
 
 ExitCode Trainer::finish(int signal) {
   steps_->finish();
-  if (saved_step_ != state_.step) save();
+  const bool finished = state_.step >= mixture_.total_steps();
+  // While updates are skipped the weights may be the cause: a stop then leaves it at the checkpoint before.
+  const bool leaves_it = !finished && state_.skipped_in_a_row > 0 && saved_step_ >= 0;
+  if (saved_step_ != state_.step && !leaves_it) save_at_end();
   if (writer_) {
     const auto section = parts_.watchdog.enter("checkpoint", state_.step);
     writer_->wait();
@@ -143,12 +168,15 @@ ExitCode Trainer::finish(int signal) {
     if (writer_->failure()) throw SystemError("the last checkpoint could not be saved: " + *writer_->failure());
   }
   parts_.communicator.barrier();
-  const bool finished = state_.step >= mixture_.total_steps();
+  if (writer_ && writer_->last_saved() && finished && state_.skipped_in_a_row == 0) writer_->prune();
   note_saved_checkpoint();
   log_->set_state(finished ? "finished" : "saved");
   if (!finished)
-    log::info("stopped by {} at step {}: everything is saved; run the same line again, with --resume auto, to continue",
-              comm::StopRequest::name(signal), state_.step);
+    log::info("stopped by {} at step {}: {}; run the same line again, with --resume auto, to continue",
+              comm::StopRequest::name(signal), state_.step,
+              leaves_it ? fmt::format("the last {} updates were skipped, so nothing after step {} is saved",
+                                      state_.skipped_in_a_row, saved_step_)
+                        : "everything is saved");
   return finished ? ExitCode::kDone : ExitCode::kSavedRunAgain;
 }
 
@@ -157,7 +185,9 @@ Trainer::Control Trainer::agree() {
   control.signal = static_cast<int>(parts_.communicator.all_reduce_max({parts_.stop.signal()})[0]);
   control.stop = control.signal != 0;
   control.evaluate = !control.stop && is_due(config_.eval.every);
-  control.save = control.stop || is_due(config_.checkpoint.every);
+  if (control.stop || !is_due(config_.checkpoint.every)) return control;  // finish() saves after a stop
+  steps_->finish();
+  control.save = state_.skipped_in_a_row == 0;  // else the weights may be the cause
   return control;
 }
 
@@ -176,6 +206,16 @@ void Trainer::evaluate() {
   best_is_new_ = is_best && config_.checkpoint.keep_best > 0;
   log_->state().best_score = state_.best_score;
   log_->evaluation(state_.step, results, seconds_since(start));
+}
+
+// The end of a run is saved even if the last updates were skipped; the last good checkpoint is then kept, too.
+void Trainer::save_at_end() {
+  save();
+  if (state_.skipped_in_a_row == 0 || parts_.communicator.rank() != 0) return;
+  log::warning(
+      "the last {} updates were skipped, because the gradient was not finite: the checkpoint of step {} may not be "
+      "usable; the newest one of a step before {} is kept, too",
+      state_.skipped_in_a_row, state_.step, good_before());
 }
 
 void Trainer::save() {
@@ -198,10 +238,15 @@ void Trainer::hand_over(const model::NamedTensors& values, const model::NamedTen
   content.step = state_.step;
   content.model = model.refs;
   content.optimizer = optimizer.refs;
-  content.model_info = parts_.info.to_json();
+  content.model_info = parts_.info.to_json(parts_.run.path);
   content.train_state = state_.to_json();
   content.train_state["settings"] = parts_.info.settings_to_json();
-  content.manifest = {{"world_size", parts_.communicator.size()}, {"config", dump_config(model::options(), config_)}};
+  const MetricsMark mark = log_->metrics_mark();
+  content.manifest = {{"world_size", parts_.communicator.size()},
+                      {"config", dump_config(model::options(), config_)},
+                      {"metrics", {{"bytes", mark.bytes}, {"xxh128", mark.xxh128}}}};
+  content.synced_first = parts_.run.metrics();
+  content.good_before = good_before();
   if (state_.evaluated_step == state_.step && step_score_) {
     content.score = step_score_->value;
     content.score_of = step_score_->of;

@@ -63,9 +63,13 @@ class Trainer {
   Control agree();
   void evaluate();
   void save();
+  void save_at_end();
+  [[noreturn]] void end_diverged(const Diverged& error);
   void hand_over(const model::NamedTensors& values, const model::NamedTensors& moments);
   void note_saved_checkpoint();
   ExitCode finish(int signal);
+  // Checkpoints of earlier steps are good (CheckpointContent::good_before). After steps_->finish().
+  int64_t good_before() const { return state_.step - state_.skipped_in_a_row; }
   bool is_due(int64_t every) const { return every > 0 && state_.step % every == 0; }
   void log_start() const;
   std::vector<data::Pair> pairs_of(const data::StepBatch& batch) const;
@@ -81,7 +85,8 @@ class Trainer {
   Selection selection_;
   std::optional<data::BestScore> step_score_;  // of the evaluation at the current step
   int64_t saved_step_ = -1;
-  bool best_is_new_ = false;  // and is not saved yet
+  std::optional<MetricsMark> metrics_mark_;  // of the checkpoint that is resumed from
+  bool best_is_new_ = false;                 // and is not saved yet
   std::unique_ptr<data::BatchLoader> loader_;
   std::unique_ptr<CheckpointWriter> writer_;  // rank 0
   std::unique_ptr<RunLog> log_;

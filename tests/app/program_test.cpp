@@ -185,6 +185,23 @@ TEST_F(ProgramTest, MistakesGetOneOrTwoLinesAndTheirExitCode) {
   EXPECT_THAT(nothing.errors, HasSubstr("Usage: hyperx COMMAND"));
 }
 
+TEST_F(ProgramTest, AMessageQuotesOnlyTheBeginningOfALongValue) {
+  std::ofstream(folder_ / "long.conf") << "train.steps = " + std::string(1 << 20, '7') + "\n";
+  std::ofstream(folder_ / "long.tsv") << "task\tlanguage\tsplit\tformat\tpath\nner\ten\t" + std::string(1 << 19, 's') +
+                                             "\ttagged\ta.tsv\n";
+  const std::vector<std::pair<Arguments, int>> cases = {
+      {{"train", "--config", folder_ / "long.conf"}, 78},
+      {{"prepare", folder_ / "long.tsv", "--data.corpus", folder_ / "c", "--model.encoder", kEncoder.substr(7)}, 65},
+      {{"train", "--model.method", std::string(100'000, 'm')}, 64},
+  };
+  for (const auto& [arguments, code] : cases) {
+    const Outcome outcome = run(arguments);
+    EXPECT_EQ(outcome.code, code);
+    EXPECT_LT(outcome.errors.size(), 1000U) << outcome.errors.substr(0, 2000);
+    EXPECT_THAT(outcome.errors, HasSubstr("..."));
+  }
+}
+
 TEST_F(ProgramTest, EstimateTellsEveryNumberOfRanksAsTableAndJson) {
   const std::string path = folder_ / "estimate.json";
   const Outcome outcome = run({"estimate", "--model.encoder", kEncoder, "--gpu", "h100", "--json", path});

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <set>
 #include <thread>
 
 #include "common/digest.h"
@@ -140,6 +141,22 @@ TEST(MappedFileDeathTest, AnotherSigbusEndsAsBefore) {
     ::raise(SIGBUS);
   };
   EXPECT_EXIT(raise_other(), testing::KilledBySignal(SIGBUS), "");
+}
+
+TEST(DeadTemporaries, OnlyThoseOfEndedProcessesAreRemoved) {
+  const test::TemporaryFolder folder;
+  const std::string alive = "a.json." + std::to_string(::getpid()) + ".tmp";
+  for (const std::string& name :
+       {std::string("a.json.4194305.tmp"), alive, std::string("a.tmp"), std::string("4194305.tmp"),
+        std::string("a.json.41x.tmp"), std::string("a.json.4194305")})
+    folder.write(name, "half");
+  fs::create_directory(folder.path("folder.4194305.tmp"));
+  remove_dead_temporaries(folder.path());
+  remove_dead_temporaries(folder.path("missing"));
+  std::set<std::string> names;
+  for (const auto& entry : fs::directory_iterator(folder.path())) names.insert(entry.path().filename().string());
+  EXPECT_EQ(names, (std::set<std::string>{alive, "a.tmp", "4194305.tmp", "a.json.41x.tmp", "a.json.4194305",
+                                          "folder.4194305.tmp"}));
 }
 
 }  // namespace

@@ -43,4 +43,38 @@ stop_by() {  # stop_by SIGNAL: to the whole process group, as a terminal does
 stop_by TERM
 stop_by INT
 stop_by HUP
+
+# Its output goes into a pipe whose reader ends with the same Ctrl-C.
+for _ in 1 2; do
+  code=0
+  HYPERX_BUILD=$scratch setsid env --default-signal=INT,PIPE bash -c \
+    '"$1" -n 2 -t 1 train 2>&1 | tee "$2" >/dev/null; exit "${PIPESTATUS[0]}"' - "$repository/launch/run" "$scratch/tee" &
+  launched=$!
+  for _ in $(seq 100); do [ "$(grep -c ready "$scratch/tee" 2>/dev/null)" = 2 ] || sleep 0.1; done
+  kill -INT -- "-$launched"
+  wait $launched || code=$?
+  holds "exit code 75 after Ctrl-C with tee, not $code" test $code = 75
+  rm "$scratch/tee"
+done
+
+# Signals come while launch/run, mpirun or the ranks are only starting; and launch/run itself is killed.
+printf '#!/bin/bash\ntrap "echo saved >>%s; exit 75" USR1\nsleep 0.3\nfor i in $(seq 200); do sleep 0.1; done\n' "$scratch/early" >"$scratch/bin/hyperx"
+for delay in 0.03 0.2; do
+  code=0
+  HYPERX_BUILD=$scratch "$repository/launch/run" -n 2 -t 1 train >"$scratch/output" 2>&1 &
+  launched=$!
+  sleep $delay
+  kill -USR1 $launched
+  wait $launched || code=$?
+  holds "exit code 75 after SIGUSR1 at $delay s, not $code" test $code = 75
+done
+rm -f "$scratch/early"
+HYPERX_BUILD=$scratch "$repository/launch/run" -n 2 -t 1 train >"$scratch/output" 2>&1 &
+launched=$!
+for _ in $(seq 100); do [ "$(pgrep -c -f "^/bin/bash $scratch/bin/hyperx")" -ge 2 ] || sleep 0.1; done
+sleep 0.3
+kill -KILL $launched
+wait $launched 2>/dev/null || true
+for _ in $(seq 100); do [ "$(grep -c saved "$scratch/early" 2>/dev/null)" = 2 ] || sleep 0.1; done
+holds "the ranks of a killed launch/run saved" test "$(grep -c saved "$scratch/early")" = 2
 finish

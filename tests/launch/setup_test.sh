@@ -78,4 +78,5 @@ printf '#!/bin/sh\nexit 1\n' >"$scratch/tools/apt-get"
 chmod +x "$scratch/tools/"*
 PATH=$scratch/tools:$PATH expect 77 "sudo apt-get update && sudo apt-get install -y --no-install-recommends g++" \
   "$copy/launch/setup" --prefix "$scratch/r"
+PATH=$scratch/tools:$PATH expect 77 " clang-14 libclang-rt-14-dev " "$copy/launch/setup" --dev --prefix "$scratch/r"  # for tests/fuzz
 finish

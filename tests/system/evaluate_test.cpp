@@ -143,6 +143,20 @@ TEST_F(EvaluateTest, WhatIsScoredIsSkipped) {
   EXPECT_TRUE(fs::exists(results_folder() + "/pos.mt.json"));
 }
 
+TEST_F(EvaluateTest, ADamagedResultIsReplaced) {
+  ASSERT_EQ(evaluate(0, {"--eval.pairs", "pos:en"}).code, 0);
+  const std::string file = results_folder() + "/pos.en.json", whole = read_file(file);
+  for (const std::string& text : {std::string(), whole.substr(0, whole.size() / 2), std::string("[]"),
+                                  "{\"format_version\": 1" + whole.substr(21)}) {
+    write_file_atomically(file, text);
+    const Outcome outcome = evaluate(0, {"--eval.pairs", "pos:en"});
+    EXPECT_EQ(outcome.code, 0) << outcome.errors;
+    EXPECT_THAT(outcome.errors, HasSubstr(file));
+    EXPECT_THAT(outcome.errors, HasSubstr("it is replaced"));
+    EXPECT_EQ(read_file(file), whole);
+  }
+}
+
 TEST_F(EvaluateTest, OtherKeysAreNotSkipped) {
   ASSERT_EQ(evaluate(0, {"--eval.pairs", "pos:en"}).code, 0);
   const Outcome cut = evaluate(0, {"--eval.pairs", "pos:en", "--data.max_subwords", "24"});

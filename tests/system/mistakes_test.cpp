@@ -51,7 +51,7 @@ TEST_F(MistakesTest, AWordBehindResumeThatIsNotAuto) {
   train(0, "run", {{"train.steps", "2"}});
   Arguments line = train_line("run", {{"train.steps", "4"}});
   line.insert(line.end(), {"--resume", "no"});
-  expect_refused(line, 64, "--resume 'no': auto is all that it can be");
+  expect_refused(line, 64, "--resume 'no': it takes only auto or restart");
   EXPECT_EQ(state("run").at("step"), 2);
 }
 

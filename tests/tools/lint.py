@@ -45,7 +45,7 @@ NAMED = [
      "a method's name in code: ask the Method (src/model/methods/method.h)"),
 ]
 CLASS = re.compile(r"(?:class|struct|enum class) (\w+)(?: final)?(?:\s*:[^:{;][^{;]*)?\s*\{")
-TEXT_SKIPPED = ("examples/sample/data/", "examples/encoder/vocab.txt", "tests/golden/")
+TEXT_SKIPPED = ("examples/sample/data/", "examples/encoder/vocab.txt", "tests/golden/", "tests/fuzz/corpus/")
 MAX_LINES = 400
 MAX_BYTES = 3_000_000
 

@@ -182,10 +182,67 @@ TEST_F(TrainerTest, SkippedStepsInARowEndTheRun) {
   const Start spoilt{.ranks = 2, .change = [](model::Model& model) { spoil_head(model, "ner"); }};
   EXPECT_THAT(error_of<UserError>("run", config_, spoilt),
               AllOf(HasSubstr("not finite 3 times in a row"), HasSubstr("at step 3 with ner:aa"),
-                    HasSubstr("train.learning_rate")));
+                    HasSubstr("begin again in another run.dir with a lower train.learning_rate")));
   EXPECT_EQ(failed_ranks_, 2) << "all ranks, for the same reason";
   EXPECT_EQ(events("run", "step").size(), 3U);
   EXPECT_TRUE(checkpoints("run").empty());
+}
+
+// The first update makes weights whose gradients are not finite. With a checkpoint after each step, one has them.
+TEST_F(TrainerTest, ADivergedRunKeepsItsLastGoodCheckpointAndGoesOnFromThere) {
+  for (const int keep_last : {1, 2}) {
+    const std::string run = "run-" + std::to_string(keep_last);
+    config_ = tiny_training_config();
+    config_.train.schedule = "constant";
+    config_.train.warmup_steps = 0;
+    config_.train.steps = 6;
+    config_.train.nonfinite_limit = 4;
+    config_.checkpoint.every = 1;
+    config_.checkpoint.keep_last = keep_last;
+    EXPECT_EQ(train(run, config_, {.ranks = 2}), ExitCode::kDone);
+    EXPECT_EQ(std::ssize(checkpoints(run)), keep_last);
+    Config wild = config_;
+    wild.train.steps = 40;
+    wild.train.learning_rate = 1e200;
+    wild.train.clip_norm = 0;
+    const std::string error = error_of<UserError>(run, wild, {.ranks = 2, .resume = true});
+    EXPECT_THAT(error, AllOf(HasSubstr("4 times in a row, last at step 11"), HasSubstr(checkpoint(run, 6) + ":"),
+                             HasSubstr("--resume auto and a lower train.learning_rate")));
+    EXPECT_EQ(failed_ranks_, 2) << "all ranks, for the same reason";
+    EXPECT_THAT(checkpoints(run), testing::Contains(checkpoint_name(6)));
+    EXPECT_THAT(checkpoints(run), testing::Contains(checkpoint_name(7) + ".diverged"));
+    EXPECT_EQ(link(run, "latest"), checkpoint_name(6));
+    config_.train.steps = 12;
+    EXPECT_EQ(train(run, config_, {.ranks = 2, .resume = true}), ExitCode::kDone) << "as the error advises";
+    EXPECT_EQ(events(run, "step").size(), 12U);
+  }
+}
+
+// Neither on the way nor at a stop; the end of a run is saved, but keeps the last good checkpoint.
+TEST_F(TrainerTest, NothingIsSavedWhileUpdatesAreSkipped) {
+  config_.train.schedule = "constant";
+  config_.train.warmup_steps = 0;
+  config_.train.steps = 6;
+  config_.train.nonfinite_limit = 100;
+  config_.checkpoint.keep_last = 1;
+  EXPECT_EQ(train("run", config_), ExitCode::kDone);
+  Config wild = config_;
+  wild.train.steps = 14;
+  wild.train.learning_rate = 1e200;
+  wild.train.clip_norm = 0;
+  wild.checkpoint.every = 4;
+  EXPECT_EQ(train("run", wild, stopped_in(3, {.ranks = 2, .resume = true})), ExitCode::kSavedRunAgain);
+  EXPECT_EQ(read_run_state(run_dir("run")).step, 9);
+  EXPECT_THAT(checkpoints("run"), ElementsAre(checkpoint_name(6)));
+  testing::internal::CaptureStderr();
+  EXPECT_EQ(train("run", wild, {.resume = true}), ExitCode::kDone);
+  EXPECT_THAT(testing::internal::GetCapturedStderr(), HasSubstr("the newest one of a step before 7 is kept"));
+  EXPECT_THAT(checkpoints("run"), ElementsAre(checkpoint_name(6), checkpoint_name(14)));
+  // the end is not usable: found out at the next start, which names the one that is
+  wild.train.steps = 40;
+  wild.train.nonfinite_limit = 10;
+  EXPECT_THAT(error_of<UserError>("run", wild, {.resume = true}), HasSubstr(checkpoint("run", 6) + ":"));
+  EXPECT_THAT(checkpoints("run"), ElementsAre(checkpoint_name(6), checkpoint_name(14) + ".diverged"));
 }
 
 // Finite steps in between set the count back.
@@ -296,6 +353,27 @@ TEST_F(TrainerTest, AStopLeavesTheEvaluationToTheNextStart) {
   EXPECT_EQ(events("whole", "evaluation"), events("stopped", "evaluation"));
   EXPECT_EQ(read_run_state(run_dir("whole")).best_score, read_run_state(run_dir("stopped")).best_score);
   EXPECT_EQ(link("whole", "best"), link("stopped", "best"));
+}
+
+// Lines of metrics that a crash or a disk lost are named at the resume, and the checkpoint knows what was there.
+TEST_F(TrainerTest, AResumeTellsWhichMetricsAreLost) {
+  EXPECT_EQ(train("run", config_), ExitCode::kDone);
+  const std::string file = run_dir("run").metrics(), whole = read_file(file);
+  const auto warnings = [&](const std::string& text) {
+    write_file_atomically(file, text);
+    testing::internal::CaptureStderr();
+    EXPECT_EQ(train("run", config_, {.resume = true}), ExitCode::kDone);
+    return testing::internal::GetCapturedStderr();
+  };
+  EXPECT_THAT(warnings(whole), testing::Not(HasSubstr("warning")));
+  std::string less = whole;
+  const size_t line = less.find("{\"bytes_sent\"", less.find("\"step\":4,"));
+  less.erase(line, less.find('\n', line) + 1 - line);
+  EXPECT_THAT(warnings(less), HasSubstr(file + ": the lines of these steps are missing: 5; steps up to 12 are not"));
+  EXPECT_THAT(warnings(""), HasSubstr("missing: 1-12"));
+  std::string other = whole;
+  other.replace(other.find("\"loss\":") + 7, 1, "9");
+  EXPECT_THAT(warnings(other), HasSubstr("some were changed or lost"));
 }
 
 TEST_F(TrainerTest, OtherSettingsOrAnotherPlaceInTheDataAreRefused) {

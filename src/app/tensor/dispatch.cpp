@@ -1,3 +1,4 @@
+#include <csignal>
 #include <cstring>
 
 #include "app/tensor/rank_setup.h"
@@ -10,6 +11,8 @@ extern "C" __attribute__((visibility("default"))) int hyperx_run_tensor_command(
   using namespace hyperx;
   const std::string title = "hyperx " + line->command;
   if (std::strcmp(name, "train") == 0) {
+    // A log that cannot be written (its reader is gone, the disk is full) must not end a training.
+    for (const int signal : {SIGPIPE, SIGXFSZ}) std::signal(signal, SIG_IGN);
     const comm::StopRequest stop;  // before MPI starts: a signal during a slow start must stop the run too
     return run_under_mpi(title, [&](auto& session, auto& progress, auto& on_failure) {
       return run_train(*line, session, progress, stop, on_failure);

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <exception>
 #include <filesystem>
 #include <functional>
+#include <optional>
 
 #include "app/tensor/model_setup.h"
 #include "app/tensor/rank_setup.h"
@@ -12,6 +14,7 @@
 #include "common/errors.h"
 #include "common/files.h"
 #include "common/log.h"
+#include "common/read_error.h"
 #include "data/tasks/result_table.h"
 #include "data/tokenizer/tokenizer.h"
 #include "model/encoder/encoder_spec.h"
@@ -27,11 +30,7 @@ namespace {
 
 // RUN/checkpoints/step-N has its results in RUN, a checkpoint elsewhere next to itself.
 std::string results_folder(const train::LoadedModel& loaded, const std::string& split) {
-  namespace fs = std::filesystem;
-  const fs::path checkpoint = fs::weakly_canonical(loaded.checkpoint);
-  const fs::path run = checkpoint.parent_path().filename() == "checkpoints" ? checkpoint.parent_path().parent_path()
-                                                                            : checkpoint.parent_path();
-  return train::RunDir{run.string()}.results(loaded.step, split);
+  return train::RunDir{train::run_of_checkpoint(loaded.checkpoint)}.results(loaded.step, split);
 }
 
 // The model's training configuration, with the keys that the command line or a file sets for this evaluation.
@@ -40,7 +39,13 @@ Config evaluation_config(const CommandLine& line, const train::ModelInfo& info) 
   config.train.seed = info.config.train.seed;
   config.model.encoder = info.encoder_source;
   if (!line.given("data.max_subwords")) config.data.max_subwords = info.config.data.max_subwords;
-  if (config.data.corpus.empty()) config.data.corpus = info.config.data.corpus;
+  if (config.data.corpus.empty()) {
+    config.data.corpus = info.config.data.corpus;
+    if (!std::filesystem::exists(config.data.corpus))
+      throw UserError(ExitCode::kNoInput, fmt::format("{}: the corpus that the model was trained on is not there (any "
+                                                      "more): name its folder with --data.corpus",
+                                                      config.data.corpus));
+  }
   return config;
 }
 
@@ -70,6 +75,26 @@ void check_vocabulary(const data::Corpus& corpus, const Config& config, const tr
                                             ": its vocabulary is not the one the model was trained with. Name the "
                                             "right folder with --model.encoder");
   check_tokenizer(corpus, config, model::read_encoder_spec(folder, info.config.model.encoder_layers), *tokenizer);
+}
+
+// All ranks open the same checkpoint; they look again if a training deleted it for one of them in between.
+train::Checkpoint open_on_all(const std::string& run_or_checkpoint, comm::Communicator& communicator) {
+  for (;;) {
+    const std::string folder =
+        comm::on_rank_zero(communicator, [&] { return train::resolve_checkpoint(run_or_checkpoint); });
+    std::optional<train::Checkpoint> opened;
+    std::exception_ptr failure;
+    bool gone = false;
+    try {
+      opened.emplace(train::Checkpoint::open(folder));
+    } catch (const UserError&) {
+      failure = std::current_exception();
+      gone = kind_of(folder) == PathKind::kNothing;
+    }
+    if (communicator.all_reduce_max({gone ? 1 : 0})[0] != 0) continue;
+    if (failure) std::rethrow_exception(failure);
+    return std::move(*opened);
+  }
 }
 
 // One line per word, gold<TAB>predicted, an empty line after each sentence; `_` where there is no prediction. Of a
@@ -111,7 +136,9 @@ class SplitScorer {
         config_(config),
         communicator_(communicator),
         folder_(results_folder(loaded, config.eval.split)),
-        evaluator_(*loaded.model, corpus, communicator, config, std::move(on_progress)) {}
+        evaluator_(*loaded.model, corpus, communicator, config, std::move(on_progress)) {
+    if (communicator.rank() == 0) remove_dead_temporaries(folder_);
+  }
 
   // Results of `pairs`, on rank 0; existing results are read instead of computed, unless `again`.
   std::vector<data::EvaluationResult> score(const std::vector<data::Pair>& pairs, bool again) {
@@ -142,8 +169,18 @@ class SplitScorer {
   // Scored with the same checkpoint, corpus and settings; and the predictions exist, if they are requested.
   bool is_scored_already(const data::Pair& pair) const {
     const std::string path = data::result_path(folder_, pair);
-    if (!std::filesystem::exists(path)) return false;
-    const data::EvaluationResult result = data::read_result(path);
+    if (kind_of(path) == PathKind::kNothing) return false;
+    data::EvaluationResult result;
+    try {
+      result = data::read_result(path);
+      if (result.pair != pair || result.split != config_.eval.split)
+        throw UserError(ExitCode::kBadData, path + ": holds the result of " + result.pair.name() + " " + result.split);
+    } catch (const ReadError&) {
+      throw;
+    } catch (const UserError& error) {
+      log::warning("{}: it is replaced", error.what());
+      return false;
+    }
     const data::Task& task = evaluator_.tasks().at(pair.task);
     if (result.main_metric != task.main_metric()) return false;
     const std::string scorer = train::scorer_text(config_, result.main_metric, *loaded_.model, pair);
@@ -213,8 +250,9 @@ int run_evaluate(const CommandLine& line, comm::MpiSession& session, comm::RankP
 
   train::set_determinism(line.config.train, device);
   const std::string precision = train::agreed_precision(line.config.train.precision, "", device, *communicator);
-  const train::LoadedModel loaded = train::load_model(line.objects[0], line.config.model.encoder, options_of_line(line),
-                                                      train::compute_type(precision), device);
+  const train::LoadedModel loaded =
+      train::load_model(open_on_all(line.objects[0], *communicator), line.config.model.encoder, options_of_line(line),
+                        train::compute_type(precision), device);
   const Config config = evaluation_config(line, loaded.info);
   const data::Corpus corpus = open_corpus(config.data.corpus, *communicator);
   comm::on_rank_zero(*communicator, [&] {

@@ -227,8 +227,8 @@ int run_predict(const CommandLine& line) {
   train::set_determinism(line.config.train, device);
   comm::LocalCommunicator alone;
   const std::string precision = train::agreed_precision(line.config.train.precision, "", device, alone);
-  train::LoadedModel loaded = train::load_model(line.objects[0], line.config.model.encoder, options_of_line(line),
-                                                train::compute_type(precision), device);
+  train::LoadedModel loaded = train::load_model(train::open_checkpoint(line.objects[0]), line.config.model.encoder,
+                                                options_of_line(line), train::compute_type(precision), device);
   const int max_subwords =
       line.given("data.max_subwords") ? line.config.data.max_subwords : loaded.info.config.data.max_subwords;
   check_positions(max_subwords, loaded.model->encoder().spec());

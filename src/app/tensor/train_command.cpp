@@ -5,15 +5,19 @@
 #include "app/tensor/model_setup.h"
 #include "app/tensor/rank_setup.h"
 #include "app/tensor/tensor_commands.h"
+#include "common/config/stored_paths.h"
 #include "common/errors.h"
+#include "common/files.h"
 #include "common/host.h"
 #include "common/log.h"
 #include "common/progress.h"
+#include "common/read_error.h"
 #include "model/options.h"
 #include "trainer/comm/make_communicator.h"
 #include "trainer/comm/rank_zero.h"
 #include "trainer/estimate/model_sizes.h"
 #include "trainer/run/run_lock.h"
+#include "trainer/run/start_over.h"
 #include "trainer/trainer.h"
 
 namespace hyperx {
@@ -28,7 +32,7 @@ void require(const std::string& value, const char* key, const char* what) {
 // Starts from another checkpoint's weights: tensors with the same name and shape are copied; the others keep their
 // initial values and are listed.
 void take_initial_weights(const std::string& from, model::Model& model, int rank) {
-  const train::Checkpoint checkpoint = train::Checkpoint::open(train::resolve_checkpoint(from));
+  const train::Checkpoint checkpoint = train::open_checkpoint(from);
   train::LoadReport report;
   train::load_values(model.parameters(), [&](const auto& targets) { report = checkpoint.load_model_partly(targets); });
   if (rank != 0) return;
@@ -37,24 +41,32 @@ void take_initial_weights(const std::string& from, model::Model& model, int rank
   for (const std::string& name : report.unused) log::warning("{} of {} is not used", name, from);
 }
 
-// The newest whole checkpoint of the run, agreed by all ranks; rank 0 sets damaged ones aside.
-std::optional<std::string> find_resume_point(const RunDir& run, comm::Communicator& communicator) {
-  const std::string folder = comm::on_rank_zero(communicator, [&] {
-    const train::FoundCheckpoint found = train::find_latest_whole(run.checkpoints());
-    train::set_aside_damaged(found);
-    return found.folder;
-  });
-  return folder.empty() ? std::nullopt : std::optional<std::string>(folder);
-}
-
-// The state that an earlier start left, if any.
+// The state that an earlier start left, if any. UserError (74): it cannot be read now.
 train::RunState state_before(const RunDir& run) {
   try {
     return train::read_run_state(run);
+  } catch (const ReadError& error) {
+    throw UserError(ExitCode::kIo, error.what());
   } catch (const UserError&) {
     return {};
   }
 }
+
+// The newest whole checkpoint of the run, agreed by all ranks; rank 0 sets damaged ones aside.
+std::optional<std::string> find_resume_point(const RunDir& run, comm::Communicator& communicator) {
+  const std::string folder = comm::on_rank_zero(communicator, [&] {
+    const std::string found = train::take_resume_point(run.checkpoints());
+    const std::string saved = found.empty() ? state_before(run).checkpoint : "";
+    if (!saved.empty())
+      throw train::nothing_to_resume(run.checkpoints(),
+                                     "holds no checkpoint, but state.json says that " + saved + " was saved");
+    return found;
+  });
+  return folder.empty() ? std::nullopt : std::optional<std::string>(folder);
+}
+
+// Only a start that takes a step changes the state of a run that has taken some.
+bool has_state_to_keep(const RunDir& run) { return run.holds_run() && !state_before(run).started.empty(); }
 
 std::vector<train::HostRow> host_rows(const comm::MpiSession& session, at::Device device, int threads) {
   const auto texts = session.gather_texts(std::to_string(session.info().local_rank) + "\t" + device.str() + "\t" +
@@ -78,15 +90,17 @@ std::vector<train::HostRow> host_rows(const comm::MpiSession& session, at::Devic
   return rows;
 }
 
-// Records why the run failed, for `hyperx status`; not if another process has taken over the folder.
+// Records why the run failed, for `hyperx status`; not if another process has taken over the folder. A start that fails
+// before its first step says nothing about a run that has taken steps.
 void record_failure(const RunDir& run, const std::string& token, const comm::FailureReport& report) {
   if (train::RunLock::other_owner(run.lock(), token)) return;
-  train::RunState state = state_before(run);
-  state.state = "failed";
-  state.step = std::max(state.step, report.step - 1);  // the failed step is not done
-  state.failure =
-      train::RunFailure{report.rank, report.host, std::max<int64_t>(report.step, 0), report.section, report.reason};
   try {
+    if (report.step < 0 && has_state_to_keep(run)) return;
+    train::RunState state = state_before(run);
+    state.state = "failed";
+    state.step = std::max(state.step, report.step - 1);  // the failed step is not done
+    state.failure =
+        train::RunFailure{report.rank, report.host, std::max<int64_t>(report.step, 0), report.section, report.reason};
     train::write_run_state(run, state);
   } catch (const std::exception& error) {  // the user must see the failure itself
     log::warning("the failure could not be recorded: {}", error.what());
@@ -160,7 +174,7 @@ int train_in(const CommandLine& line, comm::MpiSession& session, comm::Communica
     nlohmann::json environment = train::describe_environment(command_line);
     environment["resolved"] = {
         {"precision", config.train.precision}, {"device", device.str()}, {"backend", communicator.backend()}};
-    train::write_run_description(run, dump_config(model::options(), config), environment, hosts);
+    train::write_run_description(run, environment, hosts);
     for (const train::HostRow& row : hosts)
       log::info("rank {:<4} {}  {}  {} threads on cores {}", row.rank, row.host, row.device, row.threads, row.cores);
   }
@@ -186,6 +200,10 @@ int train_in(const CommandLine& line, comm::MpiSession& session, comm::Communica
     take_initial_weights(config.train.init_from, model, communicator.rank());
   train::Trainer trainer(
       {config, run, communicator, watchdog, stop, corpus, model, std::move(info), pairs, resume_from, lock});
+  // Now that a resumed run has accepted these settings.
+  if (communicator.rank() == 0)
+    write_file_atomically(run.config(),
+                          dump_config(model::options(), config::stored_config(model::options(), config, run.path)));
   return static_cast<int>(trainer.run());
 }
 
@@ -194,7 +212,9 @@ int train_in(const CommandLine& line, comm::MpiSession& session, comm::Communica
 int run_train(const CommandLine& line, comm::MpiSession& session, comm::RankProgress& progress,
               const comm::StopRequest& stop, comm::OnFailure& on_failure) {
   const Config& config = line.config;
-  const bool resume = line.word_flag("resume", "auto");
+  const bool resume = line.has_flag("resume"), restart = resume && line.flag("resume") == "restart";
+  if (resume && !restart && line.flag("resume") != "auto")
+    throw UserError(ExitCode::kUsage, "--resume '" + line.flag("resume") + "': it takes only auto or restart");
   require(config.run.dir, "run.dir", "name the folder for the run's checkpoints, logs and results");
   require(config.data.corpus, "data.corpus", "name the folder that `hyperx prepare` wrote");
   require(config.train.pairs, "train.pairs", "name pairs such as pos:en,mlm:*");
@@ -206,12 +226,15 @@ int run_train(const CommandLine& line, comm::MpiSession& session, comm::RankProg
   std::optional<train::RunLock> lock;
   const RunDir run{comm::on_rank_zero(*communicator, [&] {
     const RunDir opened = train::open_run_dir(config.run.dir, resume);
-    lock.emplace(opened);
+    lock.emplace(opened, train::LockTiming{}, [&] { return stop.signal() != 0; });
+    train::remove_leftovers(opened);
     log::add_file(opened.log());
-    train::RunState state = state_before(opened);
-    state.state = "queued";
-    state.failure.reset();
-    train::write_run_state(opened, state);
+    if (restart) train::start_over(opened);
+    if (!has_state_to_keep(opened)) {
+      train::RunState state;
+      state.state = "queued";
+      train::write_run_state(opened, state);
+    }
     return opened.path;
   })};
 

@@ -9,6 +9,7 @@
 
 #include "common/config/make_option.h"
 #include "common/config/schema.h"
+#include "common/config/stored_paths.h"
 #include "common/errors.h"
 #include "common/files.h"
 
@@ -236,6 +237,11 @@ class LineParser {
       if (option == nullptr) throw_unknown_key(schema_, key, place, ExitCode::kBadConfig, &spec_);
       if (!takes(spec_, *option)) continue;  // one file serves prepare, train and evaluate: each uses the keys it knows
       set(*option, each.value, place, ExitCode::kBadConfig);
+      if (stored) {
+        const std::string run = std::filesystem::path(file).parent_path().string();
+        const auto resolve = [&](const std::string& path) { return path_of_stored(path, run.empty() ? "." : run); };
+        option->set(line_.config, with_paths(*option, option->get(line_.config), resolve));
+      }
       origin_of_key_[key] = "file " + file + ":" + std::to_string(each.line);
     }
   }
@@ -336,7 +342,14 @@ bool CommandLine::word_flag(const std::string& name, const std::string& word) co
 CommandLine parse_command_line(const config::Schema& schema, const CommandSpec& spec,
                                const std::vector<std::string>& arguments) {
   CommandLine line = config::LineParser(schema, spec, arguments).parse();
-  if (!line.help) schema.check(line.config, [&](std::string_view key) { return line.source(key); });
+  if (line.help) return line;
+  schema.check(line.config, [&](std::string_view key) {
+    const config::Source source = line.source(key);
+    // A file that a program wrote has every key.
+    const bool is_default =
+        source == config::Source::kFile && schema.find(key)->get(line.config) == schema.find(key)->get(Config());
+    return is_default ? config::Source::kDefault : source;
+  });
   return line;
 }
 

@@ -19,34 +19,29 @@ bool contains(const std::string_view (&words)[3], std::string_view text) {
 
 template <class T>
 Reading read_value(std::string_view text, T& value) {
-  const char* const end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, value);
-  if (error == std::errc::result_out_of_range && stop == end) return Reading::kTooLarge;
-  return error == std::errc() && stop == end && std::isfinite(static_cast<double>(value)) ? Reading::kGood
-                                                                                          : Reading::kNotOne;
-}
-template <>
-Reading read_value(std::string_view text, bool& value) {
-  value = contains(kYes, text);
-  return value || contains(kNo, text) ? Reading::kGood : Reading::kNotOne;
-}
-// Text must survive a config file, where # starts a comment and spaces around a value are ignored.
-template <>
-Reading read_value(std::string_view text, std::string& value) {
-  const auto breaks = [](unsigned char c) { return c < ' ' || c == '#' || c == 0x7F; };
-  if (std::any_of(text.begin(), text.end(), breaks)) return Reading::kNotOne;
-  if (!text.empty() && (text.front() == ' ' || text.back() == ' ')) return Reading::kNotOne;
-  value = text;
-  return Reading::kGood;
+  if constexpr (std::is_same_v<T, bool>) {
+    value = contains(kYes, text);
+    return value || contains(kNo, text) ? Reading::kGood : Reading::kNotOne;
+  } else if constexpr (std::is_same_v<T, std::string>) {
+    // Text must survive a config file, where # starts a comment and spaces around a value are ignored.
+    const auto breaks = [](unsigned char c) { return c < ' ' || c == '#' || c == 0x7F; };
+    if (std::any_of(text.begin(), text.end(), breaks)) return Reading::kNotOne;
+    if (!text.empty() && (text.front() == ' ' || text.back() == ' ')) return Reading::kNotOne;
+    value = text;
+    return Reading::kGood;
+  } else {
+    const char* const end = text.data() + text.size();
+    const auto [stop, error] = std::from_chars(text.data(), end, value);
+    if (error == std::errc::result_out_of_range && stop == end) return Reading::kTooLarge;
+    return error == std::errc() && stop == end && std::isfinite(static_cast<double>(value)) ? Reading::kGood
+                                                                                            : Reading::kNotOne;
+  }
 }
 
 template <class T>
 std::string write_value(const T& value) {
+  if constexpr (std::is_same_v<T, bool>) return value ? "yes" : "no";
   return fmt::format("{}", value);
-}
-template <>
-std::string write_value(const bool& value) {
-  return value ? "yes" : "no";
 }
 
 template <class T>

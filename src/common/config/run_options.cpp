@@ -10,6 +10,13 @@ Option opt(Group Config::*group, T Group::*member, const char* key, const char* 
                  [group, member](const Config& config) -> const T& { return config.*group.*member; },
                  {key, help, {}, std::move(check), resume, nullptr, nullptr});
 }
+template <class Group>
+Option path_opt(Group Config::*group, std::string Group::*member, const char* key, const char* help,
+                Paths paths = Paths::kOne) {
+  Option option = opt(group, member, key, help, any_text());
+  option.paths = paths;
+  return option;
+}
 template <class T>
 Option opt(T Config::*member, const char* key, const char* help, Check check = {}, Resume resume = Resume::kFree) {
   return bind<T>([member](Config& config) -> T& { return config.*member; },
@@ -27,11 +34,11 @@ std::vector<Option> table(const std::vector<std::string>& methods) {
   using E = EvalConfig;
   using K = CheckpointConfig;
   return {
-      opt(&C::run, &RunConfig::dir, "run.dir", "run folder: checkpoints, log, metrics, results", any_text()),
+      path_opt(&C::run, &RunConfig::dir, "run.dir", "run folder: checkpoints, log, metrics, results"),
 
-      opt(&C::data, &D::corpus, "data.corpus", "folder that `prepare` writes and `train` reads", any_text()),
-      opt(&C::data, &D::root, "data.root", "folder that a manifest's paths are relative to; empty: the manifest's own",
-          any_text()),
+      path_opt(&C::data, &D::corpus, "data.corpus", "folder that `prepare` writes and `train` reads"),
+      path_opt(&C::data, &D::root, "data.root",
+               "folder that a manifest's paths are relative to; empty: the manifest's own"),
       opt(&C::data, &D::max_subwords, "data.max_subwords", "longest sentence, [CLS] and [SEP] included [sub-words]",
           in_range(3, 65536), Resume::kFixed),
       opt(&C::data, &D::overlap, "data.overlap",
@@ -45,11 +52,11 @@ std::vector<Option> table(const std::vector<std::string>& methods) {
       opt(&C::data, &D::train_on_test, "data.train_on_test",
           "train on the test split of a pair that has no other; such a pair is never scored"),
 
-      opt(&C::model, &M::encoder, "model.encoder",
-          "folder with config.json, vocabulary, model.safetensors; random:FOLDER: that configuration with weights "
-          "drawn "
-          "from train.seed",
-          any_text()),
+      path_opt(&C::model, &M::encoder, "model.encoder",
+               "folder with config.json, vocabulary, model.safetensors; random:FOLDER: that configuration with weights "
+               "drawn "
+               "from train.seed",
+               Paths::kEncoder),
       opt(&C::model, &M::encoder_layers, "model.encoder_layers",
           "use the encoder's first so many layers; 0: all [layers]", in_range(0, 65536), Resume::kFixed),
       opt(&C::model, &M::method, "model.method", "what is trained on the encoder", one_of(methods), Resume::kFixed),
@@ -96,8 +103,8 @@ std::vector<Option> table(const std::vector<std::string>& methods) {
       opt(&C::train, &T::precision, "train.precision",
           "type of matrix products; auto: bf16 where the device computes it fast",
           one_of({"auto", "fp32", "bf16", "fp64"}), Resume::kLogged),
-      opt(&C::train, &T::init_from, "train.init_from",
-          "checkpoint or run whose weights to start from, with a fresh optimizer", any_text()),
+      path_opt(&C::train, &T::init_from, "train.init_from",
+               "checkpoint or run whose weights to start from, with a fresh optimizer"),
       opt(&C::train, &T::deterministic, "train.deterministic", "same bits in every run, on CUDA too; slower there", {},
           Resume::kLogged),
       opt(&C::train, &T::cuda_graphs, "train.cuda_graphs",
@@ -155,8 +162,7 @@ std::vector<Option> table(const std::vector<std::string>& methods) {
 void check_length(const Config& config, const Given& given) {
   const TrainConfig& train = config.train;
   require(
-      train.epochs == 0 || given("train.steps") <= Source::kDefault ||
-          (given("train.steps") == Source::kFile && train.steps == TrainConfig().steps),
+      train.epochs == 0 || given("train.steps") <= Source::kDefault,
       "train.steps = {} and train.epochs = {} both set the length of the training: give one of them (train.epochs = 0 "
       "takes the other back)",
       train.steps, train.epochs);

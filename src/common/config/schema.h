@@ -40,6 +40,9 @@ enum class Resume {
 };
 const char* resume_word(Resume resume);  // "fixed", "logged", "free"
 
+// The paths that an option's text holds: none, one, one after an optional "random:", or several between commas.
+enum class Paths { kNone, kOne, kEncoder, kList };
+
 // One option: its key, its help text with unit, and how its value is set and read as text.
 struct Option {
   std::string key;
@@ -53,6 +56,7 @@ struct Option {
   // Commands that take this key, or keys with this prefix, also take this one: "model." for a method's options,
   // "eval." for a task's, "model.encoder" for what may also change when a model is used.
   std::string taken_with = {};
+  Paths paths = Paths::kNone;
 
   bool is_switch() const { return kind == "yes or no"; }
   std::string expected() const;  // "an integer, at least 0"
@@ -67,8 +71,8 @@ struct RetiredKey {
   std::string value_of_now = {};  // the value whose behaviour this version has; empty: any
 };
 
-// A rule across options; throws UserError (78). `given` returns where a key's value comes from, whatever the value;
-// stored settings are all kDefault, a key that the command does not take is kNotTaken.
+// A rule across options; throws UserError (78). `given` returns where a key's value comes from: kDefault also where a
+// file states the default, and for all stored settings; kNotTaken if the command does not take the key.
 enum class Source { kNotTaken, kDefault, kFile, kCommandLine };
 using Given = std::function<Source(std::string_view key)>;
 using Rule = std::function<void(const Config& config, const Given& given)>;

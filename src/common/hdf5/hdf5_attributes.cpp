@@ -30,7 +30,7 @@ void File::Impl::put_attribute(const std::string& object, const std::string& nam
 
 void File::set_attribute(const std::string& object, const std::string& name, const std::string& text) {
   HYPERX_CHECK(text.size() <= kLongestAttribute, "attribute " + name + " is too long: use write_text");
-  impl_->step([&] {
+  impl_->step(object + "@" + name, [&] {
     const Place place = impl_->at(object + "@" + name);
     const Handle type(H5Tcopy(H5T_C_S1), &H5Tclose, "H5Tcopy", place);
     check(H5Tset_size(type.get(), std::max<size_t>(1, text.size())), "H5Tset_size", place);
@@ -41,7 +41,7 @@ void File::set_attribute(const std::string& object, const std::string& name, con
 }
 
 void File::set_attribute(const std::string& object, const std::string& name, int64_t value) {
-  impl_->step([&] { impl_->put_attribute(object, name, H5T_STD_I64LE, &value); });
+  impl_->step(object + "@" + name, [&] { impl_->put_attribute(object, name, H5T_STD_I64LE, &value); });
 }
 
 std::string File::text_attribute(const std::string& object, const std::string& name) const {

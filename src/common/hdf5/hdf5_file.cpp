@@ -11,6 +11,7 @@
 #include "common/errors.h"
 #include "common/files.h"
 #include "common/hdf5/hdf5_impl.h"
+#include "common/read_error.h"
 #include "common/text_table.h"
 
 namespace hyperx::h5 {
@@ -270,22 +271,22 @@ File File::create(const std::string& path) {
   // flock fails on some network file systems; temporary names and the run folder's own lock exclude other writers
   check(H5Pset_file_locking(access.get(), 0, 1), "H5Pset_file_locking", place);
   check(H5Pset_alignment(access.get(), 1, 64), "H5Pset_alignment", place);
+  check(set_write_driver(access.get(), &impl->failure), "H5Pset_driver", place);
   const Handle creation(H5Pcreate(H5P_FILE_CREATE), &H5Pclose, "H5Pcreate", place);
   track_order(creation, place);
   impl->file =
       Handle(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, creation.get(), access.get()), &H5Fclose, "H5Fcreate", place);
+  impl->require_written("");
   return File(std::move(impl));
 }
 
 File File::open(const std::string& path) {
   keep_quiet();
   struct stat status {};
-  if (::stat(path.c_str(), &status) != 0)
-    throw UserError(ExitCode::kNoInput, path + ": cannot be opened: " + errno_text());
+  if (::stat(path.c_str(), &status) != 0) fail_to_read(path, "cannot be opened");
   if (!S_ISREG(status.st_mode))
     throw UserError(ExitCode::kNoInput, path + ": not a regular file, an HDF5 file is expected");
-  if (::access(path.c_str(), R_OK) != 0)
-    throw UserError(ExitCode::kNoInput, path + ": cannot be read: " + errno_text());
+  if (::access(path.c_str(), R_OK) != 0) fail_to_read(path, "cannot be read");
   auto impl = std::make_unique<Impl>();
   impl->path = path;
   impl->file_bytes = status.st_size;
@@ -304,7 +305,7 @@ File File::open(const std::string& path) {
 }
 
 void File::write(const std::string& name, Type type, const std::vector<int64_t>& shape, const void* data) {
-  impl_->step([&] {
+  impl_->step(name, [&] {
     const Place place = impl_->at(name);
     Handle dataset = impl_->make_dataset(name, type, shape);
     if (product(shape) > 0)
@@ -371,7 +372,7 @@ void File::close(bool sync) {
     impl_->file.close("H5Fclose", impl_->at(""));
     return;
   }
-  impl_->step([&] {
+  impl_->step("", [&] {
     impl_->streamed.clear();
     check(H5Fflush(impl_->file.get(), H5F_SCOPE_GLOBAL), "H5Fflush", impl_->at(""));
     impl_->file.close("H5Fclose", impl_->at(""));

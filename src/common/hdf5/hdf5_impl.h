@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "common/errors.h"
+#include "common/hdf5/hdf5_driver.h"
 #include "common/hdf5/hdf5_file.h"
 #include "common/hdf5/hdf5_handle.h"
 
@@ -21,6 +22,7 @@ struct File::Impl {
   bool closed = false;
   bool failed = false;     // a call failed: later calls cannot be trusted
   int64_t file_bytes = 0;  // of a file opened for reading
+  WriteFailure failure;    // of a file that is written
   Handle file;
   std::map<std::string, Handle> streamed;  // the dataset that read_rows used last
 
@@ -32,15 +34,22 @@ struct File::Impl {
     if (writing && !closed) ::unlink(path.c_str());
   }
 
-  // Runs a writing step and remembers a failure.
+  // SystemError: the operating system refused a write to this file.
+  void require_written(const std::string& object) const {
+    if (failure.number != 0)
+      throw SystemError(path + (object.empty() ? "" : ": " + object) + ": cannot be written: " + failure.text);
+  }
+
+  // Runs a writing step, of `object` in messages, and remembers a failure.
   template <class Step>
-  void step(Step&& run) {
+  void step(const std::string& object, Step&& run) {
     HYPERX_CHECK(writing, path + " is open for reading");
     HYPERX_CHECK(!closed, path + " is closed");
     if (failed) throw SystemError(path + ": an earlier write failed: nothing more can be written to this file");
     keep_quiet();
     try {
       run();
+      require_written(object);
     } catch (...) {
       failed = true;
       throw;

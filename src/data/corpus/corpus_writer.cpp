@@ -5,12 +5,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <filesystem>
+#include <fstream>
+#include <system_error>
 
 #include "common/digest.h"
 #include "common/errors.h"
 #include "common/files.h"
 #include "common/hdf5/hdf5_file.h"
+#include "common/host.h"
+#include "common/leftovers.h"
+#include "common/log.h"
 
 namespace hyperx::data {
 
@@ -33,6 +39,19 @@ ino_t inode_of(int file) {
 ino_t inode_of(const std::string& path) {
   struct stat status {};
   return ::stat(path.c_str(), &status) == 0 ? status.st_ino : 0;
+}
+
+std::string marker_in(const std::string& folder) { return folder + "/" + kMarkerName; }
+
+// The process that wrote a marker; empty: an empty file, which is not written yet.
+struct Owner {
+  std::string host;
+  pid_t process = 0;
+};
+Owner owner_in(const std::string& marker) {
+  Owner owner;
+  std::ifstream(marker) >> owner.host >> owner.process;
+  return owner;
 }
 
 struct Writer {
@@ -64,52 +83,100 @@ void write_split(Writer& writer, const SplitArrays& arrays) {
 
 }  // namespace
 
-CorpusFolder::CorpusFolder(const std::string& path, bool force)
-    : path_(fs::path(path).lexically_normal().string()), temporary_() {
+CorpusFolder::CorpusFolder(const std::string& path, bool force) : path_(fs::path(path).lexically_normal().string()) {
   while (path_.size() > 1 && path_.back() == '/') path_.pop_back();
   temporary_ = path_ + ".tmp";
-  if (fs::exists(path_) && !is_empty_folder(path_)) {
-    if (!fs::exists(path_ + "/" + kCorpusIndexName)) {
-      throw UserError(ExitCode::kCannotCreate,
-                      "data.corpus: " + path_ + " exists and is no corpus; name a folder that does not exist");
-    }
-    if (!force) {
-      throw UserError(ExitCode::kCannotCreate,
-                      "data.corpus: " + path_ + " holds a corpus already; --force replaces it, or name another folder");
-    }
-  }
-  if (fs::exists(temporary_) && !is_empty_folder(temporary_) && !fs::exists(temporary_ + "/" + kMarkerName))
+  refuse_existing(force);
+  if (fs::exists(temporary_) && !is_empty_folder(temporary_) && !fs::exists(marker_in(temporary_)) &&
+      !fs::exists(marker_in(path_)))
     throw UserError(ExitCode::kCannotCreate, temporary_ + " is in the way and was not made by prepare; remove it");
-  take();
+  if (fs::exists(marker_in(path_)))
+    ::close(lock_marker(path_));  // of one that was killed while it removed the old corpus
+  make_folders(temporary_);
+  lock_ = lock_marker(temporary_);
+  try {
+    remove_leftovers();
+    refuse_existing(force);
+  } catch (...) {
+    release();
+    throw;
+  }
 }
 
-void CorpusFolder::take() {
-  make_folders(temporary_);
-  const std::string marker = temporary_ + "/" + kMarkerName;
-  lock_ = ::open(marker.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-  if (lock_ < 0) throw UserError(ExitCode::kCannotCreate, marker + ": cannot be created: " + errno_text());
+void CorpusFolder::refuse_existing(bool force) const {
+  if (!fs::exists(path_) || is_empty_folder(path_)) return;
+  if (!fs::exists(path_ + "/" + kCorpusIndexName)) {
+    throw UserError(ExitCode::kCannotCreate,
+                    "data.corpus: " + path_ + " exists and is no corpus; name a folder that does not exist");
+  }
+  if (!force) {
+    throw UserError(ExitCode::kCannotCreate,
+                    "data.corpus: " + path_ + " holds a corpus already; --force replaces it, or name another folder");
+  }
+}
+
+int CorpusFolder::lock_marker(const std::string& folder) const {
+  const std::string marker = marker_in(folder);
+  const int file = ::open(marker.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  if (file < 0) throw UserError(ExitCode::kCannotCreate, marker + ": cannot be created: " + errno_text());
+  int failed = 0;
+  do {
+    failed = ::flock(file, LOCK_EX | LOCK_NB) == 0 ? 0 : errno;
+  } while (failed == EINTR);
+  const Owner owner = owner_in(marker);
+  const bool elsewhere = !owner.host.empty() && owner.host != host_name();
   // The lock's previous holder may have removed or renamed the folder since: the locked file must be the current one.
-  if (::flock(lock_, LOCK_EX | LOCK_NB) != 0 || inode_of(lock_) != inode_of(marker)) {
-    ::close(lock_);
-    throw UserError(ExitCode::kCannotCreate, temporary_ +
+  const bool taken = failed == 0 ? inode_of(file) != inode_of(marker)
+                     : failed == EWOULDBLOCK
+                         ? true
+                         : !elsewhere && owner.process > 0 && owner.process != ::getpid() && is_alive(owner.process);
+  if (taken) {
+    ::close(file);
+    throw UserError(ExitCode::kCannotCreate, folder +
                                                  ": another prepare is writing this corpus now; wait for it, or name "
                                                  "another data.corpus");
   }
-  for (const auto& entry : fs::directory_iterator(temporary_))  // left by a killed process
-    if (entry.path().filename() != kMarkerName) fs::remove_all(entry.path());
+  if (failed != 0 && elsewhere)
+    log::warning("{}: this file system has no locks ({}): make sure that process {} on {} no longer writes this corpus",
+                 marker, std::generic_category().message(failed), owner.process, owner.host);
+  const std::string mine = host_name() + " " + std::to_string(::getpid()) + "\n";
+  if (::ftruncate(file, 0) != 0 || ::pwrite(file, mine.data(), mine.size(), 0) != std::ssize(mine)) {
+    const std::string reason = errno_text();
+    ::close(file);
+    throw SystemError(marker + ": cannot be written: " + reason);
+  }
+  return file;
 }
 
-CorpusFolder::~CorpusFolder() {
+void CorpusFolder::remove_leftovers() const {
+  fs::remove(marker_in(path_));
+  for (const auto& entry : fs::directory_iterator(temporary_))
+    if (entry.path().filename() != kMarkerName) fs::remove_all(entry.path());
+  // What replace_folder() calls the old corpus where the file system cannot exchange two names.
+  for (const Leftover& old : leftovers_of(path_, ".old.tmp")) {
+    if (fs::exists(path_)) {
+      fs::remove_all(old.path);
+    } else {
+      fs::rename(old.path, path_);
+      log::warning("{}: the old corpus is back, because the prepare that was replacing it was killed", path_);
+    }
+  }
+}
+
+void CorpusFolder::release() {
   std::error_code ignored;  // an error cannot be handled here; the next prepare tries again
   if (!committed_) fs::remove_all(temporary_, ignored);
   ::close(lock_);
 }
 
+CorpusFolder::~CorpusFolder() { release(); }
+
 void CorpusFolder::commit() {
   sync_path(temporary_);
   replace_folder(temporary_, path_);
   committed_ = true;
-  fs::remove(path_ + "/" + kMarkerName);  // after the rename: another prepare must not take over the folder before it
+  // Last: until then the marker says that what is in temporary_ without a marker is the old corpus, and locks both.
+  fs::remove(marker_in(path_));
 }
 
 void write_pair(const std::string& folder, const std::vector<std::pair<std::string, const SplitArrays*>>& splits,

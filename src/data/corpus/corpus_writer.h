@@ -10,7 +10,9 @@
 namespace hyperx::data {
 
 // A folder that appears as a whole or not at all: it is filled as FOLDER.tmp, then renamed. The destructor removes the
-// temporary folder if commit() was not called. One that a killed run left behind is replaced.
+// temporary folder if commit() was not called. What a killed run left behind is removed, and an old corpus that it had
+// put aside gets its name back. A marker file in the temporary folder is locked; on a file system without locks it
+// tells which process of this machine writes the corpus, and one of another machine is only warned of.
 class CorpusFolder {
  public:
   // UserError (73): `path` is not empty and `force` is false, or it holds something that is not a corpus, or its parent
@@ -24,7 +26,10 @@ class CorpusFolder {
   void commit();
 
  private:
-  void take();  // creates the temporary folder, empty and locked by this process
+  void refuse_existing(bool force) const;
+  int lock_marker(const std::string& folder) const;  // UserError (73): another prepare holds it
+  void remove_leftovers() const;
+  void release();
 
   std::string path_, temporary_;
   int lock_ = -1;  // lock on the file in the temporary folder that names its owner

@@ -119,13 +119,14 @@ EvaluationResult result_from_json(const std::string& text, const std::string& or
 }
 
 void write_result(const std::string& folder, const EvaluationResult& result, const std::string& predictions) {
-  const std::string beside = predictions_path(folder, result.pair);
-  if (!predictions.empty()) {
-    write_file_atomically(beside, predictions);
-  } else if (std::error_code error; !std::filesystem::remove(beside, error) && error) {
-    throw SystemError(beside + ": the predictions of an older score cannot be removed: " + error.message());
-  }
-  write_file_atomically(result_path(folder, result.pair), result_to_json(result));
+  const std::string score = result_path(folder, result.pair), beside = predictions_path(folder, result.pair);
+  std::error_code error;
+  // A score without predictions is complete. Predictions with another one's score are not: an older score goes first.
+  const std::string older = predictions.empty() ? beside : score;
+  if (!std::filesystem::remove(older, error) && error)
+    throw SystemError(older + ": is of an older evaluation and cannot be removed: " + error.message());
+  if (!predictions.empty()) write_file_atomically(beside, predictions);
+  write_file_atomically(score, result_to_json(result));
 }
 
 EvaluationResult read_result(const std::string& path) { return result_from_json(read_file(path), path); }

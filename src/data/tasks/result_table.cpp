@@ -102,7 +102,7 @@ std::string results_table(const std::vector<EvaluationResult>& results, const La
     for (const auto& [task, unused] : by_task) {
       const auto& of_language = by_language[code];
       const auto found = std::find_if(of_language.begin(), of_language.end(),
-                                      [&](const auto* result) { return result->pair.task == task; });
+                                      [&name = task](const auto* result) { return result->pair.task == name; });
       cells.push_back(found == of_language.end() ? "- " : cell_text(**found));
     }
     table += row_text("  " + shown_name(code), cells);

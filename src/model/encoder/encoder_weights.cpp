@@ -4,6 +4,7 @@
 #include <torch/serialize.h>
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 
 #include "common/digest.h"
@@ -120,6 +121,14 @@ void require_memory(const EncoderSpec& spec, const std::string& folder) {
                                      " of memory: correct the sizes, or take a smaller encoder");
 }
 
+// One pass over the memory: the sum of finite values is finite, unless it overflows.
+void require_finite(const std::map<std::string, at::Tensor>& tensors, const std::string& path) {
+  for (const auto& [name, tensor] : tensors)
+    if (!std::isfinite(tensor.sum().item<double>()) && !at::isfinite(tensor).all().item<bool>())
+      throw UserError(ExitCode::kBadData, path + ": " + name + " has values that are not finite: nothing can be " +
+                                              "computed with it; get the file again");
+}
+
 EncoderWeights draw_encoder(const std::string& folder, uint64_t seed, int64_t layers,
                             const std::vector<EncoderFamily>& families) {
   EncoderWeights weights;
@@ -174,6 +183,8 @@ EncoderWeights load_encoder(const std::string& source, uint64_t seed, int64_t la
     }
     weights = sort_encoder_tensors(spec, found, is_pickle ? pickle : safetensors);
     weights.digest = future_sha256_of_file(is_pickle ? pickle : safetensors, digest);
+    require_finite(weights.tensors, is_pickle ? pickle : safetensors);
+    require_finite(weights.mlm_head, is_pickle ? pickle : safetensors);
   }
   weights.source = source;
   return weights;

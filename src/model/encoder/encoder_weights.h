@@ -23,10 +23,10 @@ struct EncoderWeights {
 
 // `source` is model.encoder: a folder with config.json and model.safetensors (or a pytorch_model.bin that LibTorch can
 // read), or random:FOLDER for that configuration with weights N(0, 0.02²) drawn from `seed`. Strict: a missing, extra
-// or misshapen tensor is a UserError (65) that lists names. The row of `families` for config.json's model_type says how
-// the tensors are named in a file, and which of them are not part of the encoder. fp32 tensors view the mapped file.
-// The digest takes longer than all the rest: a thread computes it, or, if deferred, its first reader.
-// `layers` is model.encoder_layers, as in read_encoder_spec.
+// or misshapen tensor, and one that holds nan or inf, is a UserError (65) that lists names. The row of `families` for
+// config.json's model_type says how the tensors are named in a file, and which of them are not part of the encoder.
+// fp32 tensors view the mapped file. The digest takes longer than all the rest: a thread computes it, or, if deferred,
+// its first reader. `layers` is model.encoder_layers, as in read_encoder_spec.
 EncoderWeights load_encoder(const std::string& source, uint64_t seed, int64_t layers = 0,
                             std::launch digest = std::launch::async,
                             const std::vector<EncoderFamily>& families = encoder_families());

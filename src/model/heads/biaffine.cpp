@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <ATen/record_function.h>
 
 #include <algorithm>
 #include <limits>
@@ -23,6 +24,30 @@ at::Tensor with_one(const at::Tensor& x) {
 
 at::Tensor indices(const std::vector<int64_t>& values, const at::Tensor& like) {
   return at::tensor(at::ArrayRef<int64_t>(values), at::kLong).to(like.device());
+}
+
+// The heads of the best tree of each sentence, [words] int64 on the host, from the scores of head_scores().
+at::Tensor best_heads(const at::Tensor& head_scores, const std::vector<int64_t>& lengths) {
+  RECORD_FUNCTION("hyperx::trees", std::vector<c10::IValue>());
+  const at::Tensor scores = head_scores.to(at::kCPU, at::kDouble).contiguous();
+  std::vector<int64_t> begins{0};
+  for (const int64_t length : lengths) begins.push_back(begins.back() + length);
+  at::Tensor heads = at::empty({begins.back()}, at::kLong);
+  auto* const head = heads.data_ptr<int64_t>();
+  const double* const score = scores.const_data_ptr<double>();
+  const int64_t width = scores.size(1);
+  at::parallel_for(0, std::ssize(lengths), 8, [&](int64_t begin, int64_t end) {
+    std::vector<double> own;
+    for (int64_t s = begin; s < end; ++s) {
+      const int64_t length = lengths[static_cast<size_t>(s)], first = begins[static_cast<size_t>(s)];
+      own.clear();
+      for (int64_t word = first; word < first + length; ++word)
+        own.insert(own.end(), score + word * width, score + word * width + length + 1);
+      const std::vector<int32_t> tree = data::maximum_tree(own, static_cast<int32_t>(length));
+      std::copy(tree.begin(), tree.end(), head + first);
+    }
+  });
+  return heads;
 }
 
 }  // namespace
@@ -137,25 +162,7 @@ at::Tensor Biaffine::loss(const HeadInput& input, const at::Tensor& labels, at::
 
 at::Tensor Biaffine::predict(const HeadInput& input) const {
   const Sentences sentences = sentences_of(input);
-  const at::Tensor scores = head_scores(sentences).to(at::kCPU, at::kDouble).contiguous();
-  std::vector<int64_t> begins{0};
-  for (const int64_t length : sentences.lengths) begins.push_back(begins.back() + length);
-  at::Tensor heads = at::empty({begins.back()}, at::kLong);
-  auto* const head = heads.data_ptr<int64_t>();
-  const double* const score = scores.const_data_ptr<double>();
-  const int64_t width = scores.size(1);
-  at::parallel_for(0, std::ssize(sentences.lengths), 8, [&](int64_t begin, int64_t end) {
-    std::vector<double> own;
-    for (int64_t s = begin; s < end; ++s) {
-      const int64_t length = sentences.lengths[static_cast<size_t>(s)], first = begins[static_cast<size_t>(s)];
-      own.clear();
-      for (int64_t word = first; word < first + length; ++word)
-        own.insert(own.end(), score + word * width, score + word * width + length + 1);
-      const std::vector<int32_t> tree = data::maximum_tree(own, static_cast<int32_t>(length));
-      std::copy(tree.begin(), tree.end(), head + first);
-    }
-  });
-  heads = heads.to(input.rows.device());
+  const at::Tensor heads = best_heads(head_scores(sentences), sentences.lengths).to(input.rows.device());
   at::Tensor relation_score = relation_scores(sentences, at::arange(heads.numel(), heads.options()), heads);
   if (root_relation_ >= 0) {
     const at::Tensor is_root = (heads == 0).unsqueeze(1);

@@ -3,12 +3,17 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
+#include <functional>
+#include <numeric>
 
 #include "common/digest.h"
 #include "common/errors.h"
 #include "common/files.h"
 #include "common/json.h"
+#include "common/read_error.h"
+#include "trainer/checkpoint/manifest_text.h"
 
 namespace hyperx::train {
 
@@ -22,6 +27,23 @@ std::string joined(const std::vector<std::string>& lines) {
   for (size_t i = 0; i < lines.size() && i < kListed; ++i) text += (i > 0 ? ", " : "") + lines[i];
   if (lines.size() > kListed) text += " and " + std::to_string(lines.size() - kListed) + " more";
   return text;
+}
+
+template <class Value>
+void require_finite(const TensorTarget& target, const std::string& path) {
+  const auto* const values = static_cast<const Value*>(target.data);
+  const auto* const end =
+      values + std::accumulate(target.shape.begin(), target.shape.end(), int64_t{1}, std::multiplies());
+  const auto* const found = std::find_if(values, end, [](Value value) { return !std::isfinite(value); });
+  if (found == end) return;
+  throw UserError(ExitCode::kBadData, path + ": value " + std::to_string(found - values) + " of " + target.name +
+                                          " is " + std::to_string(*found) +
+                                          ": nothing can be computed with it; take another checkpoint");
+}
+
+void require_finite(const TensorTarget& target, const std::string& path) {
+  if (target.type == h5::Type::kFloat32) require_finite<float>(target, path);
+  if (target.type == h5::Type::kFloat64) require_finite<double>(target, path);
 }
 
 std::string described(h5::Type type, const std::vector<int64_t>& shape) {
@@ -47,18 +69,17 @@ std::vector<h5::DatasetInfo> tensors_of(const h5::File& file) {
 // The problem of one listed file; "" if it is whole.
 std::string file_problem(const std::string& path, const FileEntry& entry, const Progress& progress) {
   struct stat status {};
-  if (::stat(path.c_str(), &status) != 0) return path + ": " + errno_text();
+  if (::stat(path.c_str(), &status) != 0) {
+    if (errno == ENOENT || errno == ENOTDIR) return path + ": " + errno_text();
+    fail_to_read(path, "cannot be examined");
+  }
   if (status.st_size != entry.bytes)
     return path + ": has " + std::to_string(status.st_size) + " bytes, its manifest says " +
            std::to_string(entry.bytes);
-  try {
-    if (progress) progress(path, 0, entry.bytes);
-    const bool equal = xxh128_of_file(path) == entry.xxh128;
-    if (progress) progress(path, entry.bytes, entry.bytes);
-    return equal ? "" : path + ": its XXH128 is not the one in its manifest: some of its bytes were changed";
-  } catch (const std::exception& error) {
-    return error.what();
-  }
+  if (progress) progress(path, 0, entry.bytes);
+  const bool equal = xxh128_of_file(path) == entry.xxh128;
+  if (progress) progress(path, entry.bytes, entry.bytes);
+  return equal ? "" : path + ": its XXH128 is not the one in its manifest: some of its bytes were changed";
 }
 
 std::vector<std::string> problems_of(const std::string& folder, const Manifest& manifest, const Progress& progress) {
@@ -103,55 +124,96 @@ Comparison compare(const std::vector<TensorTarget>& targets, const std::vector<h
   return result;
 }
 
+// The text of its manifest, to notice a change; "": there is none.
+std::string manifest_now(const std::string& folder) {
+  const std::string path = folder + "/" + kManifestFile;
+  try {
+    return kind_of(path) == PathKind::kFile ? read_file(path) : "";
+  } catch (const ReadError&) {
+    throw;
+  } catch (const UserError&) {  // deleted in between
+    return "";
+  }
+}
+
 }  // namespace
 
 std::vector<std::string> verify_checkpoint(const std::string& folder, const Progress& progress) {
-  try {
-    return problems_of(folder, read_manifest(folder), progress);
-  } catch (const UserError& error) {
-    return {error.what()};
+  for (;;) {
+    const std::string text = manifest_now(folder);
+    std::vector<std::string> problems;
+    try {
+      problems = problems_of(folder, read_manifest(folder), progress);
+    } catch (const ReadError&) {
+      throw;
+    } catch (const UserError& error) {
+      problems = {error.what()};
+    }
+    if (problems.empty() || manifest_now(folder) == text) return problems;
   }
 }
 
 Checkpoint Checkpoint::open(const std::string& folder) {
-  Checkpoint checkpoint;
-  checkpoint.folder_ = folder;
-  checkpoint.manifest_ = read_manifest(folder);
-  const std::vector<std::string> problems = problems_of(folder, checkpoint.manifest_, nullptr);
+  for (;;) {
+    const std::string text = manifest_now(folder);
+    try {
+      return Checkpoint(folder);
+    } catch (const ReadError&) {
+      throw;
+    } catch (const std::runtime_error&) {  // UserError, or SystemError of HDF5
+      if (manifest_now(folder) == text) throw;
+    }
+  }
+}
+
+Checkpoint::Checkpoint(const std::string& folder) : folder_(folder), manifest_(read_manifest(folder)) {
+  const std::vector<std::string> problems = problems_of(folder, manifest_, nullptr);
   if (!problems.empty())
     throw UserError(ExitCode::kBadData,
                     joined(problems) + ". Use another checkpoint of the run, or a copy of this one.");
-  checkpoint.model_info_ = read_json(checkpoint.open_file(kModelFile), "info", folder + "/" + kModelFile);
-  return checkpoint;
+  for (const auto& [name, entry] : manifest_.files) files_.emplace(name, h5::File::open(folder + "/" + name));
+  model_info_ = read_json(file(kModelFile), "info", folder + "/" + kModelFile);
 }
 
-h5::File Checkpoint::open_file(const std::string& name) const {
-  if (manifest_.files.count(name) == 0)
+Checkpoint open_checkpoint(const std::string& run_or_checkpoint) {
+  for (;;) {
+    const std::string folder = resolve_checkpoint(run_or_checkpoint);
+    try {
+      return Checkpoint::open(folder);
+    } catch (const UserError&) {
+      if (kind_of(folder) != PathKind::kNothing) throw;
+    }
+  }
+}
+
+const h5::File& Checkpoint::file(const std::string& name) const {
+  const auto found = files_.find(name);
+  if (found == files_.end())
     throw UserError(ExitCode::kBadData,
                     folder_ + ": holds no " + name +
                         (name == kOptimizerFile ? " (it was kept for its score, as `best`): training can start "
                                                   "from its weights (train.init_from), not go on from it"
                                                 : ""));
-  return h5::File::open(folder_ + "/" + name);
+  return found->second;
 }
 
 nlohmann::json Checkpoint::train_state() const {
-  return read_json(open_file(kOptimizerFile), "state", folder_ + "/" + kOptimizerFile);
+  return read_json(file(kOptimizerFile), "state", folder_ + "/" + kOptimizerFile);
 }
 
-std::vector<h5::DatasetInfo> Checkpoint::model_tensors() const { return tensors_of(open_file(kModelFile)); }
+std::vector<h5::DatasetInfo> Checkpoint::model_tensors() const { return tensors_of(file(kModelFile)); }
 
 std::vector<char> Checkpoint::read_model_tensor(const std::string& name) const {
-  const h5::File file = open_file(kModelFile);
-  const h5::DatasetInfo set = file.info(kTensors + name);
+  const h5::File& model = file(kModelFile);
+  const h5::DatasetInfo set = model.info(kTensors + name);
   std::vector<char> bytes(static_cast<size_t>(set.byte_count()));
-  file.read(set.name, set.type, bytes.data());
+  model.read(set.name, set.type, bytes.data());
   return bytes;
 }
 
 LoadReport Checkpoint::load(const std::string& name, const std::vector<TensorTarget>& targets, bool partly) const {
-  const h5::File file = open_file(name);
-  Comparison sides = compare(targets, tensors_of(file));
+  const h5::File& stored = file(name);
+  Comparison sides = compare(targets, tensors_of(stored));
   if (!partly && !(sides.missing.empty() && sides.different.empty() && sides.unused.empty())) {
     std::string message = folder_ + "/" + name + ": not the tensors of this configuration.";
     if (!sides.missing.empty()) message += " Not in the file: " + joined(sides.missing) + ".";
@@ -160,7 +222,10 @@ LoadReport Checkpoint::load(const std::string& name, const std::vector<TensorTar
     throw UserError(ExitCode::kBadData,
                     message + " Give the model.* keys and pairs it was trained with (`hyperx inspect` shows them).");
   }
-  for (const TensorTarget* target : sides.agreeing) file.read(kTensors + target->name, target->type, target->data);
+  for (const TensorTarget* target : sides.agreeing) {
+    stored.read(kTensors + target->name, target->type, target->data);
+    require_finite(*target, folder_ + "/" + name);
+  }
   LoadReport report{std::move(sides.missing), std::move(sides.unused)};
   report.missing.insert(report.missing.end(), sides.different.begin(), sides.different.end());
   return report;

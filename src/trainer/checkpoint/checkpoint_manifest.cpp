@@ -50,7 +50,7 @@ std::optional<int64_t> step_of_name(const std::string& name) {
 
 std::string manifest_text(nlohmann::json object) {
   object["manifest_xxh128"] = std::string(kXxh128Digits, '0');
-  return with_own_digest(object.dump(1) + "\n", kOwnDigestKey);
+  return with_own_digest(object.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n", kOwnDigestKey);
 }
 
 Manifest parse_manifest(std::string text, const std::string& path) {

@@ -20,7 +20,7 @@ void write_h5(const std::string& path, const CheckpointContent& content, const s
   h5::File file = h5::File::create(path);
   file.set_attribute("", "format_version", int64_t{kCheckpointFormat});
   file.set_attribute("", "step", content.step);
-  file.write_text(text_name, text.dump(1));
+  file.write_text(text_name, text.dump(1, ' ', false, nlohmann::json::error_handler_t::replace));
   int64_t waiting = 0;
   for (const TensorRef& tensor : tensors) {
     file.write("tensors/" + tensor.name, tensor.type, tensor.shape, tensor.data);

@@ -11,6 +11,7 @@
 #include "common/errors.h"
 #include "common/files.h"
 #include "common/log.h"
+#include "common/read_error.h"
 
 namespace hyperx::train {
 
@@ -57,37 +58,24 @@ void check_space(const std::string& folder, int64_t needed) {
                                   1e-6 * static_cast<double>(available), 1e-6 * static_cast<double>(needed)));
 }
 
-// Removes what a killed process left: folders that were not committed or only partly deleted, links that were not
-// renamed.
-void sweep(const std::string& folder) {
-  for (const auto& entry : fs::directory_iterator(folder)) {
-    const fs::path& path = entry.path();
-    const std::string name = path.filename().string();
-    const bool ours = name.rfind("step-", 0) == 0 || name.rfind("latest.", 0) == 0 || name.rfind("best.", 0) == 0;
-    if (path.extension() != ".tmp" || !ours) continue;
-    log::info("removed {}: left unfinished by an earlier process", name);
-    fs::remove_all(path);
+// A checkpoint is worth more than the lines of metrics before it: if they cannot be synced, it is saved all the same.
+void sync_first(const std::string& path) {
+  try {
+    if (!path.empty()) sync_path(path);
+  } catch (const SystemError& error) {
+    log::warning("{}; a power failure now could lose lines of it", error.what());
   }
 }
 
-// `latest` names the newest committed checkpoint, `best` the one with the highest score, of equals the earliest. A
-// score of something else than before starts a new series.
-void name_checkpoints(const std::string& folder, const std::string& name, std::optional<double> score,
-                      const std::string& score_of) {
-  write_file_atomically(folder + "/latest", name + "\n");
-  if (!score || !std::isfinite(*score)) return;
-  if (fs::exists(folder + "/best")) {
-    std::string best = read_file(folder + "/best");
-    best.erase(best.find_last_not_of(" \r\n") + 1);
-    try {
-      const Manifest manifest = read_manifest(folder + "/" + best);
-      const bool same = manifest.score_of.empty() || manifest.score_of == score_of;
-      if (best != name && same && manifest.score && *manifest.score >= *score) return;
-    } catch (const UserError& error) {
-      log::warning("the best checkpoint so far cannot be compared with: {}", error.what());
-    }
+// Removes what a killed process left: folders that were not committed or only partly deleted, links that were not
+// renamed.
+void sweep(const std::string& folder) {
+  for (const std::string& name : names_in(folder)) {
+    const bool ours = name.starts_with("step-") || name.starts_with("latest.") || name.starts_with("best.");
+    if (!name.ends_with(".tmp") || !ours) continue;
+    log::info("removed {}: left unfinished by an earlier process", name);
+    fs::remove_all(folder + "/" + name);
   }
-  write_file_atomically(folder + "/best", name + "\n");
 }
 
 }  // namespace
@@ -202,7 +190,7 @@ void CheckpointWriter::run() {
       save(*job_);
       seconds = seconds_since(start);
       check_lock();
-      tidy_up(*job_);
+      tidy_up(job_->content.good_before);
     } catch (const LostLock& error) {  // training stops at its next step
       failure = error.what();
     } catch (const std::exception& error) {
@@ -230,6 +218,9 @@ void CheckpointWriter::save(const Job& job) {
   const std::string name = checkpoint_name(job.content.step);
   const std::string final_folder = options_.folder + "/" + name, folder = final_folder + ".tmp";
   check_lock();
+  if (options_.keep_last <= 1 && job.content.good_before == job.content.step)
+    tidy_up(0);  // the newest one here is good, so the one before it need not stay
+  sync_first(job.content.synced_first);
   try {
     check_space(options_.folder, bytes_of(job.content) + kSpareBytes);
     fs::remove_all(folder);
@@ -246,15 +237,18 @@ void CheckpointWriter::save(const Job& job) {
   }
 }
 
-void CheckpointWriter::tidy_up(const Job& job) {
-  const std::string name = checkpoint_name(job.content.step);
-  try {  // the checkpoint is saved, whatever fails here
-    name_checkpoints(options_.folder, name, options_.keep_best > 0 ? job.content.score : std::nullopt,
-                     job.content.score_of);
-    prune_checkpoints(options_.folder, options_.keep_last, options_.keep_best);
+void CheckpointWriter::tidy_up(int64_t good_before) const {
+  try {
+    name_checkpoints(options_.folder, options_.keep_best);
+    prune_checkpoints(options_.folder, options_.keep_last, options_.keep_best, good_before);
   } catch (const std::exception& error) {
-    log::warning("{} is saved, but older checkpoints could not be tidied up: {}", name, error.what());
+    log::warning("{}: older checkpoints could not be tidied up: {}", options_.folder, error.what());
   }
+}
+
+void CheckpointWriter::prune() {
+  check_lock();
+  tidy_up(0);
 }
 
 }  // namespace hyperx::train

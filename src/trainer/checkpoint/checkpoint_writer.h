@@ -45,6 +45,8 @@ class CheckpointWriter {
   // Copies the content and returns. At most one checkpoint is in progress, so memory is bounded by one copy.
   CheckpointPause submit(const CheckpointContent& content);
   void wait();  // until no checkpoint is being written
+  // After wait(), when no more will be written: deletes the checkpoints beyond keep_last and keep_best.
+  void prune();
 
   // Why the last finished save failed; nullopt if it succeeded. After wait(), this is the last submit().
   std::optional<std::string> failure() const;
@@ -58,7 +60,8 @@ class CheckpointWriter {
   void run();
   void save(const Job& job);
   void check_lock() const;
-  void tidy_up(const Job& job);  // updates `latest` and `best`, deletes the checkpoints no longer kept
+  // Updates `latest` and `best`, and deletes the checkpoints no longer kept. A failure is a warning.
+  void tidy_up(int64_t good_before) const;
 
   const CheckpointWriterOptions options_;
   mutable std::mutex mutex_;
@@ -74,8 +77,14 @@ class CheckpointWriter {
   std::thread thread_;  // last: it uses all of the above
 };
 
-// Deletes checkpoints except the newest `keep_last`, the `keep_best` best-scored, and those that `latest` and `best`
-// name. A best one that is not among the newest loses its optimizer. Returns the names of the deleted.
-std::vector<std::string> prune_checkpoints(const std::string& folder, int keep_last, int keep_best);
+// Writes into `latest` the name of the newest checkpoint and, with keep_best > 0, into `best` that of the best-scored
+// one, as the checkpoints record it.
+void name_checkpoints(const std::string& folder, int keep_best);
+
+// Deletes checkpoints except the newest `keep_last`, the `keep_best` best-scored, those that `latest` and `best` name,
+// and the newest of a step below `good_before` (CheckpointContent). A best one that is not among the newest loses its
+// optimizer. Returns the names of the deleted, newest first.
+std::vector<std::string> prune_checkpoints(const std::string& folder, int keep_last, int keep_best,
+                                           int64_t good_before = 0);
 
 }  // namespace hyperx::train

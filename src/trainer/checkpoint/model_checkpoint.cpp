@@ -6,9 +6,11 @@
 #include <algorithm>
 #include <climits>
 #include <cstdlib>
+#include <filesystem>
 #include <set>
 #include <sstream>
 
+#include "common/config/stored_paths.h"
 #include "common/errors.h"
 #include "common/json.h"
 #include "common/log.h"
@@ -23,6 +25,7 @@
 namespace hyperx::train {
 namespace {
 
+namespace fs = std::filesystem;
 using nlohmann::json;
 
 constexpr int kFlashCapability = 80;
@@ -55,6 +58,11 @@ std::vector<std::string> names_of(const std::vector<data::Pair>& pairs) {
   return names;
 }
 
+std::string with_encoder_path(const std::string& encoder,
+                              const std::function<std::string(const std::string&)>& change) {
+  return config::with_paths(*model::options().find("model.encoder"), encoder, change);
+}
+
 constexpr int kFormat = 2;  // of the record in model.h5; 1: version 0.1.0, without a number
 
 // The options that determine a model and its results: model.* except the encoder's folder, and the method's own.
@@ -64,6 +72,13 @@ std::vector<const config::Option*> options_of_model(const std::string& method) {
     if ((option.key.starts_with("model.") && option.key != "model.encoder") || option.key.starts_with(method + "."))
       found.push_back(&option);
   return found;
+}
+
+// The option that names the runs that a method builds on.
+std::string key_of_needed(const std::string& method) {
+  for (const config::Option* option : options_of_model(method))
+    if (option->paths == config::Paths::kList) return option->key;
+  HYPERX_CHECK(false, "a method that builds on runs has an option that names them");
 }
 
 // Reads options by key, as text; old names count as the new ones.
@@ -97,29 +112,41 @@ void require_distinct(const JsonValue& list) {
 
 }  // namespace
 
-json ModelInfo::to_json() const {
+json ModelInfo::to_json(const std::string& run) const {
+  const Config stored = config::stored_config(model::options(), config, run);
   json options = json::object(), runs = json::array();
-  for (const config::Option* option : options_of_model(config.model.method)) options[option->key] = option->get(config);
-  for (const NeededRun& run : needed)
-    runs.push_back({{"checkpoint", run.checkpoint}, {"xxh128", run.xxh128}, {"languages", run.languages}});
+  for (const config::Option* option : options_of_model(config.model.method)) options[option->key] = option->get(stored);
+  for (const NeededRun& each : needed)
+    runs.push_back({{"checkpoint", config::stored_path(each.checkpoint, run)},
+                    {"xxh128", each.xxh128},
+                    {"languages", each.languages}});
   return {{"format", kFormat},
           {"options", options},
           {"max_subwords", config.data.max_subwords},
           {"label_position", label_position},
-          {"corpus", config.data.corpus},
+          {"corpus", stored.data.corpus},
           {"tasks", tasks.to_json()},
           {"languages", languages},
           {"pairs", names_of(trained_pairs)},
-          {"encoder", {{"source", encoder_source}, {"sha256", encoder_digest.get()}, {"seed", config.train.seed}}},
+          {"encoder",
+           {{"source", with_encoder_path(encoder_source,
+                                         [&](const std::string& path) { return config::stored_path(path, run); })},
+            {"sha256", encoder_digest.get()},
+            {"seed", config.train.seed}}},
           {"needed_runs", runs},
           {"tokenizer_sha256", tokenizer_digest}};
 }
 
-ModelInfo ModelInfo::from_json(const json& object, const std::string& origin) {
-  const JsonValue record(origin, object, "info");
+ModelInfo ModelInfo::from_json(const json& object, const std::string& checkpoint) {
+  const std::string run = run_of_checkpoint(checkpoint);
+  const auto resolve = [&](const std::string& path) { return config::path_of_stored(path, run); };
+  const JsonValue record(checkpoint, object, "info");
   ModelInfo info;
-  read_options(record, origin, info.config);
-  info.tasks = data::TaskSet::from_json(record["tasks"].raw(), origin);
+  read_options(record, checkpoint, info.config);
+  for (const config::Option& option : model::options().options)
+    if (option.paths != config::Paths::kNone)
+      option.set(info.config, config::with_paths(option, option.get(info.config), resolve));
+  info.tasks = data::TaskSet::from_json(record["tasks"].raw(), checkpoint);
   info.languages = record["languages"].texts();
   for (const char* list : {"languages", "pairs"}) require_distinct(record[list]);
   for (const JsonValue& pair : record["pairs"].items()) {
@@ -129,14 +156,14 @@ ModelInfo ModelInfo::from_json(const json& object, const std::string& origin) {
       pair.fail(std::string("is ") + error.what());
     }
   }
-  info.encoder_source = record["encoder"]["source"].text();
+  info.encoder_source = with_encoder_path(record["encoder"]["source"].text(), resolve);
   info.encoder_digest = known_digest(record["encoder"]["sha256"].text());
   info.tokenizer_digest = record["tokenizer_sha256"].text();
   info.label_position = record.text("label_position", info.label_position);  // models of 0.2.0 lack it
   if (record.has("needed_runs"))                                             // and this
-    for (const JsonValue& run : record["needed_runs"].items()) {
-      require_distinct(run["languages"]);
-      info.needed.push_back({run["checkpoint"].text(), run["xxh128"].text(), run["languages"].texts()});
+    for (const JsonValue& each : record["needed_runs"].items()) {
+      require_distinct(each["languages"]);
+      info.needed.push_back({resolve(each["checkpoint"].text()), each["xxh128"].text(), each["languages"].texts()});
     }
   return info;
 }
@@ -278,7 +305,13 @@ std::vector<model::TrainedRun> load_needed_runs(ModelInfo& info, comm::Communica
   if (method.needs == nullptr) return runs;
   const auto resolve = [&] {
     std::string lines;
-    for (const std::string& folder : method.needs(info.config)) lines += resolve_checkpoint(folder) + "\n";
+    for (const std::string& folder : method.needs(info.config)) {
+      if (!fs::exists(folder))
+        throw UserError(ExitCode::kNoInput, fmt::format("{}: no such run or checkpoint folder, and the model builds on "
+                                                        "it: name the folder with --{}",
+                                                        folder, key_of_needed(method.name)));
+      lines += resolve_checkpoint(folder) + "\n";
+    }
     return lines;
   };
   std::set<std::string> languages;
@@ -322,11 +355,10 @@ void require_same_needed(const ModelInfo& trained, const std::vector<ModelInfo::
                                       run.xxh128.substr(0, 12)));
 }
 
-LoadedModel load_model(const std::string& run_or_checkpoint, const std::string& encoder, const OptionTexts& options,
+LoadedModel load_model(const Checkpoint& checkpoint, const std::string& encoder, const OptionTexts& options,
                        at::ScalarType compute, at::Device device) {
   LoadedModel loaded;
-  loaded.checkpoint = resolve_checkpoint(run_or_checkpoint);
-  const Checkpoint checkpoint = Checkpoint::open(loaded.checkpoint);
+  loaded.checkpoint = checkpoint.folder();
   loaded.step = checkpoint.step();
   loaded.checkpoint_digest = checkpoint.manifest().files.at(kModelFile).xxh128;
   loaded.info = ModelInfo::from_json(checkpoint.model_info(), loaded.checkpoint);
@@ -342,6 +374,10 @@ LoadedModel load_model(const std::string& run_or_checkpoint, const std::string& 
     (*found)->set(loaded.info.config, text);
   }
   const std::string source = encoder.empty() ? loaded.info.encoder_source : encoder;
+  if (encoder.empty() && !fs::exists(model::encoder_folder(source)))
+    throw UserError(ExitCode::kNoInput, fmt::format("{}: the encoder that {} was trained on is not there (any more): "
+                                                    "name its folder with --model.encoder",
+                                                    model::encoder_folder(source), loaded.checkpoint));
   loaded.info.encoder_source = source;
   const model::EncoderWeights weights =
       model::load_encoder(source, loaded.info.config.train.seed, loaded.info.config.model.encoder_layers);

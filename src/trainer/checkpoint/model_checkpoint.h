@@ -35,9 +35,10 @@ struct ModelInfo {
 
   // The record in model.h5: what evaluation and prediction need. Of `config` it holds model.*, the method's options,
   // data.max_subwords, data.corpus and train.seed. from_json also reads the record of version 0.1.0, which was the
-  // whole configuration. UserError (65) naming `origin` if a field is missing or a later version wrote it.
-  nlohmann::json to_json() const;
-  static ModelInfo from_json(const nlohmann::json& object, const std::string& origin);
+  // whole configuration. UserError (65) naming `checkpoint` if a field is missing or a later version wrote it.
+  // Paths are stored as config::stored_path() says; `run`: the run folder; `checkpoint`: one of its checkpoints.
+  nlohmann::json to_json(const std::string& run) const;
+  static ModelInfo from_json(const nlohmann::json& object, const std::string& checkpoint);
 
   // The remaining settings, in optimizer.h5, which a resumed run is compared with. Without run.*, so the same run gives
   // the same bytes in any folder.
@@ -100,9 +101,8 @@ void require_same_needed(const ModelInfo& trained, const std::vector<ModelInfo::
 using OptionTexts = std::map<std::string, std::string>;
 
 // `encoder`: overrides the encoder's path in the checkpoint; empty: that path. `options`: override those of the model.
-// UserError (65, 66): the checkpoint is damaged, the encoder is missing, or it is not the one that the model was
-// trained on (the digests differ).
-LoadedModel load_model(const std::string& run_or_checkpoint, const std::string& encoder, const OptionTexts& options,
+// UserError (65, 66): the encoder is missing, or it is not the one that the model was trained on (the digests differ).
+LoadedModel load_model(const Checkpoint& checkpoint, const std::string& encoder, const OptionTexts& options,
                        at::ScalarType compute, at::Device device);
 
 }  // namespace hyperx::train

@@ -17,6 +17,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kEndLimit{30'000};
 constexpr std::chrono::microseconds kPollPause{20};
+constexpr std::chrono::seconds kStopped{2};  // without a look: this process was stopped, which does not count
 
 ncclDataType_t nccl_type(at::ScalarType type) {
   switch (type) {
@@ -109,11 +110,14 @@ bool NcclCommunicator::is_idle() {
 }
 
 void NcclCommunicator::poll(const char* name, std::chrono::milliseconds limit, const std::function<bool()>& done) {
-  const auto end = std::chrono::steady_clock::now() + limit;
+  auto looked = std::chrono::steady_clock::now(), end = looked + limit;
   try {
     while (!(is_idle() && done())) {
+      const auto now = std::chrono::steady_clock::now();
+      if (now - looked > kStopped) end += now - looked;
+      looked = now;
       if (abort_requested_) throw SystemError(std::string(name) + ": given up, the watchdog ends this job");
-      if (std::chrono::steady_clock::now() >= end) {
+      if (now >= end) {
         throw SystemError(std::string(name) + ": no end after " + std::to_string(limit.count() / 1000) +
                           " s: a rank is missing, or the network between GPUs fails; set NCCL_DEBUG=WARN for details");
       }

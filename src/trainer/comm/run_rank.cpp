@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
 #include <iostream>
 #include <new>
 
@@ -28,6 +29,8 @@ Failure current_failure() {
     return {error.what(), error.code(), false};
   } catch (const std::bad_alloc&) {
     return {"not enough memory", ExitCode::kIo, false};
+  } catch (const std::filesystem::filesystem_error& error) {
+    return {error.path1().string() + ": " + error.code().message(), ExitCode::kIo, false};
   } catch (const c10::OutOfMemoryError& error) {
     return {std::string("not enough memory on the device: ") + error.what_without_backtrace(), ExitCode::kIo, false};
   } catch (const c10::Error& error) {

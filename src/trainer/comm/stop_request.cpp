@@ -6,16 +6,17 @@
 #include <string>
 
 #include "common/errors.h"
+#include "common/signals.h"
 
 namespace hyperx::comm {
 namespace {
 
 // A signal handler can only reach static storage; StopRequest is its only owner.
-constexpr std::array<int, 3> kSignals = {SIGTERM, SIGUSR1, SIGINT};
 volatile sig_atomic_t received_signal = 0;
 volatile sig_atomic_t interrupted = 0;
 bool in_use = false;
-std::array<struct sigaction, kSignals.size()> former_actions;
+std::array<struct sigaction, kStopSignals.size()> former_actions;
+sigset_t former_mask;
 
 extern "C" void note_signal(int number) {
   if (number == SIGINT && interrupted != 0) {
@@ -38,15 +39,21 @@ StopRequest::StopRequest() {
   action.sa_handler = note_signal;
   action.sa_flags = SA_RESTART;  // reads and writes in progress continue
   sigemptyset(&action.sa_mask);
-  for (size_t i = 0; i < kSignals.size(); ++i) {
-    if (sigaction(kSignals[i], &action, &former_actions[i]) != 0) {
-      throw SystemError(std::string("sigaction(") + name(kSignals[i]) + ") failed: " + errno_text());
+  for (size_t i = 0; i < kStopSignals.size(); ++i) {
+    if (sigaction(kStopSignals[i], &action, &former_actions[i]) != 0) {
+      throw SystemError(std::string("sigaction(") + name(kStopSignals[i]) + ") failed: " + errno_text());
     }
+    // `nohup hyperx train` goes on when its terminal is closed.
+    if (kStopSignals[i] == SIGHUP && former_actions[i].sa_handler == SIG_IGN)
+      sigaction(SIGHUP, &former_actions[i], nullptr);
   }
+  const sigset_t ours = stop_signal_set();
+  pthread_sigmask(SIG_UNBLOCK, &ours, &former_mask);
 }
 
 StopRequest::~StopRequest() {
-  for (size_t i = 0; i < kSignals.size(); ++i) sigaction(kSignals[i], &former_actions[i], nullptr);
+  pthread_sigmask(SIG_SETMASK, &former_mask, nullptr);
+  for (size_t i = 0; i < kStopSignals.size(); ++i) sigaction(kStopSignals[i], &former_actions[i], nullptr);
   in_use = false;
 }
 
@@ -60,6 +67,8 @@ const char* StopRequest::name(int signal) {
       return "SIGUSR1";
     case SIGINT:
       return "SIGINT";
+    case SIGHUP:
+      return "SIGHUP";
     default:
       return "no signal";
   }

@@ -2,9 +2,10 @@
 
 namespace hyperx::comm {
 
-// Signals that ask for a stop: SIGTERM, SIGUSR1 and SIGINT only set a flag. The loop reads it at a step boundary, where
-// all ranks agree (all_reduce_max) to save and end with code 75. A second SIGINT ends this process at once, as it would
-// by default. Only one object at a time; its destructor restores the previous handlers.
+// Signals that ask for a stop: SIGTERM, SIGUSR1, SIGINT and SIGHUP (unless it was ignored, as under nohup) only set a
+// flag. The loop reads it at a step boundary, where all ranks agree (all_reduce_max) to save and end with code 75. A
+// second SIGINT ends this process at once, as it would by default. Signals that were blocked before and arrived are
+// taken at once. Only one object at a time; its destructor restores the previous handlers and signal mask.
 class StopRequest {
  public:
   StopRequest();

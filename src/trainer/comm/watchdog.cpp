@@ -1,5 +1,6 @@
 #include "trainer/comm/watchdog.h"
 
+#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,13 +14,18 @@ namespace {
 constexpr std::chrono::seconds kReportLimit{10};                       // for on_failure: the disk may be what hangs
 constexpr std::chrono::seconds kOtherReporterLimit{2 * kReportLimit};  // for the rank that reports
 
+constexpr int kReaderPatienceMs = 2000;
+
 int64_t unix_seconds() {
   return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
-// Directly to standard error: the main thread may hold the log's lock forever.
+// Directly to standard error: the main thread may hold the log's lock forever. A reader that is stopped must not keep
+// the job alive.
 void write_line(const std::string& text) {
   const std::string line = text + "\n";
+  pollfd reader{STDERR_FILENO, POLLOUT, 0};
+  if (poll(&reader, 1, kReaderPatienceMs) == 0) return;
   [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, line.data(), line.size());
 }
 
@@ -85,17 +91,25 @@ void Watchdog::watch(Communicator* communicator) {
 }
 
 void Watchdog::run() {
-  auto next_publish = RankProgress::Clock::now();
+  using Clock = RankProgress::Clock;
+  auto next_publish = Clock::now(), since = next_publish;
+  Clock::duration stopped{};  // while the section has made no progress
   std::unique_lock lock(mutex_);
   while (!stopping_) {
     const RankProgress::Place place = progress_.now();
-    const auto now = RankProgress::Clock::now();
+    const auto now = Clock::now();
+    if (place.since != since) stopped = {};
+    since = place.since;
     if (now >= next_publish) {
       publish(place);
       next_publish = now + publish_every_;
     }
-    if (now - place.since > options_.limits.of(place.section)) expire(place);
+    const auto spent = now - place.since - stopped;
+    if (spent > options_.limits.of(place.section)) expire(place, spent);
+    const auto asleep = Clock::now();
     wake_.wait_for(lock, look_every_);
+    const auto slept = Clock::now() - asleep;
+    if (slept > 2 * look_every_) stopped += slept;  // this process was stopped, and with it the main thread
   }
 }
 
@@ -116,14 +130,13 @@ void Watchdog::publish(const RankProgress::Place& place) {
              errno_text() + "; a hanging rank may not be named");
 }
 
-void Watchdog::expire(const RankProgress::Place& place) {
+void Watchdog::expire(const RankProgress::Place& place, RankProgress::Clock::duration spent) {
   publish(place);
   if (!files_.claim_report()) {  // another rank writes the report; our exit follows from its failure
     std::this_thread::sleep_for(kOtherReporterLimit);
     _exit(options_.exit_code);
   }
-  const auto waited =
-      std::chrono::duration_cast<std::chrono::seconds>(RankProgress::Clock::now() - place.since).count();
+  const auto waited = std::chrono::duration_cast<std::chrono::seconds>(spent).count();
   FailureReport report{.rank = info_.rank, .host = info_.host(), .section = place.section, .step = place.step};
   report.exit_code = options_.exit_code;
   report.reason = "no progress in section " + place.section + " for " + std::to_string(waited) + " s" +

@@ -16,7 +16,8 @@
 
 namespace hyperx::comm {
 
-// How long a rank may stay in a section without progress.
+// How long a rank may stay in a section without progress. Time during which its process was stopped (a suspended job)
+// does not count.
 struct SectionLimits {
   std::chrono::milliseconds start{600'000}, step{300'000}, checkpoint{420'000}, evaluation{1'800'000};
   static SectionLimits of(const ParallelConfig& config);
@@ -58,7 +59,7 @@ class Watchdog {
  private:
   void run();
   void publish(const RankProgress::Place& place);
-  [[noreturn]] void expire(const RankProgress::Place& place);
+  [[noreturn]] void expire(const RankProgress::Place& place, RankProgress::Clock::duration spent);
 
   const RankInfo info_;
   RankProgress& progress_;

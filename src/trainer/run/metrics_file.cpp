@@ -1,14 +1,12 @@
 #include "trainer/run/metrics_file.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <filesystem>
 
-#include "common/errors.h"
 #include "common/files.h"
 #include "common/json.h"
+#include "common/read_error.h"
+#include "trainer/checkpoint/checkpoint.h"
 
 namespace hyperx::train {
 
@@ -26,56 +24,98 @@ nlohmann::json parse_line(std::string_view line) {
   return object.is_object() ? object : nlohmann::json(nlohmann::json::value_t::discarded);
 }
 
-bool stays(std::string_view line, int64_t resume_step) {
-  const nlohmann::json object = parse_line(line);
-  if (object.is_discarded()) return false;
-  return !object.contains("step") || !object["step"].is_number_integer() ||
-         object["step"].get<int64_t>() <= resume_step;
+// "1", "5-7": ascending numbers, of which neighbours form a range.
+std::string ranges(const std::vector<int64_t>& numbers) {
+  constexpr int kListed = 8;
+  std::string text;
+  int listed = 0;
+  for (size_t i = 0; i < numbers.size(); ++i) {
+    if (listed++ == kListed) return text + " and more";
+    const size_t first = i;
+    while (i + 1 < numbers.size() && numbers[i + 1] == numbers[i] + 1) ++i;
+    text += (text.empty() ? "" : ", ") + std::to_string(numbers[first]);
+    if (i > first) text += "-" + std::to_string(numbers[i]);
+  }
+  return text;
+}
+
+// What a resume keeps of a file's text.
+struct Kept {
+  std::string text;
+  int64_t cut = 0;
+  std::vector<int64_t> damaged;  // numbers of lines, from 1
+  std::vector<int> times;        // how often each step has a line, from step 1
+};
+
+Kept kept_lines(std::string_view rest, int64_t resume_step) {
+  Kept kept;
+  kept.times.resize(static_cast<size_t>(resume_step));
+  kept.text.reserve(rest.size());
+  for (int64_t number = 1; !rest.empty(); ++number) {
+    const size_t end = rest.find('\n');
+    const std::string_view line = rest.substr(0, end);
+    rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
+    const nlohmann::json object = parse_line(line);
+    const auto step = object.is_discarded() ? object.end() : object.find("step");
+    const int64_t of_step = step != object.end() && step->is_number_integer() ? step->get<int64_t>() : 0;
+    if (of_step > resume_step || (end == std::string_view::npos && object.is_discarded())) {
+      ++kept.cut;
+    } else if (object.is_discarded()) {
+      kept.damaged.push_back(number);
+    } else {
+      kept.text.append(line).push_back('\n');
+      if (of_step > 0 && object.value("event", nlohmann::json()) == "step")
+        ++kept.times[static_cast<size_t>(of_step - 1)];
+    }
+  }
+  return kept;
+}
+
+std::vector<std::string> problems_of(const Kept& kept) {
+  std::vector<int64_t> missing, repeated;
+  for (size_t i = 0; i < kept.times.size(); ++i)
+    if (kept.times[i] != 1) (kept.times[i] == 0 ? missing : repeated).push_back(static_cast<int64_t>(i) + 1);
+  std::vector<std::string> problems;
+  if (!kept.damaged.empty()) problems.push_back("its damaged lines are removed: " + ranges(kept.damaged));
+  if (!missing.empty()) problems.push_back("the lines of these steps are missing: " + ranges(missing));
+  if (!repeated.empty()) problems.push_back("these steps have more than one line: " + ranges(repeated));
+  return problems;
+}
+
+std::string read_now(const std::string& path) {
+  try {
+    return kind_of(path) == PathKind::kNothing ? "" : read_file(path);
+  } catch (const ReadError& error) {
+    throw UserError(ExitCode::kIo, error.what());
+  }
 }
 
 }  // namespace
 
-MetricsFile::MetricsFile(const std::string& path, int64_t resume_step) : path_(path) {
-  if (std::filesystem::exists(path)) {
-    const MappedFile old(path);
-    std::string kept;
-    kept.reserve(old.size());
-    std::string_view rest = old.view();
-    while (!rest.empty()) {
-      const size_t end = rest.find('\n');
-      const std::string_view line = rest.substr(0, end);
-      if (end != std::string_view::npos && stays(line, resume_step))
-        kept.append(line).push_back('\n');
-      else
-        ++lines_cut_;
-      rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
-    }
-    if (lines_cut_ > 0) write_file_atomically(path, kept);
-  }
-  fd_ = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-  if (fd_ < 0) throw SystemError(path + ": cannot be written to: " + errno_text(), ExitCode::kCannotCreate);
+MetricsFile::MetricsFile(const std::string& path, int64_t resume_step, const std::optional<MetricsMark>& mark) {
+  const std::string old = read_now(path);
+  const Kept kept = kept_lines(old, resume_step);
+  lines_cut_ = kept.cut;
+  problems_ = problems_of(kept);
+  const bool as_recorded = !mark || xxh128_hex(kept.text.substr(0, static_cast<size_t>(mark->bytes))) == mark->xxh128;
+  if (!as_recorded && problems_.empty())
+    problems_.push_back("its lines up to step " + std::to_string(resume_step) +
+                        " are not those that the checkpoint recorded: some were changed or lost");
+  if (!kept.damaged.empty()) write_file_atomically(unused_name(path, "damaged"), old);
+  if (kept.text != old) write_file_atomically(path, kept.text);
+  count(kept.text);
+  file_.emplace(path);
 }
 
-MetricsFile::~MetricsFile() { ::close(fd_); }
+void MetricsFile::count(std::string_view text) {
+  bytes_ += std::ssize(text);
+  digest_.update(text);
+}
 
 void MetricsFile::add(const nlohmann::json& object) {
-  waiting_ += line_of(object);
-  ++lines_waiting_;
-}
-
-void MetricsFile::flush() {
-  if (torn_at_ >= 0 && ::ftruncate(fd_, torn_at_) != 0) throw SystemError(path_ + ": " + errno_text());
-  torn_at_ = -1;
-  const off_t before = ::lseek(fd_, 0, SEEK_END);
-  const ssize_t written = ::write(fd_, waiting_.data(), waiting_.size());
-  if (written == static_cast<ssize_t>(waiting_.size())) {
-    waiting_.clear();
-    lines_waiting_ = 0;
-    return;
-  }
-  const std::string cause = written < 0 ? errno_text() : "only a part of a line was written (a full disk?)";
-  if (written > 0 && ::ftruncate(fd_, before) != 0) torn_at_ = before;
-  throw SystemError(path_ + ": " + cause);
+  const std::string line = line_of(object);
+  count(line);
+  file_->add(line);
 }
 
 MetricsTail read_metrics_tail(const std::string& path) {

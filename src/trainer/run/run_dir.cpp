@@ -28,6 +28,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr size_t kShownLetters = 200;  // of a path in a message
+constexpr size_t kLongestName = 120;   // more than the longest path inside a run folder
+
 bool tells_how_ranks_run(const std::string& variable) {
   for (const char* prefix : {"OMP_", "MKL_", "NCCL_", "CUDA_", "SLURM_JOB", "SLURM_NNODES", "SLURM_NTASKS", "OMPI_MCA_",
                              "HYPERX_", "HDF5_", "GOMP_", "MALLOC_", "LD_PRELOAD", "LD_LIBRARY_PATH"})
@@ -44,6 +47,11 @@ nlohmann::json variables() {
       object[text.substr(0, equals)] = text.substr(equals + 1);
   }
   return object;
+}
+
+// Values of the environment and paths may hold bytes that are not UTF-8.
+std::string text_of(const nlohmann::json& object) {
+  return object.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
 // Keeps a file that cannot be parsed under another name: the history of a run is never overwritten.
@@ -69,15 +77,28 @@ std::string RunDir::results(int64_t step, const std::string& split) const {
   return path + "/results/" + checkpoint_name(step) + "/" + split;
 }
 
-bool RunDir::holds_run() const { return fs::exists(metrics()) || fs::exists(checkpoints()); }
+bool RunDir::holds_run() const {
+  std::error_code unreadable;
+  return fs::exists(metrics(), unreadable) || fs::exists(checkpoints(), unreadable);
+}
 
 RunDir open_run_dir(const std::string& path, bool resume) {
   if (path.empty())
     throw UserError(ExitCode::kBadConfig, "run.dir is empty: name the run's folder, such as --run.dir runs/first");
   RunDir run{path};
   while (run.path.size() > 1 && run.path.back() == '/') run.path.pop_back();
-  if (fs::exists(run.path) && !fs::is_directory(run.path))
-    throw UserError(ExitCode::kCannotCreate, run.path + ": is a file; run.dir must name a folder");
+  const auto cannot = [&](const std::string& why) {
+    const std::string shown = run.path.size() > kShownLetters ? run.path.substr(0, kShownLetters) + "... (" +
+                                                                    std::to_string(run.path.size()) + " letters)"
+                                                              : run.path;
+    return UserError(ExitCode::kCannotCreate, "run.dir " + shown + ": " + why + "; name another folder");
+  };
+  std::error_code error;
+  // Of a name below it: too long a path must fail here, and not at the first checkpoint.
+  if (fs::status(run.path + "/" + std::string(kLongestName, 'x'), error).type() == fs::file_type::none)
+    throw cannot(error.message());
+  const fs::file_status status = fs::status(run.path, error);
+  if (fs::exists(status) && !fs::is_directory(status)) throw cannot("is a file");
   if (!resume && run.holds_run()) {
     std::string what = "holds a run";
     try {
@@ -95,6 +116,13 @@ RunDir open_run_dir(const std::string& path, bool resume) {
   return run;
 }
 
+void remove_leftovers(const RunDir& run) {
+  remove_dead_temporaries(run.path);
+  std::error_code gone;
+  for (const auto& entry : fs::recursive_directory_iterator(run.path + "/results", gone))
+    if (entry.is_directory(gone)) remove_dead_temporaries(entry.path().string());
+}
+
 std::string cores_of_process() {
   cpu_set_t mask;
   CPU_ZERO(&mask);
@@ -110,12 +138,10 @@ std::string cores_of_process() {
   return text;
 }
 
-void write_run_description(const RunDir& run, const std::string& config_text, const nlohmann::json& environment,
-                           const std::vector<HostRow>& hosts) {
-  write_file_atomically(run.config(), config_text);
+void write_run_description(const RunDir& run, const nlohmann::json& environment, const std::vector<HostRow>& hosts) {
   nlohmann::json starts = earlier_starts(run.environment());
   starts.push_back(environment);
-  write_file_atomically(run.environment(), starts.dump(1) + "\n");
+  write_file_atomically(run.environment(), text_of(starts));
   std::string table = "rank\tlocal_rank\thost\tpid\tdevice\tthreads\tcores\n";
   for (const HostRow& row : hosts)
     table += std::to_string(row.rank) + "\t" + std::to_string(row.local_rank) + "\t" + row.host + "\t" +
@@ -127,7 +153,7 @@ void add_to_start(const RunDir& run, const nlohmann::json& facts) {
   nlohmann::json starts = earlier_starts(run.environment());
   HYPERX_CHECK(!starts.empty(), "a start is described first");
   starts.back().merge_patch(facts);
-  write_file_atomically(run.environment(), starts.dump(1) + "\n");
+  write_file_atomically(run.environment(), text_of(starts));
 }
 
 nlohmann::json describe_environment(const std::vector<std::string>& arguments) {

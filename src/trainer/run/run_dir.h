@@ -32,6 +32,8 @@ struct RunDir {
 // Creates the folder. UserError (73): it holds a run and `resume` is false (the message names --resume auto), or it
 // cannot be created or written to. An existing folder without a run is accepted.
 RunDir open_run_dir(const std::string& path, bool resume);
+// Removes what killed processes left half-written in the folder and its results/.
+void remove_leftovers(const RunDir& run);
 
 struct HostRow {
   int rank = 0, local_rank = 0;
@@ -43,9 +45,8 @@ struct HostRow {
 // The cores that this process may use: "0-7,16".
 std::string cores_of_process();
 
-// Called by rank 0 before the first step: writes config.conf and hosts.tsv, and adds this start to environment.json.
-void write_run_description(const RunDir& run, const std::string& config_text, const nlohmann::json& environment,
-                           const std::vector<HostRow>& hosts);
+// Called by rank 0 before the first step: writes hosts.tsv, and adds this start to environment.json.
+void write_run_description(const RunDir& run, const nlohmann::json& environment, const std::vector<HostRow>& hosts);
 // Adds to this start's object in environment.json what is known only after the model is built.
 void add_to_start(const RunDir& run, const nlohmann::json& facts);
 // Program, libraries, host, CPU, kernel, folder, command line, and the environment variables that affect ranks (OMP_*,

@@ -29,6 +29,10 @@ std::string variable(const char* name) {
   return value == nullptr ? "" : value;
 }
 
+std::string text_of(const nlohmann::json& object) {  // a name may hold bytes that are not UTF-8
+  return object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
 std::string random_token() {
   std::random_device random;
   return fmt::format("{:08x}{:08x}{:08x}{:08x}", random(), random(), random(), random());
@@ -72,7 +76,7 @@ bool RunLock::Owner::replaces(const Owner& earlier) const {
 nlohmann::json RunLock::Owner::to_json() const {
   nlohmann::json object = process.to_json();
   object.update({{"job", job}, {"restarts", restarts}, {"token", token}});
-  object["digest"] = xxh128_hex(object.dump());
+  object["digest"] = xxh128_hex(text_of(object));
   return object;
 }
 
@@ -81,7 +85,7 @@ RunLock::Owner RunLock::Owner::from_json(nlohmann::json object) {
     if (object.contains("digest")) {
       const std::string digest = object.at("digest");
       object.erase("digest");
-      if (digest != xxh128_hex(object.dump())) return {};
+      if (digest != xxh128_hex(text_of(object))) return {};
     }
     return {ProcessId::from_json(object), object.value("job", ""), object.value("restarts", int64_t{0}),
             object.value("token", "")};
@@ -120,12 +124,19 @@ std::optional<RunLock::Sight> RunLock::look(const std::string& path) {
                time_of(status), last_written(RunDir{folder_of(path)}.first_rank())};
 }
 
-RunLock::RunLock(const RunDir& run, LockTiming timing) : path_(run.lock()), timing_(timing), owner_(Owner::self()) {
-  while (!make()) {
-    const std::optional<Sight> found = look(path_);
-    if (found && has_ended(*found)) clear_away(*found);
+RunLock::RunLock(const RunDir& run, LockTiming timing, const std::function<bool()>& stop)
+    : path_(run.lock()), timing_(timing), owner_(Owner::self()) {
+  try {
+    hold_folder();
+    while (!make()) {
+      const std::optional<Sight> found = look(path_);
+      if (found && has_ended(*found, stop)) clear_away(*found);
+    }
+  } catch (...) {
+    ::close(folder_);
+    throw;
   }
-  thread_ = std::jthread([this](const std::stop_token& stop) { touch_until(stop); });
+  thread_ = std::jthread([this](const std::stop_token& ended) { touch_until(ended); });
 }
 
 RunLock::~RunLock() {
@@ -133,6 +144,7 @@ RunLock::~RunLock() {
   thread_.join();
   if (is_ours()) ::unlink(path_.c_str());
   ::close(fd_);
+  ::close(folder_);
 }
 
 bool RunLock::is_ours() const {
@@ -142,12 +154,27 @@ bool RunLock::is_ours() const {
          made.st_dev == found.st_dev;
 }
 
+// Rule 0. A machine that was lost may still seem to hold a folder of a network file system: then the other rules
+// decide.
+void RunLock::hold_folder() {
+  folder_ = ::open(folder_of(path_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (folder_ < 0) cannot_lock(path_);
+  if (::flock(folder_, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return;
+  Owner owner;
+  try {
+    owner = look(path_).value_or(Sight{}).owner;
+  } catch (const UserError&) {  // not a file, or not readable
+  }
+  const std::string& boot = owner.process.boot;
+  if (boot.empty() || boot == ProcessId::self().boot) refuse(owner);
+}
+
 // False: the file exists already.
 bool RunLock::make() {
   fd_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   if (fd_ < 0 && errno == EEXIST) return false;
   if (fd_ < 0) cannot_lock(path_);
-  const std::string text = owner_.to_json().dump() + "\n";
+  const std::string text = text_of(owner_.to_json()) + "\n";
   if (::write(fd_, text.data(), text.size()) == static_cast<ssize_t>(text.size()) && ::fsync(fd_) == 0) return true;
   const int cause = errno;
   ::close(fd_);
@@ -157,22 +184,25 @@ bool RunLock::make() {
 }
 
 // False: the file was removed, or belongs to another process by now.
-bool RunLock::has_ended(const Sight& found) const {
+bool RunLock::has_ended(const Sight& found, const std::function<bool()>& stop) const {
   const ProcessId& process = found.owner.process;
   if (process.pid > 0 && process.in_sight()) {
     if (process.alive()) refuse(found.owner);
     return true;
   }
-  return owner_.replaces(found.owner) || falls_silent(found);
+  return owner_.replaces(found.owner) || falls_silent(found, stop);
 }
 
-bool RunLock::falls_silent(const Sight& found) const {
+bool RunLock::falls_silent(const Sight& found, const std::function<bool()>& stop) const {
   log::info("{}: held by {}, which cannot be seen from here. Waiting up to {:.0f} s for a sign of life", path_,
             name_of(found.owner.process), seconds(timing_.silent));
   Sight last = found;
   Clock::time_point since = Clock::now(), told = since;
   for (int signs = 0;;) {
     std::this_thread::sleep_for(timing_.touch / kLooksPerTouch);
+    if (stop())
+      throw UserError(ExitCode::kSavedRunAgain,
+                      folder_of(path_) + ": stopped by a signal before the run could start; run the same line again");
     const std::optional<Sight> now = look(path_);
     if (!now || !now->same_file(last)) return false;
     if (!now->same_times(last)) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -31,7 +32,11 @@ class LostLock : public SystemError {
 // touches the file every `touch`, whatever the main thread is doing (a long step, an evaluation, a checkpoint), until
 // the process ends. On a network file system the server sees the new time at once.
 //
+// The owner also holds the run folder by flock(), where the file system has it for folders. The kernel gives it up with
+// the last process that has it, whatever happens to the file.
+//
 // A start that finds a lock applies the first of these rules that fits:
+//   0. the folder is held, and the lock names no process of another machine: running;
 //   1. the owner's process is visible (same host, boot and PID namespace): it looks whether the process runs;
 //   2. the owner is an earlier start of the same SLURM job (lower SLURM_RESTART_COUNT): ended;
 //   3. it watches the lock and rank 0's file in ranks/, which hyperx 0.1.0 wrote too. Written three times: running.
@@ -43,8 +48,9 @@ class LostLock : public SystemError {
 class RunLock {
  public:
   // UserError (73): another process runs here, the file cannot be created, or its name is taken by a folder, link or
-  // pipe.
-  explicit RunLock(const RunDir& run, LockTiming timing = {});
+  // pipe; (75): stop() became true while it waited for the other's sign of life.
+  explicit RunLock(
+      const RunDir& run, LockTiming timing = {}, const std::function<bool()>& stop = [] { return false; });
   ~RunLock();  // removes the file if it is still ours
   RunLock(const RunLock&) = delete;
   RunLock& operator=(const RunLock&) = delete;
@@ -74,8 +80,9 @@ class RunLock {
   static std::optional<Sight> look(const std::string& path);
   bool is_ours() const;
   bool make();
-  bool has_ended(const Sight& found) const;
-  bool falls_silent(const Sight& found) const;
+  void hold_folder();
+  bool has_ended(const Sight& found, const std::function<bool()>& stop) const;
+  bool falls_silent(const Sight& found, const std::function<bool()>& stop) const;
   void clear_away(const Sight& ended) const;
   [[noreturn]] void refuse(const Owner& owner) const;
   void touch_until(const std::stop_token& stop) const;
@@ -83,7 +90,7 @@ class RunLock {
   const std::string path_;
   const LockTiming timing_;
   const Owner owner_;
-  int fd_ = -1;
+  int folder_ = -1, fd_ = -1;                        // of the run folder, held by flock(); of the file
   mutable std::mutex mutex_;                         // guards the next line
   mutable std::optional<Clock::time_point> looked_;  // when check() last found our own name
   std::jthread thread_;                              // last: it uses all of the above

@@ -27,7 +27,7 @@ nlohmann::json metrics_json(const data::MetricSet& metrics) {
 }  // namespace
 
 RunLog::RunLog(const RunDir& run, bool writes, int64_t first_step, int64_t total_steps, RunState state,
-               const RunLock* lock, double retry_seconds)
+               const RunLock* lock, double retry_seconds, const std::optional<MetricsMark>& mark)
     : run_(run),
       writes_(writes),
       first_step_(first_step),
@@ -37,7 +37,9 @@ RunLog::RunLog(const RunDir& run, bool writes, int64_t first_step, int64_t total
       retry_seconds_(retry_seconds) {
   start_ = last_line_ = last_heartbeat_ = Clock::now();
   if (!writes_) return;
-  metrics_ = std::make_unique<MetricsFile>(run.metrics(), first_step);
+  metrics_ = std::make_unique<MetricsFile>(run.metrics(), first_step, mark);
+  for (const std::string& problem : metrics_->problems())
+    log::warning("{}: {}; steps up to {} are not run again", run.metrics(), problem, first_step);
   if (metrics_->lines_cut() > 0)
     log::info("metrics.jsonl: {} lines after step {} are cut off: these steps run again", metrics_->lines_cut(),
               first_step);

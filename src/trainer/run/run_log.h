@@ -33,9 +33,11 @@ struct StepRecord {
 class RunLog {
  public:
   // With a lock, every call throws LostLock if another process has taken over the run. `retry_seconds`: pause after a
-  // failed write of metrics.
+  // failed write of metrics. `mark`: what the checkpoint of first_step recorded; lost, repeated and damaged lines up to
+  // that step are warnings.
   RunLog(const RunDir& run, bool writes, int64_t first_step, int64_t total_steps, RunState state,
-         const RunLock* lock = nullptr, double retry_seconds = kHeartbeatSeconds);
+         const RunLock* lock = nullptr, double retry_seconds = kHeartbeatSeconds,
+         const std::optional<MetricsMark>& mark = std::nullopt);
 
   void step(const StepRecord& record);
   void evaluation(int64_t step, const std::vector<data::EvaluationResult>& results, double seconds);
@@ -47,6 +49,7 @@ class RunLog {
   // Writes state.json now ("running", "saved", "finished", "failed"), and all pending metrics.
   void set_state(const std::string& state);
   RunState& state() { return state_; }
+  MetricsMark metrics_mark() const { return metrics_->mark(); }  // only where it writes
 
  private:
   // Failed writes of one file since the last successful one.

@@ -1,6 +1,7 @@
 #include "trainer/run/run_state.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <climits>
@@ -30,7 +31,7 @@ void write_run_state(const RunDir& run, RunState state, bool sync) {
                          {"reason", state.failure->reason}};
   const std::string text = object.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
   if (sync) return write_file_atomically(run.state(), text);
-  const std::string temporary = run.state() + ".tmp";
+  const std::string temporary = run.state() + "." + std::to_string(::getpid()) + ".tmp";
   std::ofstream file(temporary, std::ios::binary | std::ios::trunc);
   file << text;
   file.close();

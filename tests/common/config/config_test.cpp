@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <optional>
 
 #include "common/config/schema.h"
 #include "common/errors.h"
@@ -339,11 +340,30 @@ TEST_F(ConfigTest, DumpOfACommandLineIsAConfigFileOfThatCommand) {
 }
 
 // It holds train.steps too, at its default: RUN/config.conf of a run that was given epochs.
-TEST_F(ConfigTest, ADumpWithEpochsIsReadBack) {
-  const CommandLine line = parse(train_spec(), {"--train.epochs", "2", "--dump-config"});
-  const CommandLine again = parse(train_spec(), {"--config", file("dump.conf", dump_config(line))});
-  EXPECT_EQ(again.config.train.epochs, 2);
-  EXPECT_EQ(dump(again.config), dump(line.config));
+TEST_F(ConfigTest, WhatStartsARunStartsItAgainFromItsDump) {
+  const auto candidates = [](const Option& option) {
+    if (option.is_switch()) return Arguments{"yes", "no"};
+    if (!option.check.words.empty()) return option.check.words;
+    if (option.kind == "text") return Arguments{"", "a/b=c"};
+    if (option.kind == "integer") return Arguments{"-1", "0", "1", "3", "1000", "100000"};
+    return Arguments{"0", "1e-5", "0.5", "1", "30"};
+  };
+  int started = 0;
+  for (const std::string method : {"hyperx", "madx", "mbert", "psf"})
+    for (const Option& option : model::options().options) {
+      if (!takes(train_spec(), option)) continue;
+      for (const std::string& value : candidates(option)) {
+        Arguments arguments = {"--" + option.key + "=" + value};
+        if (option.key != "model.method") arguments.push_back("--model.method=" + method);
+        std::optional<CommandLine> line;
+        if (!user_error([&] { line = parse(train_spec(), arguments); }).empty()) continue;
+        ++started;
+        const std::string dumped = dump(line->config), path = file("config.conf", dumped);
+        EXPECT_EQ(user_error([&] { line = parse(train_spec(), {"--config", path}); }), "") << arguments.front();
+        EXPECT_EQ(dump(line->config), dumped) << arguments.front();
+      }
+    }
+  EXPECT_GT(started, 400);
 }
 
 TEST_F(ConfigTest, HelpShowsEveryKeyThatTheCommandTakesAndNoOther) {

@@ -4,8 +4,12 @@
 #include <gtest/gtest.h>
 #include <hdf5.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -157,6 +161,34 @@ TEST_F(Hdf5File, TruncatedFileIsRefused) {
   for (const int64_t keep : {size - 1, size / 2, int64_t{96}, int64_t{1}}) {
     fs::resize_file(path("t.h5"), static_cast<uintmax_t>(keep));
     EXPECT_THAT(user_error([&] { File::open(path("t.h5")); }), StartsWith("65 ")) << keep;
+  }
+}
+
+// Makes a file of few bytes with a data set of 4 GiB of bytes: compressed, or whose data were never written.
+void write_swollen(const std::string& path, bool compressed) {
+  constexpr hsize_t kBytes = hsize_t{4} << 30, kChunk = hsize_t{1} << 20;
+  const hid_t file = H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+  const hid_t space = H5Screate_simple(1, &kBytes, nullptr);
+  const hid_t properties = H5Pcreate(H5P_DATASET_CREATE);
+  if (compressed) {
+    ASSERT_GE(H5Pset_chunk(properties, 1, &kChunk), 0);
+    ASSERT_GE(H5Pset_deflate(properties, 9), 0);
+  }
+  const hid_t set = H5Dcreate2(file, "set", H5T_STD_U8LE, space, H5P_DEFAULT, properties, H5P_DEFAULT);
+  ASSERT_GE(set, 0);
+  ASSERT_GE(H5Dclose(set), 0);
+  ASSERT_GE(H5Pclose(properties), 0);
+  ASSERT_GE(H5Sclose(space), 0);
+  ASSERT_GE(H5Fclose(file), 0);
+}
+
+TEST_F(Hdf5File, DataThatWouldSwellAreRefused) {
+  for (const bool compressed : {true, false}) {
+    write_swollen(path("a.h5"), compressed);
+    const File in = File::open(path("a.h5"));
+    for (const std::string& error : {user_error([&] { in.info("set"); }), user_error([&] { in.read_text("set"); }),
+                                     user_error([&] { in.datasets(); })})
+      EXPECT_THAT(error, AllOf(StartsWith("65 " + path("a.h5") + ": set: its "), HasSubstr("make it again")));
   }
 }
 
@@ -368,6 +400,53 @@ TEST_F(Hdf5File, FullDiskIsNoticedAndPoisonsTheFile) {
   EXPECT_THAT(message, HasSubstr("No space left on device (errno 28)"));
   EXPECT_THAT(message, HasSubstr("f.h5: w"));
   EXPECT_FALSE(left_over);
+}
+
+// Wherever a write fails, HDF5 keeps nothing of the file: no open descriptor, and no crash when the process ends.
+TEST_F(Hdf5File, NothingOutlivesAFileThatCannotBeWritten) {
+  const DatasetInfo set{"group/w", Type::kFloat32, {40, 512}, -1};
+  const std::vector<char> values = pattern(set);
+  const auto write = [&](const std::string& name) {
+    File out = File::create(path(name));
+    for (int i = 0; i < 6; ++i) {
+      out.set_attribute("", "step", int64_t{i});
+      out.write("group/w" + std::to_string(i), set.type, set.shape, values.data());
+      out.set_attribute("group/w" + std::to_string(i), "text", std::string(300, 'x'));
+    }
+    out.write_text("info", std::string(5000, 'x'));
+    out.close();
+  };
+  const auto descriptors = [] {
+    return std::distance(fs::directory_iterator("/proc/self/fd"), fs::directory_iterator());
+  };
+  write("whole.h5");
+  const auto size = static_cast<rlim_t>(fs::file_size(path("whole.h5")));
+  const auto write_under_limits = [&] {
+    std::signal(SIGXFSZ, SIG_IGN);
+    const auto before = descriptors();
+    int failed = 0;
+    for (rlim_t bytes = 0; bytes < size; bytes += 997) {
+      rlimit limit{bytes, RLIM_INFINITY};
+      ::setrlimit(RLIMIT_FSIZE, &limit);
+      try {
+        write("cut.h5");
+      } catch (const SystemError& error) {
+        failed += std::string(error.what()).find("cut.h5") != std::string::npos &&
+                          std::string(error.what()).find("File too large (errno 27)") != std::string::npos
+                      ? 1
+                      : 0;
+      }
+      if (fs::exists(path("cut.h5"))) --failed;
+      limit.rlim_cur = RLIM_INFINITY;
+      ::setrlimit(RLIMIT_FSIZE, &limit);
+      if (descriptors() != before) --failed;
+    }
+    write("after.h5");
+    std::fprintf(stderr, "%d writes failed as they should", failed);
+    std::exit(failed == static_cast<int>((size + 996) / 997) ? 0 : 1);
+  };
+  EXPECT_EXIT(write_under_limits(), testing::ExitedWithCode(0), "");
+  EXPECT_TRUE(read_file(path("whole.h5")) == read_file(path("after.h5")));
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "data/tasks/result_file.h"
 
 #include <gmock/gmock.h>
+#include <unistd.h>
 
 #include <cmath>
 #include <filesystem>
@@ -67,6 +68,20 @@ TEST(ResultFile, PredictionsBesideItAreItsOwn) {
   EXPECT_FALSE(std::filesystem::exists(beside));
   EXPECT_TRUE(std::filesystem::exists(of_another_pair));
   EXPECT_EQ(read_result(folder.path("pos.tr.json")), result);
+}
+
+// It is killed, or the disk is full, between the two files.
+TEST(ResultFile, NewPredictionsNeverLieBesideAnOldScore) {
+  const TemporaryFolder folder;
+  write_result(folder.path(""), some_result("pos", "tr", 0.5), "NOUN\tVERB\n\n");
+  const std::string blocked = folder.path("pos.tr.json." + std::to_string(::getpid()) + ".tmp");
+  std::filesystem::create_directory(blocked);
+  EXPECT_THROW(write_result(folder.path(""), some_result("pos", "tr", 0.75), "NOUN\tNOUN\n\n"), SystemError);
+  EXPECT_FALSE(std::filesystem::exists(folder.path("pos.tr.json")));
+  std::filesystem::remove(blocked);
+  write_result(folder.path(""), some_result("pos", "tr", 0.75), "NOUN\tNOUN\n\n");
+  EXPECT_EQ(read_file(folder.path("pos.tr.tsv")), "NOUN\tNOUN\n\n");
+  EXPECT_EQ(read_result(folder.path("pos.tr.json")).main_value(), 0.75);
 }
 
 TEST(ResultFile, HoldsWhatScriptsRelyOn) {

@@ -6,6 +6,7 @@
 #include <torch/serialize.h>
 
 #include <chrono>
+#include <cmath>
 #include <fstream>
 
 #include "common/errors.h"
@@ -73,6 +74,17 @@ TEST_F(EncoderWeightsTest, NamesMissingExtraAndMisshapenTensors) {
   tensors_["encoder.layer.0.output.dense.bias"] = at::randn({8});
   tensors_["encoder.layer.2.output.dense.bias"] = at::randn({8});
   EXPECT_THAT(error(), HasSubstr("not of model_type bert: encoder.layer.2.output.dense.bias"));
+}
+
+TEST_F(EncoderWeightsTest, NamesATensorThatIsNotFinite) {
+  for (const double bad : {std::nan(""), HUGE_VAL, -HUGE_VAL}) {
+    const std::string name = "encoder.layer.1.output.dense.weight";
+    tensors_[name][3][2] = bad;
+    EXPECT_THAT(error(), testing::AllOf(HasSubstr("model.safetensors: " + name), HasSubstr("not finite")));
+    tensors_[name][3][2] = 0;
+  }
+  tensors_["embeddings.word_embeddings.weight"].fill_(3e38);  // their sum is not finite
+  load();
 }
 
 TEST_F(EncoderWeightsTest, TakesTheFirstLayers) {

@@ -34,6 +34,25 @@ TEST(LinearTest, PackedWeightsGiveTheProductAndItsGradient) {
   }
 }
 
+// Whether the graph of a product keeps the product's input alive.
+bool keeps_input(const Linear& linear, at::ScalarType type) {
+  const at::Tensor leaf = at::randn({16, 32}).to(type).set_requires_grad(true);
+  at::Tensor input = leaf.clone();
+  const c10::weak_intrusive_ptr<c10::StorageImpl> storage = input.storage().getWeakStorageImpl();
+  const at::Tensor output = linear(input);
+  EXPECT_TRUE(output.requires_grad());
+  input.reset();
+  return !storage.expired();
+}
+
+TEST(LinearTest, FrozenWeightsKeepNoInput) {
+  for (const at::ScalarType type : {at::kFloat, at::kDouble, at::kBFloat16}) {
+    const at::Tensor weight = at::randn({24, 32}).to(type), bias = at::randn({24}).to(type);
+    EXPECT_FALSE(keeps_input(Linear(weight, bias, type), type)) << type;
+    EXPECT_TRUE(keeps_input(Linear(weight.clone().set_requires_grad(true), bias, type), type)) << type;
+  }
+}
+
 TEST(LinearTest, OthersStayAsTheyAre) {
   const at::Tensor weight = at::randn({8, 4}), bias = at::randn({8});
   EXPECT_FALSE(Linear(weight, bias, weight.scalar_type()).is_packed());

@@ -2,10 +2,16 @@
 
 #include <gmock/gmock.h>
 
+#include <atomic>
+#include <chrono>
+#include <thread>
+
 #include "common/errors.h"
 #include "common/files.h"
+#include "common/read_error.h"
 #include "tests/support/errors.h"
 #include "tests/trainer/checkpoint/checkpoint_sample.h"
+#include "trainer/checkpoint/checkpoint_writer.h"
 #include "trainer/checkpoint/manifest_text.h"
 
 namespace hyperx::train {
@@ -18,7 +24,23 @@ using testing::HasSubstr;
 using testing::StartsWith;
 namespace fs = std::filesystem;
 
-class CheckpointFiles : public FolderTest {};
+class CheckpointFiles : public FolderTest {
+ protected:
+  // The checkpoint that a run stands for, where nothing is wrong.
+  static std::string resolve_quietly(const std::string& run) {
+    testing::internal::CaptureStderr();
+    const std::string found = resolve_checkpoint(run);
+    EXPECT_THAT(testing::internal::GetCapturedStderr(), testing::Not(HasSubstr("warning")));
+    return found;
+  }
+  static std::string resolve_with_warning(const std::string& run) {
+    testing::internal::CaptureStderr();
+    resolve_checkpoint(run);
+    const std::string errors = testing::internal::GetCapturedStderr();
+    EXPECT_THAT(errors, HasSubstr("warning"));
+    return errors;
+  }
+};
 
 TEST_F(CheckpointFiles, NamesAndSteps) {
   EXPECT_EQ(checkpoint_name(5000), "step-0005000");
@@ -64,6 +86,27 @@ TEST_F(CheckpointFiles, StrictLoadListsBothSidesAndTouchesNothing) {
   wide[2].type = h5::Type::kFloat64;
   EXPECT_THAT(user_error([&] { checkpoint.load_model(wide); }),
               AllOf(StartsWith("65 "), HasSubstr("file: float32 [], wanted: float64 []")));
+}
+
+TEST_F(CheckpointFiles, AValueThatIsNotFiniteIsNamed) {
+  for (const float bad : {std::nanf(""), HUGE_VALF}) {
+    Sample sample(1);
+    sample.optimizer_[1].values[5] = bad;
+    sample.model_[0].values[7] = bad;
+    const CheckpointContent content = sample.content();
+    const std::string name = path("c/step-0000001"), written = name + ".tmp";
+    fs::create_directories(written);
+    commit_checkpoint(written, name, content, write_checkpoint_files(written, content));
+    const Checkpoint checkpoint = Checkpoint::open(name);
+    Sample got(1);
+    EXPECT_THAT(test::message_of(ExitCode::kBadData, [&] { checkpoint.load_model(got.model_targets()); }),
+                HasSubstr("step-0000001/model.h5: value 7 of generators.weight is "));
+    EXPECT_THAT(test::message_of(ExitCode::kBadData, [&] { checkpoint.load_model_partly(got.model_targets()); }),
+                HasSubstr("value 7 of generators.weight is "));
+    EXPECT_THAT(test::message_of(ExitCode::kBadData, [&] { checkpoint.load_optimizer(got.optimizer_targets()); }),
+                HasSubstr("step-0000001/optimizer.h5: value 5 of generators.weight.v is "));
+    fs::remove_all(name);
+  }
 }
 
 TEST_F(CheckpointFiles, DamageIsNamed) {
@@ -178,20 +221,177 @@ TEST_F(CheckpointFiles, SameStepAgainReplaces) {
   EXPECT_EQ(names_in(path("a")), "step-0000007");
 }
 
-TEST_F(CheckpointFiles, RunStandsForBestThenLatest) {
+// Nothing that was set aside is deleted by a later start.
+TEST_F(CheckpointFiles, EachDamagedOneIsKeptUnderAName) {
+  write_now(path("a"), 10);
+  for (const char* text : {"first", "second"}) {
+    const std::string broken = write_now(path("a"), 20);
+    write_file_atomically(broken + "/model.h5", text);
+    EXPECT_EQ(take_resume_point(path("a")), path("a/step-0000010"));
+  }
+  EXPECT_EQ(names_in(path("a")), "step-0000010 step-0000020.damaged step-0000020.damaged-2");
+  EXPECT_EQ(read_file(path("a/step-0000020.damaged/model.h5")), "first");
+}
+
+TEST_F(CheckpointFiles, ARunWhoseCheckpointsAreLostDoesNotStartOver) {
+  EXPECT_EQ(take_resume_point(path("none")), "");
+  fs::create_directories(path("a/step-0000010.tmp"));
+  EXPECT_EQ(take_resume_point(path("a")), "") << "killed while it wrote its first one";
+  const auto expect_refused = [&](const std::string& what) {
+    const std::string before = names_in(path("a"));
+    EXPECT_THAT(user_error([&] { take_resume_point(path("a")); }),
+                AllOf(StartsWith("65 " + path("a")), HasSubstr(what), HasSubstr("--resume restart")));
+    EXPECT_EQ(names_in(path("a")), before);
+  };
+  for (const int64_t step : {10, 20}) flip(write_now(path("a"), step) + "/model.h5", 5000);
+  expect_refused("none of its checkpoints is whole (2 damaged; the newest: " + path("a/step-0000020/model.h5"));
+  fs::remove_all(path("a/step-0000010"));
+  fs::rename(path("a/step-0000020"), path("a/step-0000020.damaged"));
+  expect_refused("holds step-0000020.damaged, but no checkpoint to continue from");
+  fs::remove_all(path("a/step-0000020.damaged"));
+  write_file_atomically(path("a/latest"), "step-0000020\n");
+  expect_refused("holds latest");
+  drop_optimizer(write_now(path("a"), 5, 0.5));
+  expect_refused("no checkpoint to continue from");
+}
+
+// Linux gives EIO for the first byte of /proc/self/mem.
+TEST_F(CheckpointFiles, WhatCannotBeReadNowIsNotTakenForDamage) {
+  write_now(path("a"), 10);
+  const std::string manifest = write_now(path("a"), 20) + "/manifest.json";
+  fs::rename(manifest, path("aside"));
+  fs::create_symlink("/proc/self/mem", manifest);
+  EXPECT_THAT(user_error([&] { take_resume_point(path("a")); }),
+              AllOf(StartsWith("74 " + manifest), HasSubstr("Input/output error"), HasSubstr("nothing was changed")));
+  EXPECT_THROW(verify_checkpoint(path("a/step-0000020")), ReadError);
+  EXPECT_THROW(resolve_checkpoint(path("a")), ReadError);
+  EXPECT_EQ(names_in(path("a")), "step-0000010 step-0000020");
+  fs::rename(path("aside"), manifest);
+  fs::create_symlink("/proc/self/mem", path("a/best"));
+  EXPECT_THAT(user_error([&] { resolve_checkpoint(path("a")); }), StartsWith("74 "));
+}
+
+TEST_F(CheckpointFiles, ADivergedOneIsSetAsideAndTheLastGoodOneNamed) {
+  for (const int64_t step : {3, 6, 9, 12}) write_now(path("a"), step, step == 12 ? 0.9 : 0.1);
+  drop_optimizer(path("a/step-0000006"));
+  name_checkpoints(path("a"), 1);
+  EXPECT_EQ(read_file(path("a/best")), "step-0000012\n");
+  EXPECT_EQ(drop_diverged(path("a"), 9, 1), path("a/step-0000003"));
+  EXPECT_EQ(names_in(path("a")), "best latest step-0000003 step-0000006 step-0000009.diverged step-0000012.diverged");
+  EXPECT_EQ(read_file(path("a/best")), "step-0000003\n");
+  EXPECT_EQ(read_file(path("a/latest")), "step-0000006\n");
+  EXPECT_EQ(drop_diverged(path("none"), 9, 1), "");
+}
+
+TEST_F(CheckpointFiles, PruningKeepsTheNewestThatIsKnownToBeGood) {
+  for (const int64_t step : {1, 2, 3, 4}) write_now(path("a"), step);
+  EXPECT_THAT(prune_checkpoints(path("a"), 1, 0, 3), ElementsAre("step-0000003", "step-0000001"));
+  EXPECT_EQ(names_in(path("a/step-0000002")), "manifest.json model.h5 optimizer.h5");
+  EXPECT_THAT(prune_checkpoints(path("a"), 1, 0), ElementsAre("step-0000002"));
+}
+
+TEST_F(CheckpointFiles, ARunWithoutScoresStandsForItsNewest) {
   const std::string run = path("run"), checkpoints = run + "/checkpoints";
   EXPECT_THAT(user_error([&] { resolve_checkpoint(run); }), AllOf(StartsWith("66 "), HasSubstr("no such run")));
   fs::create_directories(checkpoints);
   EXPECT_THAT(user_error([&] { resolve_checkpoint(run); }), AllOf(StartsWith("66 "), HasSubstr("holds no checkpoint")));
   for (const int64_t step : {1, 2, 3}) write_now(checkpoints, step);
-  EXPECT_EQ(resolve_checkpoint(run + "/"), checkpoints + "/step-0000003");
-  write_file_atomically(checkpoints + "/latest", "step-0000002\n");
-  EXPECT_EQ(resolve_checkpoint(run), checkpoints + "/step-0000002");
-  write_file_atomically(checkpoints + "/best", "step-0000001\n");
-  EXPECT_EQ(resolve_checkpoint(run), checkpoints + "/step-0000001");
-  EXPECT_EQ(resolve_checkpoint(checkpoints + "/step-0000003/"), checkpoints + "/step-0000003");
-  write_file_atomically(checkpoints + "/best", "step-0000099\n");  // gone
-  EXPECT_EQ(resolve_checkpoint(run), checkpoints + "/step-0000002");
+  name_checkpoints(checkpoints, 1);
+  EXPECT_EQ(resolve_quietly(run + "/"), checkpoints + "/step-0000003");
+  EXPECT_EQ(resolve_quietly(checkpoints + "/step-0000002/"), checkpoints + "/step-0000002");
+  for (const char* latest : {"step-0000002\n", "step-0000099\n", "stfp-0000003\n", ""}) {
+    write_file_atomically(checkpoints + "/latest", latest);
+    EXPECT_THAT(resolve_with_warning(run), AllOf(HasSubstr("latest"), HasSubstr("step-0000003, is taken"))) << latest;
+  }
+  write_file_atomically(checkpoints + "/best", "step-0000001\n");  // by hand
+  EXPECT_EQ(resolve_quietly(run), checkpoints + "/step-0000001");
+  for (const char* best : {"step-0000099\n", "xtep-0000001\n", "", "\n", "step-0000001x"}) {
+    write_file_atomically(checkpoints + "/best", best);
+    EXPECT_THAT(user_error([&] { resolve_checkpoint(run); }),
+                AllOf(StartsWith("65 " + checkpoints + "/best"), HasSubstr("step-0000003, or remove it")))
+        << best;
+  }
+}
+
+TEST_F(CheckpointFiles, TheScoresOfTheCheckpointsDecideWhichIsTheBest) {
+  const std::string run = path("run"), checkpoints = run + "/checkpoints";
+  for (const auto& [step, score] : {std::pair{1, 0.5}, {2, 0.75}, {3, 0.25}}) write_now(checkpoints, step, score);
+  name_checkpoints(checkpoints, 1);
+  EXPECT_EQ(read_file(checkpoints + "/best"), "step-0000002\n");
+  EXPECT_EQ(read_file(checkpoints + "/latest"), "step-0000003\n");
+  EXPECT_EQ(resolve_quietly(run), checkpoints + "/step-0000002");
+  const std::string whole = read_file(checkpoints + "/best");
+  for (size_t at = 0; at + 1 < whole.size(); ++at)
+    for (int bit = 0; bit < 8; ++bit) {
+      std::string flipped = whole;
+      flipped[at] = static_cast<char>(flipped[at] ^ (1 << bit));
+      write_file_atomically(checkpoints + "/best", flipped);
+      EXPECT_THAT(resolve_with_warning(run), HasSubstr("step-0000002 is taken")) << at << " " << bit;
+    }
+  for (const char* best : {"", "step-0000001\n", "step-0000099\n"}) {
+    write_file_atomically(checkpoints + "/best", best);
+    EXPECT_THAT(resolve_with_warning(run), HasSubstr("step-0000002 is taken")) << best;
+  }
+  fs::remove(checkpoints + "/best");
+  EXPECT_THAT(resolve_with_warning(run), HasSubstr("best is missing"));
+  // a damaged one is not passed over: opening it fails
+  write_file_atomically(checkpoints + "/best", whole);
+  flip(checkpoints + "/step-0000002/manifest.json", 40);
+  testing::internal::CaptureStderr();
+  EXPECT_THAT(user_error([&] { open_checkpoint(run); }), AllOf(StartsWith("65 "), HasSubstr("step-0000002")));
+  testing::internal::GetCapturedStderr();
+}
+
+// A run with checkpoint.keep_best = 0 names none, though its checkpoints have scores.
+TEST_F(CheckpointFiles, WhereNoBestIsKeptTheNewestIsTaken) {
+  const std::string run = path("run"), checkpoints = run + "/checkpoints";
+  for (const int64_t step : {1, 2}) {
+    const Sample sample(step);
+    CheckpointContent content = sample.content();
+    content.score = 1.0 / static_cast<double>(step);
+    content.manifest["config"] = "checkpoint.keep_last = 2\ncheckpoint.keep_best = 0\n";
+    const std::string folder = checkpoints + "/" + checkpoint_name(step);
+    fs::create_directories(folder + ".tmp");
+    commit_checkpoint(folder + ".tmp", folder, content, write_checkpoint_files(folder + ".tmp", content));
+  }
+  name_checkpoints(checkpoints, 0);
+  EXPECT_EQ(resolve_quietly(run), checkpoints + "/step-0000002");
+}
+
+// A training that keeps one checkpoint deletes, replaces and shortens them while others look: what they find is whole.
+TEST_F(CheckpointFiles, LookingWhileATrainingPrunes) {
+  const std::string folder = path("c");
+  write_now(folder, 1, 0.5);
+  name_checkpoints(folder, 1);
+  std::atomic<bool> done = false;
+  std::jthread training([&] {
+    for (int64_t step = 2; step <= 120; ++step) {
+      const std::string name = write_now(folder, step, step % 7 == 0 ? 1.0 + 1e-3 * static_cast<double>(step) : 0.1);
+      if (step % 5 == 0) write_now(folder, step, 0.2);  // again, as after an evaluation that a stop left out
+      name_checkpoints(folder, 1);
+      prune_checkpoints(folder, 1, 1);
+    }
+    done = true;
+  });
+  testing::internal::CaptureStderr();  // the pointers may be behind for a moment
+  int looks = 0;
+  for (; !done; ++looks) {
+    const Checkpoint checkpoint = open_checkpoint(folder);
+    Sample wanted(checkpoint.step()), got(-1);
+    std::this_thread::sleep_for(std::chrono::milliseconds(looks % 5));  // it may be deleted now
+    checkpoint.load_model(got.model_targets());
+    EXPECT_EQ(got.model_[0].values, wanted.model_[0].values);
+    if (checkpoint.manifest().has_optimizer()) {
+      EXPECT_EQ(checkpoint.train_state().at("step"), checkpoint.step());
+    }
+    for (const std::string& name : hyperx::names_in(folder))
+      if (step_of_name(name)) {
+        const auto problems = verify_checkpoint(folder + "/" + name);
+        EXPECT_TRUE(problems.empty() || !fs::exists(folder + "/" + name)) << problems.front();
+      }
+  }
+  testing::internal::GetCapturedStderr();
+  std::printf("looked %d times\n", looks);
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "tests/trainer/run/ended_process.h"
 #include "trainer/run/metrics_file.h"
 #include "trainer/run/run_state.h"
+#include "trainer/run/start_over.h"
 
 namespace hyperx::train {
 namespace {
@@ -44,6 +45,21 @@ TEST_F(RunFolder, RefusesAFolderThatHoldsARun) {
   write_file_atomically(path("file"), "");
   EXPECT_THAT(refused([&] { open_run_dir(path("file"), true); }), HasSubstr("is a file"));
   EXPECT_THAT(refused([&] { open_run_dir(path("file/run"), true); }), HasSubstr("cannot be made"));
+}
+
+TEST_F(RunFolder, APathThatCannotBeIsNamedWithItsSetting) {
+  fs::create_symlink("itself", path("itself"));
+  fs::create_symlink("nowhere/at/all", path("dangling"));
+  const std::string long_name(300, 'n');
+  std::string deep = path("deep");
+  while (deep.size() < 4050) deep += "/" + std::string(100, 'd');
+  for (const std::string& bad :
+       {path(std::string(5000, 'x')), path(long_name), path("itself"), path("itself/run"), deep}) {
+    const std::string told = refused([&] { open_run_dir(bad, true); });
+    EXPECT_THAT(told, AllOf(HasSubstr("run.dir "), HasSubstr(bad.substr(0, 100)), HasSubstr("name another folder")));
+    EXPECT_LT(told.size(), 600U);
+  }
+  refused([&] { open_run_dir(path("dangling"), false); });
 }
 
 TEST_F(RunFolder, StateComesBackAndLostIsTold) {
@@ -117,16 +133,16 @@ TEST_F(RunFolder, CoresAreThoseOfTheMask) {
 TEST_F(RunFolder, DescriptionHoldsEveryStart) {
   const RunDir run = open_run_dir(path("run"), false);
   ::setenv("NCCL_DEBUG", "WARN", 1);
+  ::setenv("SLURM_JOB_NAME", "caf\xe9", 1);
   for (int start = 1; start <= 2; ++start)
-    write_run_description(run, "train.steps = 5\n", describe_environment({"hyperx", "train"}),
-                          {{0, 0, "node1", "cuda:0", 42, 8, "0-7"}});
+    write_run_description(run, describe_environment({"hyperx", "train"}), {{0, 0, "node1", "cuda:0", 42, 8, "0-7"}});
   add_to_start(run, {{"resolved", {{"exchange", "gather"}}}});
-  EXPECT_EQ(read_file(run.config()), "train.steps = 5\n");
   EXPECT_EQ(read_file(run.hosts()),
             "rank\tlocal_rank\thost\tpid\tdevice\tthreads\tcores\n0\t0\tnode1\t42\tcuda:0\t8\t0-7\n");
   const nlohmann::json starts = nlohmann::json::parse(read_file(run.environment()));
   ASSERT_EQ(starts.size(), 2u);
   EXPECT_EQ(starts[1]["variables"]["NCCL_DEBUG"], "WARN");
+  EXPECT_EQ(starts[1]["variables"]["SLURM_JOB_NAME"], "caf\xEF\xBF\xBD");
   EXPECT_EQ(starts[1]["command_line"][1], "train");
   EXPECT_EQ(starts[1]["resolved"]["exchange"], "gather");
   EXPECT_FALSE(starts[0].contains("resolved"));
@@ -134,7 +150,7 @@ TEST_F(RunFolder, DescriptionHoldsEveryStart) {
 
 TEST_F(RunFolder, AHistoryThatIsDamagedIsKept) {
   const RunDir run = open_run_dir(path("run"), false);
-  const auto start = [&] { write_run_description(run, "", describe_environment({"hyperx"}), {}); };
+  const auto start = [&] { write_run_description(run, describe_environment({"hyperx"}), {}); };
   for (const char* damaged : {"[{\"time\": \"2026-", "{}"}) {
     write_file_atomically(run.environment(), damaged);
     testing::internal::CaptureStderr();
@@ -170,6 +186,70 @@ TEST_F(RunFolder, MetricsAreCutBackToTheCheckpoint) {
   int step = 0;
   while (std::getline(lines, line)) EXPECT_EQ(nlohmann::json::parse(line).at("step"), ++step);
   EXPECT_EQ(step, 8);
+}
+
+TEST_F(RunFolder, MetricsThatAResumeDoesNotFindAreNamed) {
+  const std::string file = path("metrics.jsonl");
+  MetricsMark mark;
+  {
+    MetricsFile metrics(file, 0);
+    for (int step = 1; step <= 10; ++step) metrics.write({{"event", "step"}, {"step", step}, {"loss", 1.0 / step}});
+    mark = metrics.mark();
+    metrics.write({{"event", "checkpoint"}, {"step", 10}});
+  }
+  const std::string whole = read_file(file);
+  EXPECT_EQ(mark.bytes, std::ssize(whole) - std::ssize("{\"event\":\"checkpoint\",\"step\":10}"));
+  std::vector<std::string> lines;
+  std::istringstream stream(whole);
+  for (std::string line; std::getline(stream, line);) lines.push_back(line + "\n");
+  const auto problems = [&](const std::vector<std::string>& left) {
+    std::string text;
+    for (const std::string& line : left) text += line;
+    write_file_atomically(file, text);
+    std::string found;
+    const MetricsFile metrics(file, 10, mark);
+    for (const std::string& problem : metrics.problems()) found += problem + ". ";
+    return found;
+  };
+  EXPECT_EQ(problems(lines), "");
+  auto damaged = lines;
+  for (const int gone : {4, 2, 1}) damaged.erase(damaged.begin() + gone);
+  EXPECT_EQ(problems(damaged), "the lines of these steps are missing: 2-3, 5. ");
+  EXPECT_EQ(problems({}), "the lines of these steps are missing: 1-10. ");
+  damaged = lines;
+  damaged.push_back(lines[6]);
+  EXPECT_EQ(problems(damaged), "these steps have more than one line: 7. ");
+  damaged = lines;
+  damaged[3][5] = '\0';
+  EXPECT_EQ(problems(damaged), "its damaged lines are removed: 4. the lines of these steps are missing: 4. ");
+  EXPECT_THAT(read_file(file + ".damaged"), HasSubstr(damaged[3])) << "the old file is kept";
+  damaged = lines;
+  damaged[8].replace(damaged[8].find("0.1"), 3, "0.2");
+  EXPECT_THAT(problems(damaged), HasSubstr("some were changed or lost"));
+  damaged = lines;
+  damaged.pop_back();
+  damaged.back().pop_back();  // the end of its line is lost, but nothing else
+  EXPECT_EQ(problems(damaged), "");
+  fs::remove(file);
+  EXPECT_EQ(MetricsFile(file, 10, mark).problems().size(), 1U);
+  fs::remove(file);
+  fs::create_symlink("/proc/self/mem", file);  // a read error
+  EXPECT_THAT(test::user_error([&] { MetricsFile(file, 10, mark); }), testing::StartsWith("74 "));
+}
+
+TEST_F(RunFolder, StartingOverKeepsWhatWasThere) {
+  const RunDir run = open_run_dir(path("run"), false);
+  start_over(run);
+  EXPECT_EQ(names_in(run.path), "");
+  for (const char* text : {"first", "second"}) {
+    fs::create_directories(run.checkpoints());
+    write_file_atomically(run.checkpoints() + "/latest", text);
+    write_file_atomically(run.metrics(), text);
+    start_over(run);
+  }
+  EXPECT_EQ(names_in(run.path), "checkpoints.before checkpoints.before-2 metrics.jsonl.before metrics.jsonl.before-2");
+  EXPECT_EQ(read_file(run.checkpoints() + ".before/latest"), "first");
+  EXPECT_EQ(read_file(run.metrics() + ".before-2"), "second");
 }
 
 TEST_F(RunFolder, MetricsTailGivesRateAndLastEvaluation) {

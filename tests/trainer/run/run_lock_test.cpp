@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <sched.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -279,11 +280,7 @@ TEST_F(RunLockTest, OfAnotherContainer) {
     if (owner == 0) {
       ::prctl(PR_SET_PDEATHSIG, SIGKILL);
       const RunLock lock(run_, kShort);
-      try {
-        for (;; ::usleep(10000)) lock.check();
-      } catch (const LostLock& lost) {
-        ::_exit(static_cast<int>(lost.code()));
-      }
+      for (;;) ::pause();
     }
     write_file_atomically(path("owner"), std::to_string(owner));
     int status = 0;
@@ -295,16 +292,57 @@ TEST_F(RunLockTest, OfAnotherContainer) {
     if (::waitpid(launcher, &status, WNOHANG) == launcher) GTEST_SKIP() << "no PID namespaces to be had here";
     ::usleep(10000);
   }
-  EXPECT_THAT(refused(kShort), HasSubstr("process 1 on " + host_name() + " is running"));
-  // Stopped for so long that it counts as ended, then woken up: it must find the other's name.
+  EXPECT_THAT(refused(kNeverSilent), HasSubstr("process 1 on " + host_name() + " is running"));
+  // Stopped, it gives no sign of life, but the kernel knows it.
   const auto owner = static_cast<pid_t>(std::stol(read_file(path("owner"))));
   ::kill(owner, SIGSTOP);
-  const RunLock lock(run_, kShort);
-  ::kill(owner, SIGCONT);
+  EXPECT_THAT(refused(kShort), HasSubstr("process 1 on " + host_name() + " is running"));
+  ::kill(owner, SIGKILL);
   ::waitpid(launcher, &status, 0);
-  EXPECT_EQ(WEXITSTATUS(status), static_cast<int>(ExitCode::kCannotCreate));
-  EXPECT_NO_THROW(lock.check());
-  EXPECT_EQ(RunLock::other_owner(run_.lock(), lock.token()), std::nullopt);
+  EXPECT_GE(take_and_release(kShort), 1.5);
+}
+
+// Whatever becomes of its file, the running process holds the folder.
+TEST_F(RunLockTest, OfARunningProcessCannotBeLostWithItsFile) {
+  const RunLock lock(run_);
+  const std::string path = run_.lock(), whole = read_file(path);
+  const std::vector<std::function<void()>> damages = {
+      [&] { write_file_atomically(path, "z" + whole.substr(1)); },
+      [&] { write_file_atomically(path, ""); },
+      [&] { write_file_atomically(path, whole.substr(0, whole.size() / 2)); },
+      [&] { write_lock(owner(ended_process())); },
+      [&] { fs::create_directory(path); },
+      [&] { ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0); },
+      [&] { fs::create_symlink("nowhere", path); },
+      [] {}};
+  for (size_t i = 0; i < damages.size(); ++i) {
+    fs::remove(path);
+    damages[i]();
+    const Clock::time_point begin = Clock::now();
+    EXPECT_THAT(refused(), HasSubstr("is running in this folder")) << i;
+    EXPECT_LT(seconds_since(begin), 1.0) << i;
+  }
+}
+
+// A network file system may go on holding the folder for a machine that is lost.
+TEST_F(RunLockTest, OfALostMachineThatSeemsToHoldTheFolderIsTakenOver) {
+  const int held = ::open(run_.path.c_str(), O_RDONLY | O_DIRECTORY);
+  ASSERT_EQ(::flock(held, LOCK_EX), 0);
+  ProcessId lost = on_another_host();
+  lost.boot = "another";
+  write_lock(owner(lost));
+  EXPECT_GE(take_and_release(kShort), 1.5);
+  ::close(held);
+}
+
+TEST_F(RunLockTest, ASignalEndsTheWait) {
+  write_lock(owner(on_another_host()));
+  const Clock::time_point begin = Clock::now();
+  const std::string told = test::message_of(ExitCode::kSavedRunAgain, [&] {
+    const RunLock lock(run_, kNeverSilent, [&] { return seconds_since(begin) > 0.05; });
+  });
+  EXPECT_THAT(told, AllOf(HasSubstr(run_.path), HasSubstr("stopped by a signal")));
+  EXPECT_TRUE(fs::exists(run_.lock()));
 }
 
 // Where /proc counts the processes of another PID namespace, it says nothing about ours.

@@ -47,11 +47,13 @@ void add_options(config::Schema& schema) {
   schema.options.push_back(fixed(&O::invertible, "madx.invertible",
                                  "a language's adapter after the embeddings, inverted before the masked-word decoder",
                                  config::one_of({"nice", "none"})));
-  schema.options.push_back(config::option(
+  config::Option adapters = config::option(
       &O::language_adapters, "madx.language_adapters",
       "folders of the language runs (or their checkpoints) that a task's run builds on, separated by commas; evaluate "
       "and predict may name more",
-      config::any_text(), config::Resume::kLogged, "model.encoder"));
+      config::any_text(), config::Resume::kLogged, "model.encoder");
+  adapters.paths = config::Paths::kList;
+  schema.options.push_back(std::move(adapters));
   schema.rules.emplace_back(check);
 }
 

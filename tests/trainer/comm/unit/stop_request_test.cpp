@@ -4,6 +4,8 @@
 
 #include <csignal>
 
+#include "common/signals.h"
+
 namespace hyperx::comm {
 namespace {
 
@@ -17,7 +19,7 @@ TEST(StopRequest, KeepsTheFirstSignal) {
 }
 
 TEST(StopRequest, EachSignal) {
-  for (const int signal : {SIGTERM, SIGUSR1, SIGINT}) {
+  for (const int signal : {SIGTERM, SIGUSR1, SIGINT, SIGHUP}) {
     const StopRequest stop;  // also: the one before left no flag behind
     EXPECT_EQ(stop.signal(), 0);
     std::raise(signal);
@@ -36,6 +38,34 @@ TEST(StopRequest, PutsTheFormerHandlerBack) {
   std::raise(SIGUSR1);
   EXPECT_EQ(seen, 1);
   std::signal(SIGUSR1, SIG_DFL);
+}
+
+TEST(StopRequest, TakesASignalThatWasHeldAndHoldsThemAgainAtItsEnd) {
+  const sigset_t set = stop_signal_set();
+  sigset_t before;
+  ASSERT_EQ(pthread_sigmask(SIG_BLOCK, &set, &before), 0);
+  std::raise(SIGUSR1);
+  {
+    const StopRequest stop;
+    EXPECT_EQ(stop.signal(), SIGUSR1);
+  }
+  std::raise(SIGTERM);  // would end this process
+  sigset_t pending;
+  sigpending(&pending);
+  EXPECT_EQ(sigismember(&pending, SIGTERM), 1);
+  int taken = 0;
+  sigwait(&pending, &taken);
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+TEST(StopRequest, AHangUpThatWasIgnoredStaysIgnored) {
+  std::signal(SIGHUP, SIG_IGN);
+  {
+    const StopRequest stop;
+    std::raise(SIGHUP);
+    EXPECT_EQ(stop.signal(), 0);
+  }
+  std::signal(SIGHUP, SIG_DFL);
 }
 
 TEST(StopRequestDeathTest, ASecondInterruptEndsAtOnce) {

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <csignal>
 #include <filesystem>
 #include <thread>
 
@@ -121,6 +122,24 @@ TEST_F(WatchdogTest, OneOfRanksThatAreThreadsClaimsTheReport) {
     });
     EXPECT_EQ(claims, 1) << training;
   }
+}
+
+// As by `scontrol suspend`: for much longer than the limit, and the process itself sees only that time has passed.
+TEST_F(WatchdogTest, TimeInWhichTheProcessWasStoppedDoesNotCount) {
+  const auto be_stopped = [] {
+    RankProgress progress;
+    Watchdog watchdog({}, progress, limit_of("step", 1200ms));
+    const Section inside = watchdog.enter("step", 7);
+    if (fork() == 0) {
+      std::this_thread::sleep_for(2s);
+      kill(getppid(), SIGCONT);
+      _exit(0);
+    }
+    raise(SIGSTOP);
+    std::this_thread::sleep_for(600ms);
+    _exit(0);
+  };
+  EXPECT_EXIT(be_stopped(), testing::ExitedWithCode(0), "");
 }
 
 // Twice the limit in all, and none of it without a sign of life for long.

@@ -1,0 +1,11 @@
+#include "data/corpus/corpus_index.h"
+#include "tests/fuzz/fuzz.h"
+
+// A corpus's index.json; what is written of it reads back to the same text.
+void hyperx::fuzz::parse(std::string_view input) {
+  const data::CorpusIndex index = data::CorpusIndex::from_json(std::string(input), "index.json");
+  const std::string text = index.to_json();
+  const auto again = must_accept([&] { return data::CorpusIndex::from_json(text, "written.json"); });
+  HYPERX_CHECK(again.to_json() == text, text);
+  data::tasks_of(index);
+}
