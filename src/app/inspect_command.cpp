@@ -7,6 +7,7 @@
 #include "app/commands.h"
 #include "common/errors.h"
 #include "common/hdf5/hdf5_file.h"
+#include "common/json.h"
 #include "common/progress.h"
 #include "common/read_error.h"
 #include "common/text_table.h"
@@ -164,9 +165,9 @@ void print_info(const nlohmann::json& object, const std::string& prefix) {
 void inspect_checkpoint(const std::string& run_or_checkpoint, bool with_optimizer) {
   const train::Checkpoint checkpoint = train::open_checkpoint(run_or_checkpoint);
   const train::Manifest& manifest = checkpoint.manifest();
+  const JsonValue stored(checkpoint.folder(), manifest.all);
   std::cout << "checkpoint " << checkpoint.folder() << "\n  step " << checkpoint.step() << ", written by "
-            << manifest.all.value("program", "an unknown program") << ", " << manifest.all.value("world_size", 1)
-            << " ranks";
+            << stored.text("program", "an unknown program") << ", " << stored.integer("world_size", 1) << " ranks";
   if (manifest.score) std::cout << ", score " << number_text(*manifest.score);
   std::cout << "\n";
   for (const auto& [name, entry] : manifest.files)
@@ -176,8 +177,8 @@ void inspect_checkpoint(const std::string& run_or_checkpoint, bool with_optimize
   std::cout << "  whole: every byte agrees with the manifest\n\nmodel\n";
   print_info(checkpoint.model_info(), "");
   std::cout << "\n";
-  if (manifest.all.contains("config")) {
-    print_config_difference(one_line(manifest.all["config"]));
+  if (stored.has("config")) {
+    print_config_difference(stored["config"].text());
     std::cout << "\n";
   }
   std::cout << "model.h5: ";

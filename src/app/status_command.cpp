@@ -79,6 +79,10 @@ std::string number_of(const nlohmann::json& object, const char* key) {
                                                                                : "-";
 }
 
+std::string text_of(const nlohmann::json& object, const char* key) {
+  return object.contains(key) && object[key].is_string() ? object[key].get<std::string>() : "?";
+}
+
 // For one pair "pos:en accuracy 0.91 @5000", for several the mean of each main metric: "accuracy 0.91 (3 pairs), f1
 // 0.74 (2 pairs) @5000". A score that is missing or not finite leaves out the mean, not the pair.
 std::string evaluation_text(const std::vector<nlohmann::json>& lines) {
@@ -90,9 +94,9 @@ std::string evaluation_text(const std::vector<nlohmann::json>& lines) {
   };
   std::map<std::string, Scores> scores;  // by main metric
   for (const nlohmann::json& line : lines) {
-    const std::string metric = line.value("main_metric", "?");
+    const std::string metric = text_of(line, "main_metric");
     Scores& of_metric = scores[metric];
-    of_metric.pair = line.value("pair", "?") + " ";
+    of_metric.pair = text_of(line, "pair") + " ";
     of_metric.pairs += 1;
     const nlohmann::json metrics = line.value("metrics", nlohmann::json::object());
     const bool known = metrics.contains(metric) && metrics[metric].is_number();

@@ -58,7 +58,8 @@ Command train_command() {
       "Settings come from the command line, then the config files (a later one wins), then the defaults. None of\n"
       "them depends on the number of ranks: N ranks train the same model as one.\n"
       "Ctrl-C, SIGTERM, SIGUSR1 and SIGHUP save at the next step and exit with code 75; run the same line again,\n"
-      "with --resume auto, to continue. If no checkpoint is whole, that stops with 65; --resume restart starts over.\n\n"
+      "with --resume auto, to continue. If no checkpoint is whole, that stops with 65; --resume restart starts "
+      "over.\n\n"
       "Example:\n"
       "  mpirun -np 2 hyperx train --config configs/quick.conf --run.dir runs/quick --resume auto";
   spec.key_prefixes = {"run.",        "data.corpus", "data.max_subwords", "data.label_position",

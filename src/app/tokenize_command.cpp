@@ -12,6 +12,8 @@
 
 #include "app/commands.h"
 #include "common/errors.h"
+#include "common/files.h"
+#include "common/json.h"
 #include "common/log.h"
 #include "data/source/sentence_reader.h"
 #include "data/tokenizer/tokenizer.h"
@@ -70,7 +72,7 @@ class Piece {
   }
 
   void add_json(std::string_view line, size_t offset) {
-    const auto value = nlohmann::json::parse(line, nullptr, false);
+    const auto value = parse_json_or_discard(line);
     const auto is_string = [](const nlohmann::json& item) { return item.is_string(); };
     if (value.is_string()) return add_ids(value.get_ref<const std::string&>());
     if (!value.is_array() || !std::all_of(value.begin(), value.end(), is_string)) {
@@ -97,8 +99,7 @@ class Piece {
 class Input {
  public:
   explicit Input(const std::string& path) : name_(path.empty() ? "standard input" : path) {
-    if (!path.empty()) fd_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    if (fd_ < 0) throw UserError(ExitCode::kNoInput, path + ": cannot be opened: " + errno_text());
+    if (!path.empty()) fd_ = open_to_read(path, InputKind::kText);
   }
   ~Input() {
     if (fd_ != STDIN_FILENO) ::close(fd_);

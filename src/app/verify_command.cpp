@@ -108,6 +108,11 @@ void verify_corpus(const std::string& folder, Outcome& outcome) {
     }
     progress.advance(entry.bytes);
   }
+  try {
+    corpus.verify_summaries();
+  } catch (const UserError& error) {
+    problems.push_back(error.what());
+  }
   progress.finish();
   outcome.add(folder, problems);
 }

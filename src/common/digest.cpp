@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "common/errors.h"
+#include "common/files.h"
 #include "common/read_error.h"
 
 namespace hyperx {
@@ -28,7 +29,7 @@ std::string hex_of(const unsigned char* bytes, size_t size) {
 // Calls update() with the pieces of the file in order.
 template <class Digest>
 void add_file(const std::string& path, Digest& digest) {
-  std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"), &std::fclose);
+  std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(::fdopen(open_to_read(path), "rb"), &std::fclose);
   if (!file) fail_to_read(path, "cannot be opened");
   std::setvbuf(file.get(), nullptr, _IONBF, 0);  // our pieces are large
   std::vector<char> buffer(1 << 20);
@@ -115,6 +116,30 @@ std::string xxh128_of_file(const std::string& path) {
   Xxh128 digest;
   add_file(path, digest);
   return digest.hex();
+}
+
+namespace {
+
+std::optional<size_t> place_of_own_digest(std::string_view text, std::string_view marker) {
+  const size_t at = text.find(marker);
+  if (at == std::string_view::npos || text.size() - at - marker.size() < kXxh128Digits) return std::nullopt;
+  return at + marker.size();
+}
+
+}  // namespace
+
+std::string with_own_digest(std::string text, std::string_view marker) {
+  const std::optional<size_t> place = place_of_own_digest(text, marker);
+  HYPERX_CHECK(place, "a text with room for its digest");
+  text.replace(*place, kXxh128Digits, std::string(kXxh128Digits, '0'));
+  text.replace(*place, kXxh128Digits, xxh128_hex(text));
+  return text;
+}
+
+std::optional<bool> fits_own_digest(std::string_view text, std::string_view marker) {
+  const std::optional<size_t> place = place_of_own_digest(text, marker);
+  if (!place) return std::nullopt;
+  return with_own_digest(std::string(text), marker) == text;
 }
 
 FutureDigest known_digest(std::string digest) {

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <future>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -47,6 +48,13 @@ class Xxh128 {
 std::string xxh128_hex(std::string_view bytes);
 // Throws UserError (66) when the file cannot be read.
 std::string xxh128_of_file(const std::string& path);
+
+constexpr size_t kXxh128Digits = 32;
+
+// A text that holds its own XXH128: the 32 digits after `marker`, which count as zeros in it, so that every other byte
+// is covered. `marker` must not occur before its place.
+std::string with_own_digest(std::string text, std::string_view marker);               // sets the digits
+std::optional<bool> fits_own_digest(std::string_view text, std::string_view marker);  // nullopt: it holds none
 
 // A digest that may still be being computed: get() waits for it and rethrows what the computation threw.
 using FutureDigest = std::shared_future<std::string>;

@@ -6,9 +6,20 @@
 
 namespace hyperx {
 
-// The whole file as a string. UserError: 66 missing, a folder; 65 a Git LFS pointer, not the file; ReadError
-// (read_error.h): it cannot be read now.
+// Opens for reading; the caller closes the descriptor. Everything that is read is opened here. UserError (66), naming
+// path and cause: missing, or not a regular file, such as a pipe without a writer or a device, which could be read
+// without end; ReadError (read_error.h): it cannot be read now. Two exceptions:
+//   kText: a text that a user names on the command line, which may come from a pipe or a terminal
+//   kFile: a pipe that the caller's shell has opened, such as /dev/stdin and bash's <(...)
+enum class InputKind { kFile, kText };
+int open_to_read(const std::string& path, InputKind kind = InputKind::kFile);
+
+// The whole file as a string. Throws as open_to_read(); UserError (65): larger than 1 GiB, or a Git LFS pointer, not
+// the file.
 std::string read_file(const std::string& path);
+
+// True for a name within a folder: not empty, "." or "..", and without '/'.
+bool is_plain_name(std::string_view name);
 
 // Writes `path`.PID.tmp, then fsync, rename, fsync of the folder: readers see the old file or the new one, never a
 // part.
@@ -50,11 +61,13 @@ void make_folders(const std::string& path);
 // SystemError (74): `to` is unchanged, or the old folder could not be removed or renamed back (the message says which).
 void replace_folder(const std::string& from, const std::string& to, bool may_exchange = true);
 
-// A read-only memory map. Empty files map to size 0 and data() == nullptr.
+// A read-only memory map. Empty files map to size 0 and data() == nullptr. If the file is cut short while it is mapped,
+// or its disk fails, the process ends with a message that names it and code 74 at the first use of what is missing.
 class MappedFile {
  public:
+  struct Mapping;
   MappedFile() = default;
-  explicit MappedFile(const std::string& path);  // throws as read_file()
+  explicit MappedFile(const std::string& path);  // throws as open_to_read()
   ~MappedFile();
   MappedFile(MappedFile&& other) noexcept;
   MappedFile& operator=(MappedFile&& other) noexcept;
@@ -67,6 +80,7 @@ class MappedFile {
  private:
   const char* data_ = nullptr;
   size_t size_ = 0;
+  Mapping* mapping_ = nullptr;  // entry of the table of all mapped files, null if nothing is mapped
 };
 
 }  // namespace hyperx

@@ -223,6 +223,7 @@ void Trainer::save() {
   saved_step_ = state_.step;
   best_is_new_ = false;
   const auto section = parts_.watchdog.enter("checkpoint", state_.step);
+  if (loader_) loader_->require_verified([this] { parts_.watchdog.beat(); });  // no checkpoint of damaged data
   const model::NamedTensors values = saved_values(parts_.model.parameters(), parts_.communicator);
   const model::NamedTensors moments = saved_moments(parts_.model.parameters(), parts_.communicator);
   if (writer_) hand_over(values, moments);

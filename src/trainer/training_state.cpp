@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "common/errors.h"
+#include "common/json.h"
 #include "common/log.h"
 
 namespace hyperx::train {
@@ -30,20 +30,17 @@ json TrainingState::to_json() const {
 }
 
 TrainingState TrainingState::from_json(const json& object, const std::string& origin) {
+  const JsonValue root(origin, object, "state");
   TrainingState state;
-  try {
-    state.step = object.at("step");
-    state.skipped_steps = object.at("skipped_steps");
-    state.skipped_in_a_row = object.at("skipped_in_a_row");
-    state.cursors = object.at("cursors").get<std::vector<int64_t>>();
-    state.evaluated_step = object.value("evaluated_step", state.evaluated_step);
-    if (!object.at("best_score").is_null()) state.best_score = object.at("best_score").get<double>();
-    state.best_of = object.value("best_of", "");
-    for (const auto& [name, count] : object.at("update_counts").items())
-      state.update_counts.emplace_back(name, count.get<int64_t>());
-  } catch (const json::exception& error) {
-    throw UserError(ExitCode::kBadData, origin + ": its training state cannot be read: " + error.what());
-  }
+  state.step = root["step"].integer(0);
+  state.skipped_steps = root["skipped_steps"].integer(0);
+  state.skipped_in_a_row = root["skipped_in_a_row"].integer(0);
+  state.cursors = root["cursors"].integers();
+  state.evaluated_step = root.integer("evaluated_step", state.evaluated_step);
+  if (root.has("best_score")) state.best_score = root["best_score"].number();
+  state.best_of = root.text("best_of", "");
+  for (const auto& [name, count] : root["update_counts"].fields())
+    state.update_counts.emplace_back(name, count.integer(0));
   return state;
 }
 

@@ -1,12 +1,17 @@
 #include "common/files.h"
 
 #include <gmock/gmock.h>
+#include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <filesystem>
 #include <set>
+#include <thread>
 
+#include "common/digest.h"
 #include "common/errors.h"
+#include "common/hdf5/hdf5_file.h"
 #include "tests/support/errors.h"
 #include "tests/support/folder.h"
 
@@ -78,6 +83,74 @@ TEST_P(ReplaceFolder, TheFormerOneStandsWhereTheNewOneCannot) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Ways, ReplaceFolder, testing::Bool());
+
+// Each would hang or fill the memory if it were read.
+TEST(ReadFile, OnlyRegularFilesAreOpened) {
+  const test::TemporaryFolder folder;
+  ASSERT_EQ(::mkfifo(folder.path("pipe").c_str(), 0600), 0);
+  fs::create_symlink("/dev/zero", folder.path("link"));
+  fs::create_symlink("nowhere", folder.path("dangling"));
+  for (const auto& [name, words] : {std::pair{"pipe", "is a pipe"},
+                                    {"link", "is a device"},
+                                    {"", "is a folder"},
+                                    {"dangling", "No such file"},
+                                    {"missing", "No such file"}}) {
+    const std::string path = *name == '\0' ? folder.path() : folder.path(name);
+    const auto expected = testing::AllOf(testing::StartsWith("66 " + path), HasSubstr(words));
+    EXPECT_THAT(test::user_error([&] { read_file(path); }), expected);
+    EXPECT_THAT(test::user_error([&] { MappedFile{path}; }), expected);
+    EXPECT_THAT(test::user_error([&] { xxh128_of_file(path); }), expected);
+    EXPECT_THAT(test::user_error([&] { sha256_of_file(path); }), expected);
+    EXPECT_THAT(test::user_error([&] { h5::File::open(path); }), testing::StartsWith("66 " + path));
+  }
+}
+
+TEST(ReadFile, APipeOfTheShellIsRead) {
+  int ends[2];
+  ASSERT_EQ(::pipe(ends), 0);
+  ASSERT_EQ(::write(ends[1], "train.steps = 4", 15), 15);
+  ::close(ends[1]);
+  EXPECT_EQ(read_file("/dev/fd/" + std::to_string(ends[0])), "train.steps = 4");
+  ::close(ends[0]);
+}
+
+TEST(ReadFile, ALargerFileThanAnyTextIsRefused) {
+  const test::TemporaryFolder folder;
+  folder.write("large", "");
+  fs::resize_file(folder.path("large"), uint64_t{1} << 40);
+  EXPECT_THAT(test::user_error([&] { read_file(folder.path("large")); }),
+              testing::AllOf(testing::StartsWith("65 "), HasSubstr("large: is larger than")));
+}
+
+TEST(PlainName, IsANameWithinAFolder) {
+  for (const char* name : {"model.h5", "..x", "a b"}) EXPECT_TRUE(is_plain_name(name)) << name;
+  for (const char* name : {"", ".", "..", "../a", "a/b", "/a"}) EXPECT_FALSE(is_plain_name(name)) << name;
+  EXPECT_FALSE(is_plain_name(std::string_view("a\0b", 3)));
+}
+
+// Also where a thread that is not the main one reads it.
+TEST(MappedFileDeathTest, AFileThatIsCutShortIsNamed) {
+  const test::TemporaryFolder folder;
+  const std::string path = folder.write("corpus.h5", std::string(100'000, 'x'));
+  const auto read_cut_file = [&] {
+    const MappedFile other(folder.write("other", "y"));
+    const MappedFile file(path);
+    fs::resize_file(path, 100);
+    std::thread([&] { std::printf("%c", file.view()[90'000]); }).join();
+  };
+  EXPECT_EXIT(read_cut_file(), testing::ExitedWithCode(74), "hyperx: " + path + ": cannot be read any more");
+}
+
+TEST(MappedFileDeathTest, AnotherSigbusEndsAsBefore) {
+  const test::TemporaryFolder folder;
+  const std::string path = folder.write("mine", std::string(100'000, 'x'));
+  const auto raise_other = [&] {
+    { const MappedFile gone(path); }
+    ::raise(SIGBUS);
+    ::raise(SIGBUS);
+  };
+  EXPECT_EXIT(raise_other(), testing::KilledBySignal(SIGBUS), "");
+}
 
 TEST(DeadTemporaries, OnlyThoseOfEndedProcessesAreRemoved) {
   const test::TemporaryFolder folder;

@@ -8,12 +8,14 @@
 #include "common/config/stored_paths.h"
 #include "common/errors.h"
 #include "common/files.h"
+#include "common/host.h"
 #include "common/log.h"
 #include "common/progress.h"
 #include "common/read_error.h"
 #include "model/options.h"
 #include "trainer/comm/make_communicator.h"
 #include "trainer/comm/rank_zero.h"
+#include "trainer/estimate/model_sizes.h"
 #include "trainer/run/run_lock.h"
 #include "trainer/run/start_over.h"
 #include "trainer/trainer.h"
@@ -143,6 +145,20 @@ Config resolved_config(const Config& given, const std::optional<std::string>& re
   return config;
 }
 
+// Said before it is tried: the system may end a process that uses more memory than there is. What a step takes besides
+// depends on its sentences; `hyperx estimate` tells it.
+void require_memory(const Config& config, const model::EncoderSpec& encoder, const train::ModelInfo& info, int ranks) {
+  const estimate::ModelSizes sizes{encoder, info.tasks, std::ssize(info.languages), config};
+  const double bytes = sizes.method_costs(ranks, config.train.pairs_per_step).state_bytes;
+  const auto usable = static_cast<double>(usable_memory());
+  if (bytes <= usable) return;
+  const std::string& method = config.model.method;
+  throw UserError(ExitCode::kIo,
+                  fmt::format("values, gradients and moments of model.method = {} take {} on each rank, and this "
+                              "process may use {} of memory: lower the sizes {}.*; `hyperx estimate` shows what fits",
+                              method, format_bytes(bytes), format_bytes(usable), method));
+}
+
 int train_in(const CommandLine& line, comm::MpiSession& session, comm::Communicator& communicator, at::Device device,
              comm::Watchdog& watchdog, const comm::StopRequest& stop, const RunDir& run, int threads,
              const train::RunLock* lock) {
@@ -169,6 +185,7 @@ int train_in(const CommandLine& line, comm::MpiSession& session, comm::Communica
     return std::string();
   });
   train::ModelInfo info = describe_model(config, corpus, pairs, encoder);
+  if (device.is_cpu()) require_memory(config, encoder.spec, info, communicator.size());
   train::set_determinism(config.train, device);
   // Before each rank computes a digest of its own, to compare the runs with that the model is built on.
   const bool needs_runs = model::find_method_spec(config.model.method).needs != nullptr;

@@ -8,6 +8,12 @@ namespace {
 
 constexpr size_t kLongestAttribute = 60000;  // HDF5 keeps attributes in the object header only below 64 KiB
 
+void require_one(const Handle& attribute, const Place& place) {
+  const Handle space(H5Aget_space(attribute.get()), &H5Sclose, "H5Aget_space", place);
+  if (check(H5Sget_simple_extent_npoints(space.get()), "H5Sget_simple_extent_npoints", place) != 1)
+    throw UserError(ExitCode::kBadData, place.file + ": " + place.object + ": holds more or less than one value");
+}
+
 }  // namespace
 
 void File::Impl::put_attribute(const std::string& object, const std::string& name, hid_t type, const void* data) {
@@ -45,6 +51,9 @@ std::string File::text_attribute(const std::string& object, const std::string& n
   const Handle type(H5Aget_type(attribute.get()), &H5Tclose, "H5Aget_type", place);
   if (H5Tget_class(type.get()) != H5T_STRING || H5Tis_variable_str(type.get()) > 0)
     throw UserError(ExitCode::kBadData, impl_->path + ": " + place.object + ": a text of fixed length is expected");
+  require_one(attribute, place);
+  if (H5Tget_size(type.get()) > static_cast<size_t>(impl_->file_bytes))
+    throw UserError(ExitCode::kBadData, impl_->path + ": " + place.object + ": is longer than the file");
   std::string text(H5Tget_size(type.get()), '\0');
   check(H5Aread(attribute.get(), type.get(), text.data()), "H5Aread", place);
   text.resize(text.find_last_not_of('\0') + 1);
@@ -55,6 +64,7 @@ int64_t File::int_attribute(const std::string& object, const std::string& name) 
   const Place place = impl_->at(object + "@" + name);
   const Handle owner = impl_->open_object(object);
   const Handle attribute(H5Aopen(owner.get(), name.c_str(), H5P_DEFAULT), &H5Aclose, "H5Aopen", place);
+  require_one(attribute, place);
   int64_t value = 0;
   check(H5Aread(attribute.get(), H5T_STD_I64LE, &value), "H5Aread", place);
   return value;

@@ -21,6 +21,7 @@ static_assert(std::endian::native == std::endian::little, "files are written and
 namespace {
 
 constexpr char kElementType[] = "element_type";
+constexpr int kDeepestGroup = 32;  // that is read; a name could have any number of parts
 
 hid_t stored_type(Type type) {
   switch (type) {
@@ -73,6 +74,22 @@ void track_order(const Handle& plist, const Place& place) {
   forbid_times(plist, place);
 }
 
+// The names in a group, in their order, and where the objects lie.
+struct Links {
+  std::vector<std::pair<std::string, std::string>> names;  // name, place
+  std::string elsewhere;                                   // a name that is not a hard link
+};
+
+extern "C" herr_t take_link(hid_t /*group*/, const char* name, const H5L_info_t* info, void* result) {
+  auto& links = *static_cast<Links*>(result);
+  if (info->type != H5L_TYPE_HARD) {
+    links.elsewhere = name;
+    return 1;
+  }
+  links.names.emplace_back(name, std::string(reinterpret_cast<const char*>(&info->u), sizeof info->u));
+  return 0;
+}
+
 }  // namespace
 
 int64_t DatasetInfo::element_count() const { return product(shape); }
@@ -80,8 +97,10 @@ int64_t DatasetInfo::byte_count() const { return element_count() * static_cast<i
 
 bool File::Impl::exists(const std::string& name) const {
   keep_quiet();
-  for (const std::string& group : groups_of(name))
+  for (const std::string& group : groups_of(name)) {
     if (check(H5Lexists(file.get(), group.c_str(), H5P_DEFAULT), "H5Lexists", at(group)) == 0) return false;
+    require_hard_links(group);
+  }
   return check(H5Lexists(file.get(), name.c_str(), H5P_DEFAULT), "H5Lexists", at(name)) > 0;
 }
 
@@ -138,23 +157,55 @@ DatasetInfo File::Impl::describe(const std::string& name, const Handle& dataset)
   const int rank = check(H5Sget_simple_extent_ndims(space.get()), "H5Sget_simple_extent_ndims", place);
   std::vector<hsize_t> extents(static_cast<size_t>(rank));
   check(H5Sget_simple_extent_dims(space.get(), extents.data(), nullptr), "H5Sget_simple_extent_dims", place);
+  int64_t bytes = static_cast<int64_t>(size_of(info.type));
   for (const hsize_t extent : extents) {
-    if (extent > static_cast<hsize_t>(INT64_MAX))
-      throw UserError(ExitCode::kBadData, path + ": " + name + ": damaged: an extent of " + std::to_string(extent));
-    info.shape.push_back(static_cast<int64_t>(extent));
+    info.shape.push_back(static_cast<int64_t>(std::min<hsize_t>(extent, INT64_MAX)));
+    if (extent > INT64_MAX || __builtin_mul_overflow(bytes, std::max<int64_t>(info.shape.back(), 1), &bytes))
+      refuse(name, "its shape " + shape_text(info.shape) + " is larger than any file");
   }
   const Handle plist(H5Dget_create_plist(dataset.get()), &H5Pclose, "H5Dget_create_plist", place);
+  if (!writing) require_stored(info, dataset, plist);
   const bool contiguous = check(H5Pget_layout(plist.get()), "H5Pget_layout", place) == H5D_CONTIGUOUS;
   if (!contiguous || info.element_count() == 0) return info;
   const haddr_t offset = H5Dget_offset(dataset.get());
   H5Eclear2(H5E_DEFAULT);
-  if (offset == HADDR_UNDEF) return info;
-  info.file_offset = static_cast<int64_t>(offset);
-  if (!writing && info.file_offset > file_bytes - info.byte_count())
-    throw UserError(ExitCode::kBadData, path + ": " + name + ": ends at byte " +
-                                            std::to_string(info.file_offset + info.byte_count()) + " of a file of " +
-                                            std::to_string(file_bytes) + ": truncated. Make it again.");
+  if (offset != HADDR_UNDEF) info.file_offset = static_cast<int64_t>(offset);
+  if (!writing && (info.file_offset < 0 || info.file_offset > file_bytes - info.byte_count()))
+    refuse(name, "its " + std::to_string(info.byte_count()) + " bytes begin at byte " +
+                     std::to_string(info.file_offset) + " of a file of " + std::to_string(file_bytes) + ": truncated");
   return info;
+}
+
+// Elements may also lie in other files, be computed, or be given by a fill value: then a small file, whose digest is
+// right, could stand for any amount of data.
+void File::Impl::require_stored(const DatasetInfo& info, const Handle& dataset, const Handle& plist) const {
+  const Place place = at(info.name);
+  const H5D_layout_t layout = check(H5Pget_layout(plist.get()), "H5Pget_layout", place);
+  if (check(H5Pget_external_count(plist.get()), "H5Pget_external_count", place) > 0 || layout == H5D_VIRTUAL)
+    refuse(info.name, "its elements lie in other files");
+  if (layout == H5D_COMPACT || check(H5Pget_nfilters(plist.get()), "H5Pget_nfilters", place) > 0)
+    refuse(info.name, "its elements are compact or filtered; contiguous and plainly chunked ones are read");
+  const hsize_t stored = H5Dget_storage_size(dataset.get());
+  if (stored < static_cast<hsize_t>(info.byte_count()) || info.byte_count() > file_bytes)
+    refuse(info.name, "its shape " + shape_text(info.shape) + " needs " + std::to_string(info.byte_count()) +
+                          " bytes, of which the file holds " + std::to_string(stored));
+}
+
+void File::Impl::refuse(const std::string& name, const std::string& what) const {
+  throw UserError(ExitCode::kBadData, path + ": " + name + ": " + what + ". Take another copy, or make it again.");
+}
+
+void File::Impl::require_hard_links(const std::string& name) const {
+  if (writing || name.empty()) return;
+  std::vector<std::string> parts = groups_of(name);
+  if (parts.size() > kDeepestGroup)
+    refuse(name.substr(0, 80), "more than " + std::to_string(kDeepestGroup) + " levels deep");
+  parts.push_back(name);
+  for (const std::string& part : parts) {
+    H5L_info_t info{};
+    check(H5Lget_info(file.get(), part.c_str(), &info, H5P_DEFAULT), "H5Lget_info", at(name));
+    if (info.type != H5L_TYPE_HARD) refuse(part, "is a link to another place or file");
+  }
 }
 
 std::pair<Handle, Handle> File::Impl::row_spaces(const DatasetInfo& set, const Handle& dataset, int64_t first,
@@ -175,27 +226,24 @@ std::pair<Handle, Handle> File::Impl::row_spaces(const DatasetInfo& set, const H
   return {std::move(memory), std::move(file_space)};
 }
 
-void File::Impl::list(const std::string& group, std::vector<DatasetInfo>& result) const {
+void File::Impl::list(const std::string& group, const Handle& opened, int depth, std::set<std::string>& seen,
+                      std::vector<DatasetInfo>& result) const {
   const Place place = at(group);
-  const Handle opened(H5Gopen2(file.get(), group.empty() ? "/" : group.c_str(), H5P_DEFAULT), &H5Gclose, "H5Gopen2",
-                      place);
+  if (depth > kDeepestGroup) refuse(group, "more than " + std::to_string(kDeepestGroup) + " levels deep");
   const Handle plist(H5Gget_create_plist(opened.get()), &H5Pclose, "H5Gget_create_plist", place);
   unsigned tracked = 0;
   check(H5Pget_link_creation_order(plist.get(), &tracked), "H5Pget_link_creation_order", place);
   const H5_index_t order = (tracked & H5P_CRT_ORDER_TRACKED) != 0 ? H5_INDEX_CRT_ORDER : H5_INDEX_NAME;
-  H5G_info_t links{};
-  check(H5Gget_info(opened.get(), &links), "H5Gget_info", place);
-  for (hsize_t i = 0; i < links.nlinks; ++i) {
-    const ssize_t length = check(H5Lget_name_by_idx(opened.get(), ".", order, H5_ITER_INC, i, nullptr, 0, H5P_DEFAULT),
-                                 "H5Lget_name_by_idx", place);
-    std::string name(static_cast<size_t>(length), '\0');
-    check(H5Lget_name_by_idx(opened.get(), ".", order, H5_ITER_INC, i, name.data(), name.size() + 1, H5P_DEFAULT),
-          "H5Lget_name_by_idx", place);
-    const std::string full = group.empty() ? name : group + "/" + name;
-    const Handle object = open_object(full);
+  Links links;
+  check(H5Literate(opened.get(), order, H5_ITER_INC, nullptr, &take_link, &links), "H5Literate", place);
+  const auto full = [&](const std::string& name) { return group.empty() ? name : group + "/" + name; };
+  if (!links.elsewhere.empty()) refuse(full(links.elsewhere), "is a link to another place or file");
+  for (const auto& [name, where] : links.names) {
+    if (!seen.insert(where).second) refuse(full(name), "is an object that the file holds under another name too");
+    const Handle object(H5Oopen(opened.get(), name.c_str(), H5P_DEFAULT), &H5Oclose, "H5Oopen", at(full(name)));
     const H5I_type_t kind = H5Iget_type(object.get());
-    if (kind == H5I_GROUP) list(full, result);
-    if (kind == H5I_DATASET) result.push_back(describe(full, open_dataset(full)));
+    if (kind == H5I_GROUP) list(full(name), object, depth + 1, seen, result);
+    if (kind == H5I_DATASET) result.push_back(describe(full(name), object));
   }
 }
 
@@ -270,7 +318,11 @@ void File::write(const std::string& name, Type type, const std::vector<int64_t>&
 std::vector<DatasetInfo> File::datasets() const {
   keep_quiet();
   std::vector<DatasetInfo> result;
-  impl_->list("", result);
+  std::set<std::string> seen;
+  impl_->list("", impl_->open_object(""), 0, seen, result);
+  int64_t left = impl_->file_bytes;
+  for (const DatasetInfo& set : result)
+    if (!impl_->writing && (left -= set.byte_count()) < 0) impl_->refuse(set.name, "shares bytes with other arrays");
   return result;
 }
 

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -60,18 +61,26 @@ struct File::Impl {
   Handle make_dataset(const std::string& name, Type type, const std::vector<int64_t>& shape);
   Handle open_dataset(const std::string& name) const {
     keep_quiet();
+    require_hard_links(name);
     return Handle(H5Dopen2(file.get(), name.c_str(), H5P_DEFAULT), &H5Dclose, "H5Dopen2", at(name));
   }
   Handle open_object(const std::string& name) const {
     keep_quiet();
+    require_hard_links(name);
     return Handle(H5Oopen(file.get(), name.empty() ? "/" : name.c_str(), H5P_DEFAULT), &H5Oclose, "H5Oopen", at(name));
   }
+  // UserError (65): a part of the path is a link to another place, which may lie in another file.
+  void require_hard_links(const std::string& name) const;
+  [[noreturn]] void refuse(const std::string& name, const std::string& what) const;  // UserError (65)
   DatasetInfo describe(const std::string& name, const Handle& dataset) const;
+  void require_stored(const DatasetInfo& info, const Handle& dataset, const Handle& plist) const;
   Type type_of(const std::string& name, const Handle& dataset) const;
   // Memory and file spaces of rows [first, first + rows) of a dataset, for H5Dread.
   std::pair<Handle, Handle> row_spaces(const DatasetInfo& set, const Handle& dataset, int64_t first,
                                        int64_t rows) const;
-  void list(const std::string& group, std::vector<DatasetInfo>& result) const;
+  // Appends the datasets of a group and the groups within it. `seen`: places of the objects that were visited.
+  void list(const std::string& group, const Handle& opened, int depth, std::set<std::string>& seen,
+            std::vector<DatasetInfo>& result) const;
   void put_attribute(const std::string& object, const std::string& name, hid_t type, const void* data);
 };
 

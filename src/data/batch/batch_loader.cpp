@@ -1,6 +1,7 @@
 #include "data/batch/batch_loader.h"
 
 #include <algorithm>
+#include <chrono>
 #include <functional>
 #include <map>
 
@@ -137,6 +138,12 @@ StepBatch BatchLoader::next(int64_t step) {
   changed_.notify_all();
   HYPERX_CHECK(batch.step == step, "steps are asked for in order");
   return batch;
+}
+
+void BatchLoader::require_verified(const std::function<void()>& beat) {
+  std::unique_lock<std::mutex> lock(mutex_);
+  while (!changed_.wait_for(lock, std::chrono::seconds(1), [&] { return damage_ || unverified_.empty(); })) beat();
+  if (damage_) std::rethrow_exception(damage_);
 }
 
 }  // namespace hyperx::data

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <deque>
 #include <exception>
+#include <functional>
 #include <mutex>
 #include <stop_token>
 #include <thread>
@@ -37,7 +38,8 @@ StepBatch make_step(const BatchMaker& maker, const StepPlan& plan, const StepSha
 std::vector<StepPlan> largest_steps(const BatchMaker& maker, int64_t draws, int64_t batch_sentences);
 
 // Prepares a rank's batches ahead of time in its own thread. A second thread compares a pair's arrays with their
-// digests when the pair is first drawn. This takes seconds for a large pair, so only the last batch waits for it.
+// digests when the pair is first drawn. This takes seconds for a large pair, so only checkpoints and the last batch
+// wait for it.
 class BatchLoader {
  public:
   struct Options {
@@ -56,6 +58,9 @@ class BatchLoader {
   // Steps must be asked for in order, from first_step. An error in preparing a batch is thrown here, at its step. A
   // wrong digest is thrown as soon as it is known, at the latest at the last step.
   StepBatch next(int64_t step);
+  // Waits until the arrays of all batches given so far are compared with their digests; throws if one is wrong. Calls
+  // `beat` once a second while it waits.
+  void require_verified(const std::function<void()>& beat);
 
  private:
   void work();

@@ -136,11 +136,12 @@ std::string digest_of(std::string_view bytes, const std::stop_token& stop) {
   return digest.hex();
 }
 
-void verify_split(const MappedFile& file, const std::string& path, const SplitEntry& entry,
+void verify_split(const MappedFile& file, const std::string& path, const SplitEntry& entry, bool compare,
                   const std::stop_token& stop) {
   std::vector<std::vector<LabelId>> converted;
   const Split split = map_split(file, path, entry, converted);  // checks types and offsets
   for (const DatasetEntry& dataset : entry.datasets) {
+    if (!compare) break;
     const std::string digest = digest_of(bytes_of(file, path, dataset, element_size(dataset.type)), stop);
     if (stop.stop_requested()) return;
     if (digest != dataset.xxh128)
@@ -150,6 +151,19 @@ void verify_split(const MappedFile& file, const std::string& path, const SplitEn
     split.tokens_of(sentence);
     split.labels_of(sentence);
   }
+}
+
+// `only`: the split to verify if the index has no digest of the whole file; null: all.
+void verify_file(const std::string& path, const PairEntry& entry, const SplitEntry* only, const std::stop_token& stop) {
+  const MappedFile file = map_checked(path, entry.bytes);
+  const bool has_digest = !entry.xxh128.empty();
+  const bool whole = has_digest && digest_of(file.view(), stop) == entry.xxh128;
+  if (stop.stop_requested()) return;
+  for (const SplitEntry& split : entry.splits)
+    if (has_digest || only == nullptr || only == &split) verify_split(file, path, split, !whole, stop);
+  if (has_digest && !whole && !stop.stop_requested())
+    damaged(path,
+            std::string("bytes outside its arrays were changed: its XXH128 is not the one of ") + kCorpusIndexName);
 }
 
 }  // namespace
@@ -171,7 +185,7 @@ struct Corpus::State {
   std::unordered_map<std::string, size_t> places;     // pair name -> index.pairs
   std::mutex mutex;                                   // guards the members below
   std::vector<std::unique_ptr<MappedPair>> mapped;    // [pairs] null: not used yet
-  std::set<std::pair<size_t, std::string>> verified;  // pair and split
+  std::set<std::pair<size_t, std::string>> verified;  // pair and split; "": the whole file
 
   std::string path_of(const PairEntry& entry) const { return folder + "/" + entry.file; }
 };
@@ -260,22 +274,26 @@ const Split& Corpus::split(const Pair& pair, const std::string& name) const {
 
 void Corpus::verify(const Pair& pair) const {
   const PairEntry& described = entry(pair);
-  const std::string path = state_->path_of(described);
-  const MappedFile file = map_checked(path, described.bytes);
-  for (const SplitEntry& split : described.splits) verify_split(file, path, split, {});
+  verify_file(state_->path_of(described), described, nullptr, {});
+}
+
+void Corpus::verify_summaries() const {
+  for (const auto& [name, digest] : state_->index.summaries) {
+    const std::string path = state_->folder + "/" + name;
+    if (xxh128_of_file(path) != digest) damaged(path, std::string("its XXH128 is not the one of ") + kCorpusIndexName);
+  }
 }
 
 void Corpus::verify_once(const Pair& pair, const std::string& split, const std::stop_token& stop) const {
   const PairEntry& described = entry(pair);
   const SplitEntry* const wanted = described.find_split(split);
   HYPERX_CHECK(wanted != nullptr, "a split that is not there cannot be verified");
-  const std::pair<size_t, std::string> key(state_->places.at(pair.name()), split);
+  const std::pair<size_t, std::string> key(state_->places.at(pair.name()), described.xxh128.empty() ? split : "");
   {
     const std::lock_guard<std::mutex> lock(state_->mutex);
     if (state_->verified.contains(key)) return;
   }
-  const std::string path = state_->path_of(described);
-  verify_split(map_checked(path, described.bytes), path, *wanted, stop);
+  verify_file(state_->path_of(described), described, wanted, stop);
   const std::lock_guard<std::mutex> lock(state_->mutex);
   if (!stop.stop_requested()) state_->verified.insert(key);
 }

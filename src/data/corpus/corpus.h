@@ -46,7 +46,7 @@ class Corpus {
 
   const CorpusIndex& index() const;
   const std::string& index_text() const;
-  const std::string& digest() const;  // XXH128 of the index, which holds the digests of all arrays: identifies the data
+  const std::string& digest() const;  // XXH128 of the index, which holds the digests of all files: identifies the data
   std::vector<Pair> pairs() const;
   std::vector<Pair> pairs_with(const std::string& split) const;
   bool has(const Pair& pair, const std::string& split) const;
@@ -57,9 +57,13 @@ class Corpus {
   // it is never scored); 66 the file is missing; 65 the file is not the one that the index describes (size, signature,
   // offset of an array). Reads almost nothing, however large the file is.
   const Split& split(const Pair& pair, const std::string& name) const;
-  // Compares every array of a pair with its XXH128, and checks the offsets. UserError (65) naming file and array.
+  // Compares every byte of a pair's file with the digest of the file (of earlier format versions: of every array) and
+  // checks the offsets. UserError (65) naming file and array.
   void verify(const Pair& pair) const;
-  // The same for one split, unless it was already done; returns early when `stop` is requested.
+  // The same of the two summaries. UserError (65, 66).
+  void verify_summaries() const;
+  // verify() before the first use of a split, unless it was already done; of earlier format versions it compares only
+  // that split. Returns early when `stop` is requested.
   void verify_once(const Pair& pair, const std::string& split, const std::stop_token& stop = {}) const;
 
  private:

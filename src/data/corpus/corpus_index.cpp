@@ -1,16 +1,22 @@
 #include "data/corpus/corpus_index.h"
 
 #include <limits>
-#include <nlohmann/json.hpp>
 #include <set>
 
+#include "common/digest.h"
 #include "common/errors.h"
+#include "common/files.h"
+#include "common/json.h"
 
 namespace hyperx::data {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
+using Json = nlohmann::ordered_json;  // what is written
+using Value = nlohmann::json;         // what is read
+
+constexpr char kOwnDigestKey[] = "\"index_xxh128\":\"";
+constexpr int kFirstVersionWithDigests = 4;  // of the index itself and of whole files
 
 Json to_json(const SplitCounts& c) {
   return {{"sentences", c.sentences},
@@ -42,9 +48,19 @@ Json to_json(const SplitEntry& split) {
   return json;
 }
 
-int64_t count_at(const Json& json, const char* key, int64_t least = 0) {
-  const Json& value = json.at(key);
-  if (!value.is_number_integer()) throw std::runtime_error(std::string(key) + " is not a whole number");
+[[noreturn]] void wrong(const std::string& key, const Value& value, const char* wanted) {
+  throw std::runtime_error(key + " is " + shown(value) + ", not " + wanted);
+}
+
+const Value& value_at(const Value& object, const char* key) {
+  const auto found = object.is_object() ? object.find(key) : object.end();
+  if (!object.is_object() || found == object.end()) throw std::runtime_error(std::string("there is no ") + key);
+  return *found;
+}
+
+int64_t count_at(const Value& object, const char* key, int64_t least = 0) {
+  const Value& value = value_at(object, key);
+  if (!value.is_number_integer()) wrong(key, value, "a whole number");
   // An unsigned number beyond int64 would become negative.
   if (value.is_number_unsigned() &&
       value.get<uint64_t>() > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) {
@@ -55,101 +71,137 @@ int64_t count_at(const Json& json, const char* key, int64_t least = 0) {
   return number;
 }
 
-int32_t id_at(const Json& json, const char* key) {
-  const int64_t id = count_at(json, key);
+int32_t id_at(const Value& object, const char* key, int64_t least = 0) {
+  const int64_t id = count_at(object, key, least);
   if (id > std::numeric_limits<int32_t>::max()) throw std::runtime_error(std::string(key) + " is too large");
   return static_cast<int32_t>(id);
 }
 
-SplitCounts counts_from(const Json& json) {
+std::string text_at(const Value& object, const char* key) {
+  const Value& value = value_at(object, key);
+  if (!value.is_string()) wrong(key, value, "a text");
+  return value.get<std::string>();
+}
+
+bool flag_at(const Value& object, const char* key) {
+  const Value& value = value_at(object, key);
+  if (!value.is_boolean()) wrong(key, value, "true or false");
+  return value.get<bool>();
+}
+
+const Value& list_at(const Value& object, const char* key) {
+  const Value& value = value_at(object, key);
+  if (!value.is_array()) wrong(key, value, "a list");
+  return value;
+}
+
+const Value& object_at(const Value& object, const char* key) {
+  const Value& value = value_at(object, key);
+  if (!value.is_object()) wrong(key, value, "an object");
+  return value;
+}
+
+std::string file_name_at(const Value& object, const char* key) {
+  const std::string name = text_at(object, key);
+  if (!is_plain_name(name)) throw std::runtime_error("'" + name + "' is no file name of a pair");
+  return name;
+}
+
+SplitCounts counts_from(const Value& object) {
   SplitCounts counts;
-  counts.sentences = count_at(json, "sentences");
-  counts.words = count_at(json, "words");
-  counts.subwords = count_at(json, "subwords");
-  counts.unk = count_at(json, "unk");
-  counts.empty = count_at(json, "empty");
-  counts.truncated = count_at(json, "truncated");
-  counts.over_limit = count_at(json, "over_limit");
-  counts.longest = count_at(json, "longest");
-  if (json.contains("cut")) counts.cut = count_at(json, "cut");  // earlier corpora lack it
+  counts.sentences = count_at(object, "sentences");
+  counts.words = count_at(object, "words");
+  counts.subwords = count_at(object, "subwords");
+  counts.unk = count_at(object, "unk");
+  counts.empty = count_at(object, "empty");
+  counts.truncated = count_at(object, "truncated");
+  counts.over_limit = count_at(object, "over_limit");
+  counts.longest = count_at(object, "longest");
+  if (object.contains("cut")) counts.cut = count_at(object, "cut");  // earlier corpora lack it
   return counts;
 }
 
-SplitEntry split_from(const Json& json) {
+SplitEntry split_from(const Value& object) {
   SplitEntry split;
-  split.name = json.at("name").get<std::string>();
-  split.counts = counts_from(json.at("counts"));
-  split.dropped = count_at(json, "dropped");
-  split.limited = json.at("limited").get<bool>();
-  split.overlap = count_at(json, "overlap");
-  split.overlap_with = json.at("overlap_with").get<std::map<std::string, int64_t>>();
-  for (const Json& s : json.at("sources")) {
-    split.sources.push_back({s.at("path").get<std::string>(), s.at("sha256").get<std::string>(),
-                             s.at("origin").get<std::string>(), s.at("licence").get<std::string>(),
+  split.name = text_at(object, "name");
+  split.counts = counts_from(value_at(object, "counts"));
+  split.dropped = count_at(object, "dropped");
+  split.limited = flag_at(object, "limited");
+  split.overlap = count_at(object, "overlap");
+  const Value& overlap_with = object_at(object, "overlap_with");
+  for (const auto& [name, count] : overlap_with.items())
+    split.overlap_with[name] = count_at(overlap_with, name.c_str());
+  for (const Value& s : list_at(object, "sources")) {
+    split.sources.push_back({text_at(s, "path"), text_at(s, "sha256"), text_at(s, "origin"), text_at(s, "licence"),
                              count_at(s, "sentences")});
   }
-  for (const Json& d : json.at("datasets")) {
-    split.datasets.push_back({d.at("name").get<std::string>(), d.at("type").get<std::string>(), count_at(d, "count"),
-                              count_at(d, "offset", -1), d.at("xxh128").get<std::string>()});
+  for (const Value& d : list_at(object, "datasets")) {
+    split.datasets.push_back({text_at(d, "name"), text_at(d, "type"), count_at(d, "count"), count_at(d, "offset", -1),
+                              text_at(d, "xxh128")});
   }
   return split;
 }
 
-PairEntry pair_from(const Json& json) {
+PairEntry pair_from(const Value& object) {
   PairEntry entry;
-  entry.pair = {json.at("task").get<std::string>(), json.at("language").get<std::string>()};
-  entry.file = json.at("file").get<std::string>();
-  if (entry.file.empty() || entry.file.find('/') != std::string::npos) {
-    throw std::runtime_error("'" + entry.file + "' is no file name of a pair");
+  entry.pair = parse_pair(text_at(object, "task") + ":" + text_at(object, "language"));
+  entry.file = file_name_at(object, "file");
+  entry.bytes = count_at(object, "bytes");
+  if (object.contains("xxh128")) entry.xxh128 = text_at(object, "xxh128");  // earlier corpora lack it
+  entry.trains_on_test = flag_at(object, "trains_on_test");
+  for (const Value& split : list_at(object, "splits")) {
+    entry.splits.push_back(split_from(split));
+    if (entry.find_split(entry.splits.back().name) != &entry.splits.back())
+      throw std::runtime_error("split " + entry.splits.back().name + " of " + entry.pair.name() +
+                               " stands there twice");
   }
-  entry.bytes = count_at(json, "bytes");
-  entry.trains_on_test = json.at("trains_on_test").get<bool>();
-  for (const Json& split : json.at("splits")) entry.splits.push_back(split_from(split));
   return entry;
 }
 
-void head_from(const Json& json, CorpusIndex& index) {
-  index.tokenizer_digest = json.at("tokenizer_digest").get<std::string>();
-  index.vocabulary_size = id_at(json, "vocabulary_size");
-  index.cls_id = id_at(json, "cls_id");
-  index.sep_id = id_at(json, "sep_id");
-  index.mask_id = id_at(json, "mask_id");
+void head_from(const Value& object, CorpusIndex& index) {
+  index.tokenizer_digest = text_at(object, "tokenizer_digest");
+  index.vocabulary_size = id_at(object, "vocabulary_size");
+  index.cls_id = id_at(object, "cls_id");
+  index.sep_id = id_at(object, "sep_id");
+  index.mask_id = id_at(object, "mask_id");
   for (const int32_t id : {index.cls_id, index.sep_id, index.mask_id}) {
     if (id >= index.vocabulary_size) throw std::runtime_error("a special token lies outside the vocabulary");
   }
   for (const TaskRow& row : task_rows())
-    for (const CorpusOption& option : row.corpus_options)
-      index.task_options[option.key] = json.at(option.key).get<std::string>();
-  index.label_position = json.value("label_position", index.label_position);  // earlier corpora lack it
-  index.blank_id = json.value("blank_id", index.blank_id);                    // and this
-  index.overlap = json.at("overlap").get<std::string>();
-  index.max_subwords = id_at(json, "max_subwords");
-  index.labels = json.at("labels").get<std::map<std::string, std::vector<std::string>>>();
-  if (!json.at("pairs").is_array() || !json.at("pairs").empty()) throw std::runtime_error("pairs is no list of pairs");
+    for (const CorpusOption& option : row.corpus_options) index.task_options[option.key] = text_at(object, option.key);
+  if (object.contains("label_position"))
+    index.label_position = text_at(object, "label_position");                       // earlier ones lack it
+  if (object.contains("blank_id")) index.blank_id = id_at(object, "blank_id", -1);  // and this
+  index.overlap = text_at(object, "overlap");
+  index.max_subwords = id_at(object, "max_subwords");
+  for (const auto& [task, labels] : object_at(object, "labels").items()) {
+    if (!labels.is_array()) wrong("labels." + task, labels, "a list");
+    for (const Value& label : labels) {
+      if (!label.is_string()) wrong("a label of " + task, label, "a text");
+      index.labels[task].push_back(label.get<std::string>());
+    }
+    index.labels[task];  // also of a task without labels
+  }
+  if (!list_at(object, "pairs").empty()) throw std::runtime_error("pairs is no list of pairs");
   std::set<Pair> seen;
   for (const PairEntry& entry : index.pairs) {
     const Pair& pair = entry.pair;
     if (!index.labels.contains(pair.task)) throw std::runtime_error("no labels of task " + pair.task);
     if (!seen.insert(pair).second) throw std::runtime_error("pair " + pair.name() + " stands there twice");
   }
+  if (object.contains("summaries"))
+    for (const auto& [name, digest] : object_at(object, "summaries").items()) {
+      if (!is_plain_name(name)) throw std::runtime_error("'" + name + "' is no file name of a summary");
+      if (!digest.is_string()) wrong("summaries." + name, digest, "a text");
+      index.summaries[name] = digest.get<std::string>();
+    }
 }
 
-// Each pair is converted and freed as soon as it is read: with thousands of pairs, the whole file as JSON values would
-// take ten times the memory and more time. `wrong`: the first error in a pair; it matters only if the format version is
-// ours.
-Json parse_by_pair(const std::string& text, std::vector<PairEntry>& pairs, std::string& wrong) {
-  constexpr int kPairsDepth = 1, kPairDepth = 2;
-  bool in_pairs = false;
-  return Json::parse(text, [&](int depth, Json::parse_event_t event, Json& parsed) {
-    if (depth == kPairsDepth && event == Json::parse_event_t::key) in_pairs = parsed == "pairs";
-    if (!in_pairs || depth != kPairDepth || event != Json::parse_event_t::object_end) return true;
-    try {
-      pairs.push_back(pair_from(parsed));
-    } catch (const std::exception& error) {
-      if (wrong.empty()) wrong = error.what();
-    }
-    return false;
-  });
+// Of the index itself: every byte of it counts.
+void check_own_digest(const std::string& text, int64_t version) {
+  const std::optional<bool> fits = fits_own_digest(text, kOwnDigestKey);
+  if (!fits && version >= kFirstVersionWithDigests) throw std::runtime_error("it has no digest of itself");
+  if (fits && !*fits) throw std::runtime_error("some of its bytes were changed: it is not of the digest that it names");
 }
 
 }  // namespace
@@ -164,6 +216,7 @@ const SplitEntry* PairEntry::find_split(const std::string& name) const {
 std::string CorpusIndex::to_json() const {
   Json json = {{"format", "hyperx corpus"},
                {"format_version", kCorpusFormatVersion},
+               {"index_xxh128", std::string(kXxh128Digits, '0')},
                {"tokenizer_digest", tokenizer_digest},
                {"vocabulary_size", vocabulary_size},
                {"cls_id", cls_id},
@@ -175,38 +228,51 @@ std::string CorpusIndex::to_json() const {
   json["overlap"] = overlap;
   json["max_subwords"] = max_subwords;
   json["labels"] = labels;
+  json["summaries"] = summaries;
   std::string text = json.dump();
   text.back() = ',';
   text += "\"pairs\":[";
   for (const PairEntry& entry : pairs) {
-    Json item = {{"task", entry.pair.task}, {"language", entry.pair.language},        {"file", entry.file},
-                 {"bytes", entry.bytes},    {"trains_on_test", entry.trains_on_test}, {"splits", Json::array()}};
+    Json item = {{"task", entry.pair.task}, {"language", entry.pair.language}, {"file", entry.file},
+                 {"bytes", entry.bytes},    {"xxh128", entry.xxh128},          {"trains_on_test", entry.trains_on_test},
+                 {"splits", Json::array()}};
     for (const SplitEntry& split : entry.splits) item["splits"].push_back(hyperx::data::to_json(split));
     if (&entry != pairs.data()) text += ',';
     text += '\n';
     text += item.dump();  // one pair per line
   }
   text += "\n]}\n";
-  return text;
+  return with_own_digest(std::move(text), kOwnDigestKey);
 }
 
 CorpusIndex CorpusIndex::from_json(const std::string& text, const std::string& path) {
-  const std::string way_out = "; prepare the corpus again (hyperx prepare --force)";
+  const std::string way_out = "prepare the corpus again (hyperx prepare --force)";
   CorpusIndex index;
+  // Each pair is converted and freed as soon as it is read: with thousands of pairs, the whole file as JSON values
+  // would take ten times the memory and more time. The first error in a pair matters only if the format version is
+  // ours.
+  std::string wrong_pair;
+  const Value head = parse_json_by_item(text, path, way_out, "pairs", [&](const Value& pair) {
+    try {
+      index.pairs.push_back(pair_from(pair));
+    } catch (const std::exception& error) {
+      if (wrong_pair.empty()) wrong_pair = error.what();
+    }
+  });
   try {
-    std::string wrong;
-    const Json json = parse_by_pair(text, index.pairs, wrong);
-    if (json.at("format") != "hyperx corpus") throw std::runtime_error("it is no hyperx corpus");
-    const int64_t version = count_at(json, "format_version");
+    if (!head.is_object() || head.value("format", Value()) != "hyperx corpus")
+      throw std::runtime_error("it is no hyperx corpus");
+    const int64_t version = count_at(head, "format_version");
     if (version < kOldestCorpusFormatVersion || version > kCorpusFormatVersion) {
       throw std::runtime_error("format version " + std::to_string(version) + ", this program reads " +
                                std::to_string(kOldestCorpusFormatVersion) + " to " +
                                std::to_string(kCorpusFormatVersion));
     }
-    if (!wrong.empty()) throw std::runtime_error(wrong);
-    head_from(json, index);
+    check_own_digest(text, version);
+    if (!wrong_pair.empty()) throw std::runtime_error(wrong_pair);
+    head_from(head, index);
   } catch (const std::exception& error) {
-    throw UserError(ExitCode::kBadData, path + ": not a usable corpus index: " + error.what() + way_out);
+    throw UserError(ExitCode::kBadData, path + ": not a usable corpus index: " + error.what() + "; " + way_out);
   }
   return index;
 }

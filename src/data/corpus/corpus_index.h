@@ -10,8 +10,8 @@
 
 namespace hyperx::data {
 
-constexpr int kCorpusFormatVersion = 3;
-constexpr int kOldestCorpusFormatVersion = 2;  // that is still read: labels of 16 bits
+constexpr int kCorpusFormatVersion = 4;
+constexpr int kOldestCorpusFormatVersion = 2;  // that is still read: labels of 16 bits; up to 3: no digests of files
 constexpr const char* kCorpusIndexName = "index.json";
 
 // One array in the pair's file.
@@ -57,6 +57,7 @@ struct PairEntry {
   Pair pair;
   std::string file;             // in the corpus folder
   int64_t bytes = 0;            // of the file
+  std::string xxh128;           // of the whole file; empty: the corpus has an earlier format version
   bool trains_on_test = false;  // its `train` is the treebank's only split, test: must never be scored
   std::vector<SplitEntry> splits;
 
@@ -75,10 +76,11 @@ struct CorpusIndex {
   int max_subwords = 0;  // data.max_subwords, used to count `truncated`; nothing is truncated in the files
   std::map<std::string, std::vector<std::string>> labels;  // by task
   std::vector<PairEntry> pairs;                            // in the manifest's order
+  std::map<std::string, std::string> summaries;            // XXH128 of summary.tsv and summary.json, by file name
 
-  std::string to_json() const;
-  // UserError (65) naming `path`: not JSON, another format version, a field that is missing or of the wrong kind, an
-  // impossible value.
+  std::string to_json() const;  // with a digest of itself
+  // UserError (65) naming `path`: not JSON, another format version, not of the digest that it names, a field that is
+  // missing or of the wrong kind, an impossible value.
   static CorpusIndex from_json(const std::string& text, const std::string& path);
 };
 

@@ -201,6 +201,7 @@ void write_pair(const std::string& folder, const std::vector<std::pair<std::stri
     }
   }
   entry.bytes = static_cast<int64_t>(fs::file_size(path));
+  entry.xxh128 = xxh128_of_file(path);
 }
 
 }  // namespace hyperx::data

@@ -36,8 +36,8 @@ class CorpusFolder {
   bool committed_ = false;
 };
 
-// Writes FOLDER/TASK.LANGUAGE.h5 and fills in `entry`: file, bytes, and each split's datasets. `splits` are (name,
-// arrays).
+// Writes FOLDER/TASK.LANGUAGE.h5 and fills in `entry`: file, bytes, xxh128, and each split's datasets. `splits` are
+// (name, arrays).
 void write_pair(const std::string& folder, const std::vector<std::pair<std::string, const SplitArrays*>>& splits,
                 PairEntry& entry);
 

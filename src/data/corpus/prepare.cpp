@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "common/clock.h"
+#include "common/digest.h"
 #include "common/errors.h"
 #include "common/files.h"
 #include "common/log.h"
@@ -253,8 +254,11 @@ CorpusIndex prepare(const PrepareOptions& options) {
   Preparation preparation(options);
   CorpusFolder folder(options.corpus, options.force);
   CorpusIndex index = preparation.run(folder.temporary());
-  write_file_atomically(folder.temporary() + "/summary.tsv", summary_tsv(index));
-  write_file_atomically(folder.temporary() + "/summary.json", summary_json(index));
+  for (const auto& [name, text] :
+       {std::pair{"summary.tsv", summary_tsv(index)}, {"summary.json", summary_json(index)}}) {
+    write_file_atomically(folder.temporary() + "/" + name, text);
+    index.summaries[name] = xxh128_hex(text);
+  }
   write_file_atomically(folder.temporary() + "/" + kCorpusIndexName, index.to_json());
   folder.commit();
   return index;

@@ -1,12 +1,11 @@
 #include "data/tasks/prediction_lines.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 
 #include "common/errors.h"
+#include "common/files.h"
 #include "data/source/line_source.h"
 #include "data/source/sentence_reader.h"
 #include "data/tokenizer/utf8.h"
@@ -22,14 +21,8 @@ PredictionLines::PredictionLines(const std::string& path) : name_(path == "-" ? 
   if (path == "-") {
     fd_ = STDIN_FILENO;
   } else {
-    fd_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    if (fd_ < 0) throw UserError(ExitCode::kNoInput, path + ": cannot be opened: " + errno_text());
+    fd_ = open_to_read(path, InputKind::kText);
     owned_ = true;
-  }
-  struct stat info {};
-  if (::fstat(fd_, &info) == 0 && S_ISDIR(info.st_mode)) {
-    if (owned_) ::close(fd_);
-    throw UserError(ExitCode::kNoInput, name_ + ": is a folder where a file is expected");
   }
 }
 

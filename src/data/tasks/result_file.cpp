@@ -7,6 +7,7 @@
 
 #include "common/errors.h"
 #include "common/files.h"
+#include "common/json.h"
 #include "common/version.h"
 
 namespace hyperx::data {
@@ -19,10 +20,6 @@ constexpr char kTypes[] = "types";  // next to the values in the file
 
 Json json_number(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
 
-double number_of(const Json& json) {
-  return json.is_null() ? std::numeric_limits<double>::quiet_NaN() : json.get<double>();
-}
-
 Json json_of(const MetricSet& metrics) {
   Json json = Json::object();
   for (const auto& [name, value] : metrics.values) json[name] = json_number(value);
@@ -34,39 +31,40 @@ Json json_of(const MetricSet& metrics) {
   return json;
 }
 
-MetricSet metrics_of(const Json& json) {
+MetricSet metrics_of(const JsonValue& object) {
   MetricSet metrics;
-  for (const auto& [name, value] : json.items())
-    if (name != kTypes) metrics.values[name] = number_of(value);
-  for (const auto& [type, score] : json.at(kTypes).items())
-    metrics.types[type] = {score.at("precision").get<double>(), score.at("recall").get<double>(),
-                           score.at("f1").get<double>(), score.at("support").get<int64_t>()};
+  for (const auto& [name, value] : object.fields())
+    if (name != kTypes)
+      metrics.values[name] = value.raw().is_null() ? std::numeric_limits<double>::quiet_NaN() : value.number();
+  for (const auto& [type, score] : object[kTypes].fields())
+    metrics.types[type] = {score["precision"].number(), score["recall"].number(), score["f1"].number(),
+                           score["support"].integer(0)};
   return metrics;
 }
 
-EvaluationResult result_of(const Json& json, const std::string& origin) {
-  const int version = json.at("format_version").get<int>();
+EvaluationResult result_of(const JsonValue& root, const std::string& origin) {
+  const int64_t version = root["format_version"].integer();
   if (version != kFormatVersion)
     throw UserError(ExitCode::kBadData, origin + ": a result file of format " + std::to_string(version) +
                                             ", this hyperx reads " + std::to_string(kFormatVersion) +
                                             ": evaluate again");
   EvaluationResult result;
-  result.pair = parse_pair(json.at("pair").get<std::string>());
-  result.split = json.at("split").get<std::string>();
-  result.main_metric = json.at("main_metric").get<std::string>();
-  result.metrics = metrics_of(json.at("metrics"));
-  if (!json.at("novel").is_null()) result.novel = metrics_of(json.at("novel"));
-  result.novel_sentences = json.at("novel_sentences").get<int64_t>();
-  if (!json.at("baseline").is_null()) result.baseline = json.at("baseline").get<double>();
-  result.trained = json.at("trained").get<bool>();
-  result.sentences = json.at("sentences").get<int64_t>();
-  result.words = json.at("words").get<int64_t>();
-  result.words_scored = json.at("words_scored").get<int64_t>();
-  result.unlabelled_words = json.at("unlabelled_words").get<int64_t>();
-  result.truncated_words = json.at("truncated_words").get<int64_t>();
-  result.checkpoint_xxh128 = json.at("checkpoint_xxh128").get<std::string>();
-  result.corpus_xxh128 = json.at("corpus_xxh128").get<std::string>();
-  result.signature = json.at("signature").get<std::string>();
+  result.pair = parse_pair(root["pair"].text());
+  result.split = root["split"].text();
+  result.main_metric = root["main_metric"].text();
+  result.metrics = metrics_of(root["metrics"]);
+  if (root.has("novel")) result.novel = metrics_of(root["novel"]);
+  result.novel_sentences = root["novel_sentences"].integer(0);
+  if (root.has("baseline")) result.baseline = root["baseline"].number();
+  result.trained = root["trained"].flag();
+  result.sentences = root["sentences"].integer(0);
+  result.words = root["words"].integer(0);
+  result.words_scored = root["words_scored"].integer(0);
+  result.unlabelled_words = root["unlabelled_words"].integer(0);
+  result.truncated_words = root["truncated_words"].integer(0);
+  result.checkpoint_xxh128 = root["checkpoint_xxh128"].text();
+  result.corpus_xxh128 = root["corpus_xxh128"].text();
+  result.signature = root["signature"].text();
   return result;
 }
 
@@ -116,11 +114,8 @@ std::string result_to_json(const EvaluationResult& result) {
 }
 
 EvaluationResult result_from_json(const std::string& text, const std::string& origin) {
-  try {
-    return result_of(Json::parse(text), origin);
-  } catch (const Json::exception& error) {
-    throw UserError(ExitCode::kBadData, origin + ": no result file of hyperx (" + error.what() + "): evaluate again");
-  }
+  const nlohmann::json object = parse_json(text, origin, "evaluate again");
+  return result_of(JsonValue(origin, object), origin);
 }
 
 void write_result(const std::string& folder, const EvaluationResult& result, const std::string& predictions) {

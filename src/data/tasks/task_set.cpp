@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/errors.h"
+#include "common/json.h"
 
 namespace hyperx::data {
 namespace {
@@ -33,6 +34,20 @@ void require_known(const std::string& name, const std::string& origin) {
                   fmt::format("{}: holds the task '{}', which this version does not know; it knows {}. Use the version "
                               "that wrote the file",
                               origin, name, known_names()));
+}
+
+// Refuses labels that no task of this name can have.
+std::vector<std::string> checked_labels(const std::vector<std::string>& labels, const std::string& name,
+                                        const std::string& origin) {
+  std::vector<std::string> sorted = labels;
+  std::sort(sorted.begin(), sorted.end());
+  const auto twice = std::adjacent_find(sorted.begin(), sorted.end());
+  const bool has_labels = !find_row(name)->labels.empty();
+  if (labels.empty() == has_labels || (has_labels && sorted.front().empty()))
+    throw UserError(ExitCode::kBadData, fmt::format("{}: the task {} should have {}", origin, name,
+                                                    has_labels ? "labels, none empty" : "no labels"));
+  if (twice == sorted.end()) return labels;
+  throw UserError(ExitCode::kBadData, fmt::format("{}: the task {} has the label '{}' twice", origin, name, *twice));
 }
 
 }  // namespace
@@ -67,17 +82,18 @@ TaskSet TaskSet::of_labels(const std::map<std::string, std::vector<std::string>>
   TaskSet set;
   for (const auto& [name, of_task] : labels) {
     require_known(name, origin);
-    set.add(name, of_task, options);
+    set.add(name, checked_labels(of_task, name, origin), options);
   }
   return set;
 }
 
 TaskSet TaskSet::from_json(const nlohmann::json& array, const std::string& origin) {
   TaskSet set;
-  for (const nlohmann::json& task : array) {
-    const auto name = task.at("name").get<std::string>();
+  for (const JsonValue& task : JsonValue(origin, array, "tasks").items()) {
+    const std::string name = task["name"].text();
     require_known(name, origin);
-    set.add(name, task.at("labels").get<std::vector<std::string>>());
+    if (set.find(name) != nullptr) task.fail("is the task '" + name + "', which is there twice");
+    set.add(name, checked_labels(task["labels"].texts(), name, origin));
   }
   return set;
 }

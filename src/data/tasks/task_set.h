@@ -20,7 +20,7 @@ class TaskSet {
   // The tasks of a corpus's index. UserError (65) naming `origin`: a name that this version does not know.
   static TaskSet of_labels(const std::map<std::string, std::vector<std::string>>& labels, const Sections& options,
                            const std::string& origin);
-  // The tasks of a checkpoint, as to_json() writes them. UserError (65) as of_labels(); nlohmann::json::exception.
+  // The tasks of a checkpoint, as to_json() writes them. UserError (65) as of_labels(), or of another form.
   static TaskSet from_json(const nlohmann::json& array, const std::string& origin);
   nlohmann::json to_json() const;
 

@@ -12,6 +12,7 @@
 #include "common/digest.h"
 #include "common/errors.h"
 #include "common/files.h"
+#include "common/json.h"
 #include "data/tokenizer/sub_word_trie.h"
 #include "data/tokenizer/unicode_classes.h"
 #include "data/tokenizer/utf8.h"
@@ -28,14 +29,14 @@ class TokenizerConfig {
  public:
   explicit TokenizerConfig(const std::string& path) : path_(path) {
     if (!std::filesystem::exists(path)) return;
-    json_ = nlohmann::json::parse(read_file(path), nullptr, false);
+    json_ = parse_json(read_file(path), path, "fetch the file again, or remove it");
     if (!json_.is_object()) fail("is not a JSON object: fetch the file again, or remove it");
   }
 
   std::optional<bool> flag(const char* key) const {
     const auto found = json_.find(key);
     if (found == json_.end() || found->is_null()) return std::nullopt;
-    if (!found->is_boolean()) fail(fmt::format("{} is {}: write true, false or null", key, found->dump()));
+    if (!found->is_boolean()) fail(fmt::format("{} is {}: write true, false or null", key, shown(*found)));
     return found->get<bool>();
   }
   // A token is a string, or an object whose "content" is one.
@@ -44,7 +45,7 @@ class TokenizerConfig {
     if (found == json_.end() || found->is_null()) return fallback;
     const nlohmann::json value = found->is_object() ? found->value("content", nlohmann::json()) : *found;
     if (!value.is_string() || value.get<std::string>().empty())
-      fail(fmt::format("{} is {}: write a string", key, found->dump()));
+      fail(fmt::format("{} is {}: write a string", key, shown(*found)));
     return value.get<std::string>();
   }
 

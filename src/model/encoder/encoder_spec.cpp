@@ -5,6 +5,7 @@
 
 #include "common/errors.h"
 #include "common/files.h"
+#include "common/json.h"
 #include "data/tokenizer/utf8.h"
 #include "model/encoder/family.h"
 
@@ -12,6 +13,7 @@ namespace hyperx::model {
 namespace {
 
 constexpr std::string_view kRandom = "random:";
+constexpr int64_t kWidest = 100'000, kMostLayers = 10'000;
 
 const EncoderFamily& family_of(const EncoderConfig& config, const std::vector<EncoderFamily>& families) {
   const std::string type = config.text("model_type", families.front().model_type);
@@ -55,13 +57,15 @@ EncoderSpec read_encoder_spec(const std::string& folder, int64_t layers, const s
   const EncoderConfig config(folder);
   EncoderSpec spec;
   spec.family = &family_of(config, families);
-  spec.hidden = config.size("hidden_size");
-  spec.layers = config.size("num_hidden_layers");
+  spec.hidden = config.size("hidden_size", kWidest);
+  spec.layers = config.size("num_hidden_layers", kMostLayers);
   spec.heads = config.size("num_attention_heads");
   spec.intermediate = config.size("intermediate_size");
   spec.vocabulary = config.size("vocab_size");
   spec.max_positions = config.size("max_position_embeddings");
   spec.layer_norm_eps = config.number("layer_norm_eps", spec.layer_norm_eps);
+  if (!(spec.layer_norm_eps > 0 && spec.layer_norm_eps < 1))
+    config.fail("'layer_norm_eps' is " + shown(spec.layer_norm_eps) + ", not a number between 0 and 1");
   if (spec.hidden % spec.heads != 0)
     config.fail("hidden_size " + std::to_string(spec.hidden) + " is not a multiple of num_attention_heads " +
                 std::to_string(spec.heads));

@@ -10,6 +10,8 @@
 #include "common/digest.h"
 #include "common/errors.h"
 #include "common/files.h"
+#include "common/host.h"
+#include "common/progress.h"
 #include "common/text_table.h"
 #include "model/encoder/family.h"
 #include "model/encoder/safetensors.h"
@@ -29,10 +31,10 @@ std::string listed(const std::vector<std::string>& names) {
 }
 
 std::map<std::string, at::Tensor> read_pickle(const std::string& path) {
-  const std::string bytes = read_file(path);
+  const MappedFile bytes(path);
   std::map<std::string, at::Tensor> tensors;
   try {
-    const c10::IValue value = torch::pickle_load(std::vector<char>(bytes.begin(), bytes.end()));
+    const c10::IValue value = torch::pickle_load(std::vector<char>(bytes.view().begin(), bytes.view().end()));
     for (const auto& item : value.toGenericDict()) tensors[item.key().toStringRef()] = item.value().toTensor();
   } catch (const c10::Error& error) {
     throw UserError(ExitCode::kBadData, path + ": LibTorch cannot read it (" + error.what_without_backtrace() +
@@ -117,6 +119,17 @@ class WeightsFile {
   std::vector<std::string> missing_, misshapen_;
 };
 
+// Said before it is tried: the system may end the process once it uses what it was given.
+void require_memory(const EncoderSpec& spec, const std::string& folder) {
+  const EncoderSizes sizes = encoder_sizes(spec);
+  const double bytes = static_cast<double>(sizeof(float)) * static_cast<double>(sizes.norms + sizes.without_norms());
+  const auto usable = static_cast<double>(usable_memory());
+  if (bytes <= usable) return;
+  throw UserError(ExitCode::kIo, folder + "/config.json: random weights of an encoder of these sizes take " +
+                                     format_bytes(bytes) + ", and this process may use " + format_bytes(usable) +
+                                     " of memory: correct the sizes, or take a smaller encoder");
+}
+
 // One pass over the memory: the sum of finite values is finite, unless it overflows.
 void require_finite(const std::map<std::string, at::Tensor>& tensors, const std::string& path) {
   for (const auto& [name, tensor] : tensors)
@@ -129,6 +142,7 @@ EncoderWeights draw_encoder(const std::string& folder, uint64_t seed, int64_t la
                             const std::vector<EncoderFamily>& families) {
   EncoderWeights weights;
   weights.spec = read_encoder_spec(folder, layers, families);
+  require_memory(weights.spec, folder);
   const auto draw = [&](const std::string& name, const std::vector<int64_t>& shape) {
     if (name.ends_with("LayerNorm.weight")) return at::ones(shape);
     if (name.ends_with("bias")) return at::zeros(shape);

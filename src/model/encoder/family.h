@@ -14,17 +14,20 @@ class EncoderConfig {
  public:
   explicit EncoderConfig(const std::string& folder);
 
-  int64_t size(const std::string& key) const;  // an integer above 0
-  int64_t id(const std::string& key) const;    // an integer from 0
+  // An integer from 1 to `most`. With these limits the number of values of an encoder always fits into 64 bits.
+  int64_t size(const std::string& key, int64_t most = kLargestSize) const;
+  int64_t id(const std::string& key) const;  // an integer from 0 to kLargestSize
+  // `fallback` if the key is absent or null, as for text().
   double number(const std::string& key, double fallback) const;
   std::string text(const std::string& key, const std::string& fallback) const;
-  // Refuses any value of the key except `supported`; the key may be absent.
+  // Refuses any value of the key except `supported`; the key may be absent or null.
   void require(const std::string& key, const std::string& supported) const;
   [[noreturn]] void fail(const std::string& what) const;
 
  private:
-  const nlohmann::json* find(const std::string& key) const;  // nullptr: absent
-  int64_t integer(const std::string& key, int64_t least, const std::string& what) const;
+  static constexpr int64_t kLargestSize = 10'000'000;
+  const nlohmann::json* find(const std::string& key) const;  // nullptr: absent or null
+  int64_t integer(const std::string& key, int64_t least, int64_t most, const std::string& what) const;
 
   std::string path_;
   nlohmann::json json_;

@@ -2,6 +2,7 @@
 
 #include "common/errors.h"
 #include "common/files.h"
+#include "common/json.h"
 #include "model/encoder/family.h"
 
 namespace hyperx::model {
@@ -26,11 +27,7 @@ const EncoderFamily* find_encoder_family(const std::string& model_type, const st
 }
 
 EncoderConfig::EncoderConfig(const std::string& folder) : path_(folder + "/config.json") {
-  try {
-    json_ = nlohmann::json::parse(read_file(path_));
-  } catch (const nlohmann::json::parse_error& error) {
-    fail(std::string("is not JSON: ") + error.what());
-  }
+  json_ = parse_json(read_file(path_), path_);
   if (!json_.is_object()) fail("is not a JSON object");
 }
 
@@ -38,31 +35,35 @@ void EncoderConfig::fail(const std::string& what) const { throw UserError(ExitCo
 
 const nlohmann::json* EncoderConfig::find(const std::string& key) const {
   const auto found = json_.find(key);
-  return found == json_.end() ? nullptr : &*found;
+  return found == json_.end() || found->is_null() ? nullptr : &*found;
 }
 
-int64_t EncoderConfig::integer(const std::string& key, int64_t least, const std::string& what) const {
+int64_t EncoderConfig::integer(const std::string& key, int64_t least, int64_t most, const std::string& what) const {
   const nlohmann::json* const value = find(key);
+  if (value == nullptr && json_.contains(key)) fail(fmt::format("'{}' is null, not {}", key, what));
   if (value == nullptr) fail(fmt::format("the key '{}' is missing", key));
-  if (!value->is_number_integer() || value->get<int64_t>() < least)
-    fail(fmt::format("'{}' is {}, not {}", key, value->dump(), what));
-  return value->get<int64_t>();
+  const int64_t number = value->is_number_integer() ? value->get<int64_t>() : -1;  // -1 also for 2^63 and more
+  if (number < least) fail(fmt::format("'{}' is {}, not {}", key, shown(*value), what));
+  if (number > most) fail(fmt::format("'{}' is {}, more than {}, the most that is supported", key, number, most));
+  return number;
 }
 
-int64_t EncoderConfig::size(const std::string& key) const { return integer(key, 1, "a size above 0"); }
-int64_t EncoderConfig::id(const std::string& key) const { return integer(key, 0, "an id from 0"); }
+int64_t EncoderConfig::size(const std::string& key, int64_t most) const {
+  return integer(key, 1, most, "a size above 0");
+}
+int64_t EncoderConfig::id(const std::string& key) const { return integer(key, 0, kLargestSize, "an id from 0"); }
 
 double EncoderConfig::number(const std::string& key, double fallback) const {
   const nlohmann::json* const value = find(key);
   if (value == nullptr) return fallback;
-  if (!value->is_number()) fail(fmt::format("'{}' is {}, not a number", key, value->dump()));
+  if (!value->is_number()) fail(fmt::format("'{}' is {}, not a number", key, shown(*value)));
   return value->get<double>();
 }
 
 std::string EncoderConfig::text(const std::string& key, const std::string& fallback) const {
   const nlohmann::json* const value = find(key);
   if (value == nullptr) return fallback;
-  if (!value->is_string()) fail(fmt::format("'{}' is {}, not a string", key, value->dump()));
+  if (!value->is_string()) fail(fmt::format("'{}' is {}, not a string", key, shown(*value)));
   return value->get<std::string>();
 }
 

@@ -4,17 +4,15 @@
 
 #include <algorithm>
 #include <cstring>
-#include <limits>
-#include <nlohmann/json.hpp>
 
 #include "common/errors.h"
+#include "common/json.h"
 
 namespace hyperx::model {
 namespace {
 
-using nlohmann::json;
-
 constexpr uint64_t kMaxHeaderBytes = 100'000'000;
+constexpr size_t kMostDimensions = 16;
 
 [[noreturn]] void bad(const std::string& path, const std::string& what) {
   throw UserError(ExitCode::kBadData,
@@ -32,36 +30,17 @@ at::ScalarType type_of(const std::string& name, const std::string& path, const s
 
 uint64_t byte_count(const std::vector<int64_t>& shape, at::ScalarType type, const std::string& path,
                     const std::string& name) {
-  uint64_t bytes = c10::elementSize(type);
+  if (shape.size() > kMostDimensions)
+    bad(path, "tensor '" + name + "' has " + std::to_string(shape.size()) + " dimensions");
+  int64_t bytes = static_cast<int64_t>(c10::elementSize(type));
+  bool empty = false;
   for (const int64_t size : shape) {
     if (size < 0) bad(path, "tensor '" + name + "' has a negative size");
-    if (size != 0 && bytes > std::numeric_limits<uint64_t>::max() / static_cast<uint64_t>(size))
+    empty = empty || size == 0;
+    if (__builtin_mul_overflow(bytes, std::max<int64_t>(size, 1), &bytes))  // LibTorch's strides need it of empty ones
       bad(path, "tensor '" + name + "' is larger than any memory");
-    bytes *= static_cast<uint64_t>(size);
   }
-  return bytes;
-}
-
-// Parses the header; refuses duplicate keys, which nlohmann accepts.
-json parse_header(std::string_view text, const std::string& path) {
-  std::vector<std::string> keys;
-  const json::parser_callback_t callback = [&](int depth, json::parse_event_t event, json& parsed) {
-    if (event == json::parse_event_t::key && depth == 1) {
-      keys.push_back(parsed.get<std::string>());
-    }
-    return true;
-  };
-  json header;
-  try {
-    header = json::parse(text, callback);
-  } catch (const json::exception& error) {
-    bad(path, std::string("its header is not JSON: ") + error.what());
-  }
-  if (!header.is_object()) bad(path, "its header is not a JSON object");
-  std::sort(keys.begin(), keys.end());
-  const auto twice = std::adjacent_find(keys.begin(), keys.end());
-  if (twice != keys.end()) bad(path, "the tensor '" + *twice + "' is named twice");
-  return header;
+  return empty ? 0 : static_cast<uint64_t>(bytes);
 }
 
 }  // namespace
@@ -72,26 +51,25 @@ Safetensors::Safetensors(const std::string& path) : path_(path), file_(std::make
   std::memcpy(&header_bytes, file_->data(), sizeof header_bytes);
   if (header_bytes > kMaxHeaderBytes || header_bytes > file_->size() - sizeof header_bytes)
     bad(path, "its header would be " + std::to_string(header_bytes) + " bytes long");
-  const json header = parse_header({file_->data() + sizeof header_bytes, header_bytes}, path);
+  const std::string place = path + ": its header";
+  const nlohmann::json header = parse_json({file_->data() + sizeof header_bytes, header_bytes}, place);
+  if (!header.is_object()) bad(path, "its header is not a JSON object");
   buffer_ = file_->data() + sizeof header_bytes + header_bytes;
   const uint64_t buffer_bytes = file_->size() - sizeof header_bytes - header_bytes;
 
   std::vector<std::pair<uint64_t, uint64_t>> ranges;
-  for (const auto& [name, value] : header.items()) {
+  for (const auto& [name, value] : JsonValue(place, header).fields()) {
     if (name == "__metadata__") continue;
-    try {
-      Entry entry{type_of(value.at("dtype").get<std::string>(), path, name),
-                  value.at("shape").get<std::vector<int64_t>>(), value.at("data_offsets").at(0).get<uint64_t>(),
-                  value.at("data_offsets").at(1).get<uint64_t>()};
-      if (entry.end < entry.begin || entry.end > buffer_bytes)
-        bad(path, "tensor '" + name + "' lies outside the file (truncated?)");
-      if (byte_count(entry.shape, entry.type, path, name) != entry.end - entry.begin)
-        bad(path, "tensor '" + name + "' has a shape that does not fit its bytes");
-      ranges.emplace_back(entry.begin, entry.end);
-      entries_.emplace(name, std::move(entry));
-    } catch (const json::exception& error) {
-      bad(path, "tensor '" + name + "': " + error.what());
-    }
+    const std::vector<int64_t> offsets = value["data_offsets"].integers();
+    if (offsets.size() != 2) value["data_offsets"].fail("are not two offsets");
+    Entry entry{type_of(value["dtype"].text(), path, name), value["shape"].integers(),
+                static_cast<uint64_t>(offsets[0]), static_cast<uint64_t>(offsets[1])};
+    if (entry.end < entry.begin || entry.end > buffer_bytes)
+      bad(path, "tensor '" + name + "' lies outside the file (truncated?)");
+    if (byte_count(entry.shape, entry.type, path, name) != entry.end - entry.begin)
+      bad(path, "tensor '" + name + "' has a shape that does not fit its bytes");
+    ranges.emplace_back(entry.begin, entry.end);
+    entries_.emplace(name, std::move(entry));
   }
   std::sort(ranges.begin(), ranges.end());
   uint64_t covered = 0;

@@ -11,6 +11,7 @@
 #include "common/digest.h"
 #include "common/errors.h"
 #include "common/files.h"
+#include "common/json.h"
 #include "common/read_error.h"
 #include "trainer/checkpoint/manifest_text.h"
 
@@ -51,12 +52,8 @@ std::string described(h5::Type type, const std::vector<int64_t>& shape) {
   return text + "]";
 }
 
-nlohmann::json parse_json(const h5::File& file, const std::string& name, const std::string& path) {
-  try {
-    return nlohmann::json::parse(file.read_text(name));
-  } catch (const nlohmann::json::exception& error) {
-    throw UserError(ExitCode::kBadData, path + ": " + name + ": not JSON: " + error.what());
-  }
+nlohmann::json read_json(const h5::File& file, const std::string& name, const std::string& path) {
+  return parse_json(file.read_text(name), path + ": " + name);
 }
 
 std::vector<h5::DatasetInfo> tensors_of(const h5::File& file) {
@@ -175,7 +172,7 @@ Checkpoint::Checkpoint(const std::string& folder) : folder_(folder), manifest_(r
     throw UserError(ExitCode::kBadData,
                     joined(problems) + ". Use another checkpoint of the run, or a copy of this one.");
   for (const auto& [name, entry] : manifest_.files) files_.emplace(name, h5::File::open(folder + "/" + name));
-  model_info_ = parse_json(file(kModelFile), "info", folder + "/" + kModelFile);
+  model_info_ = read_json(file(kModelFile), "info", folder + "/" + kModelFile);
 }
 
 Checkpoint open_checkpoint(const std::string& run_or_checkpoint) {
@@ -201,7 +198,7 @@ const h5::File& Checkpoint::file(const std::string& name) const {
 }
 
 nlohmann::json Checkpoint::train_state() const {
-  return parse_json(file(kOptimizerFile), "state", folder_ + "/" + kOptimizerFile);
+  return read_json(file(kOptimizerFile), "state", folder_ + "/" + kOptimizerFile);
 }
 
 std::vector<h5::DatasetInfo> Checkpoint::model_tensors() const { return tensors_of(file(kModelFile)); }

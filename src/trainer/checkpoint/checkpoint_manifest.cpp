@@ -6,6 +6,7 @@
 #include "common/digest.h"
 #include "common/errors.h"
 #include "common/files.h"
+#include "common/json.h"
 #include "trainer/checkpoint/checkpoint.h"
 #include "trainer/checkpoint/manifest_text.h"
 
@@ -14,7 +15,6 @@ namespace hyperx::train {
 namespace {
 
 constexpr char kOwnDigestKey[] = "\"manifest_xxh128\": \"";
-constexpr size_t kDigits = 32;
 
 UserError damaged(const std::string& path, const std::string& cause) {
   return UserError(ExitCode::kBadData,
@@ -24,13 +24,14 @@ UserError damaged(const std::string& path, const std::string& cause) {
 // Called before any other part of a manifest is read. Text that is not JSON, or has no version, is left to the later
 // checks.
 void check_format(const std::string& text, const std::string& path) {
-  const nlohmann::json object = nlohmann::json::parse(text, nullptr, false);
-  if (!object.is_object() || !object.contains("format_version")) return;
+  const nlohmann::json object = parse_json_or_discard(text);
+  const JsonValue manifest(path, object);
+  if (!manifest.has("format_version")) return;
   const nlohmann::json& format = object["format_version"];
   if (format == kCheckpointFormat) return;
-  throw OtherFormat(ExitCode::kBadData, path + ": format version " + format.dump() + ", this program reads " +
+  throw OtherFormat(ExitCode::kBadData, path + ": format version " + shown(format) + ", this program reads " +
                                             std::to_string(kCheckpointFormat) + ": use the hyperx that wrote it (" +
-                                            object.value("program", "unknown") + ")");
+                                            manifest.text("program", "unknown") + ")");
 }
 
 }  // namespace
@@ -48,34 +49,28 @@ std::optional<int64_t> step_of_name(const std::string& name) {
 }
 
 std::string manifest_text(nlohmann::json object) {
-  // The digest covers every byte of the file, with its own digits as zeros: even a space that JSON would ignore.
-  object["manifest_xxh128"] = std::string(kDigits, '0');
-  std::string text = object.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
-  const size_t at = text.find(kOwnDigestKey) + sizeof kOwnDigestKey - 1;
-  text.replace(at, kDigits, xxh128_hex(text));
-  return text;
+  object["manifest_xxh128"] = std::string(kXxh128Digits, '0');
+  return with_own_digest(object.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n", kOwnDigestKey);
 }
 
 Manifest parse_manifest(std::string text, const std::string& path) {
-  const size_t at = text.find(kOwnDigestKey);
-  const size_t digits = at + sizeof kOwnDigestKey - 1;
-  if (at == std::string::npos) check_format(text, path);  // another version may compute its digest in another way
-  if (at == std::string::npos || text.size() < digits + kDigits) throw damaged(path, "it has no digest of itself");
-  const std::string stored = text.substr(digits, kDigits);
-  std::string zeroed = text;
-  zeroed.replace(digits, kDigits, std::string(kDigits, '0'));
-  if (xxh128_hex(zeroed) != stored) throw damaged(path, "its text does not have the digest that it names");
+  const std::optional<bool> fits = fits_own_digest(text, kOwnDigestKey);
+  if (!fits) check_format(text, path);  // another version may compute its digest in another way
+  if (!fits) throw damaged(path, "it has no digest of itself");
+  if (!*fits) throw damaged(path, "its text does not have the digest that it names");
+  check_format(text, path);
   Manifest manifest;
-  try {
-    check_format(text, path);
-    manifest.all = nlohmann::json::parse(text);
-    manifest.step = manifest.all.at("step").get<int64_t>();
-    if (manifest.all.contains("score")) manifest.score = manifest.all["score"].get<double>();
-    manifest.score_of = manifest.all.value("score_of", "");
-    for (const auto& [name, entry] : manifest.all.at("files").items())
-      manifest.files[name] = {entry.at("bytes").get<int64_t>(), entry.at("xxh128").get<std::string>()};
-  } catch (const nlohmann::json::exception& error) {
-    throw damaged(path, error.what());
+  manifest.all = parse_json(text, path);
+  const JsonValue root(path, manifest.all);
+  manifest.step = root["step"].integer(0);
+  if (root.has("score")) manifest.score = root["score"].number();
+  manifest.score_of = root.text("score_of", "");
+  root.text("program", "");  // checked here, for those who show them
+  root.integer("world_size", 1);
+  root.text("config", "");
+  for (const auto& [name, entry] : root["files"].fields()) {
+    if (!is_plain_name(name)) entry.fail("is no name of a file in this folder");
+    manifest.files[name] = {entry["bytes"].integer(0), entry["xxh128"].text()};
   }
   if (manifest.files.count(kModelFile) == 0) throw damaged(path, "it lists no model.h5");
   return manifest;

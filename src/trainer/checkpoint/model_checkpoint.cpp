@@ -4,6 +4,7 @@
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
+#include <climits>
 #include <cstdlib>
 #include <filesystem>
 #include <set>
@@ -11,6 +12,7 @@
 
 #include "common/config/stored_paths.h"
 #include "common/errors.h"
+#include "common/json.h"
 #include "common/log.h"
 #include "common/version.h"
 #include "model/encoder/encoder_weights.h"
@@ -80,22 +82,32 @@ std::string key_of_needed(const std::string& method) {
 }
 
 // Reads options by key, as text; old names count as the new ones.
-void read_options(const json& object, const std::string& origin, Config& config) {
-  const int format = object.value("format", 1);
+void read_options(const JsonValue& record, const std::string& origin, Config& config) {
+  const int64_t format = record.integer("format", 1);
   if (format > kFormat)
     throw UserError(ExitCode::kBadData, fmt::format("{}: its description of the model has format {}; this version "
                                                     "reads up to {}: take a newer hyperx",
                                                     origin, format, kFormat));
   if (format == 1) {
-    config = parse_config_text(model::options(), object.at("config").get<std::string>(), origin, Removed::kPassOver);
+    config = parse_config_text(model::options(), record["config"].text(), origin, Removed::kPassOver);
     return;
   }
   std::string text;
-  for (const auto& [key, value] : object.at("options").items()) text += key + " = " + value.get<std::string>() + "\n";
+  for (const auto& [key, value] : record["options"].fields()) text += key + " = " + value.text() + "\n";
   config = parse_config_text(model::options(), text, origin, Removed::kPassOver);
-  config.data.max_subwords = object.at("max_subwords");
-  config.data.corpus = object.at("corpus");
-  config.train.seed = object.at("encoder").at("seed");
+  config.data.max_subwords = static_cast<int>(record["max_subwords"].integer(1, INT_MAX));
+  config.data.corpus = record["corpus"].text();
+  const JsonValue seed = record["encoder"]["seed"];
+  if (!seed.raw().is_number_unsigned()) seed.fail("is " + shown(seed.raw()) + ", not a whole number from 0");
+  config.train.seed = seed.raw().get<uint64_t>();
+}
+
+// Each may be there once.
+void require_distinct(const JsonValue& list) {
+  std::vector<std::string> texts = list.texts();
+  std::sort(texts.begin(), texts.end());
+  const auto twice = std::adjacent_find(texts.begin(), texts.end());
+  if (twice != texts.end()) list.fail("names '" + *twice + "' twice");
 }
 
 }  // namespace
@@ -128,24 +140,31 @@ json ModelInfo::to_json(const std::string& run) const {
 ModelInfo ModelInfo::from_json(const json& object, const std::string& checkpoint) {
   const std::string run = run_of_checkpoint(checkpoint);
   const auto resolve = [&](const std::string& path) { return config::path_of_stored(path, run); };
+  const JsonValue record(checkpoint, object, "info");
   ModelInfo info;
-  try {
-    read_options(object, checkpoint, info.config);
-    for (const config::Option& option : model::options().options)
-      if (option.paths != config::Paths::kNone)
-        option.set(info.config, config::with_paths(option, option.get(info.config), resolve));
-    info.tasks = data::TaskSet::from_json(object.at("tasks"), checkpoint);
-    info.languages = object.at("languages").get<std::vector<std::string>>();
-    for (const json& pair : object.at("pairs")) info.trained_pairs.push_back(data::parse_pair(pair.get<std::string>()));
-    info.encoder_source = with_encoder_path(object.at("encoder").at("source"), resolve);
-    info.encoder_digest = known_digest(object.at("encoder").at("sha256").get<std::string>());
-    info.tokenizer_digest = object.at("tokenizer_sha256");
-    info.label_position = object.value("label_position", info.label_position);  // models of 0.2.0 lack it
-    for (const json& each : object.value("needed_runs", json::array()))         // and this
-      info.needed.push_back({resolve(each.at("checkpoint")), each.at("xxh128"), each.at("languages")});
-  } catch (const json::exception& error) {
-    throw UserError(ExitCode::kBadData, checkpoint + ": its description of the model cannot be read: " + error.what());
+  read_options(record, checkpoint, info.config);
+  for (const config::Option& option : model::options().options)
+    if (option.paths != config::Paths::kNone)
+      option.set(info.config, config::with_paths(option, option.get(info.config), resolve));
+  info.tasks = data::TaskSet::from_json(record["tasks"].raw(), checkpoint);
+  info.languages = record["languages"].texts();
+  for (const char* list : {"languages", "pairs"}) require_distinct(record[list]);
+  for (const JsonValue& pair : record["pairs"].items()) {
+    try {
+      info.trained_pairs.push_back(data::parse_pair(pair.text()));
+    } catch (const UserError& error) {
+      pair.fail(std::string("is ") + error.what());
+    }
   }
+  info.encoder_source = with_encoder_path(record["encoder"]["source"].text(), resolve);
+  info.encoder_digest = known_digest(record["encoder"]["sha256"].text());
+  info.tokenizer_digest = record["tokenizer_sha256"].text();
+  info.label_position = record.text("label_position", info.label_position);  // models of 0.2.0 lack it
+  if (record.has("needed_runs"))                                             // and this
+    for (const JsonValue& each : record["needed_runs"].items()) {
+      require_distinct(each["languages"]);
+      info.needed.push_back({resolve(each["checkpoint"].text()), each["xxh128"].text(), each["languages"].texts()});
+    }
   return info;
 }
 
@@ -158,14 +177,12 @@ json ModelInfo::settings_to_json() const {
 ModelInfo saved_run(const Checkpoint& checkpoint) {
   ModelInfo info = ModelInfo::from_json(checkpoint.model_info(), checkpoint.folder());
   const json state = checkpoint.train_state();
-  const json& settings = state.contains("settings") ? state["settings"] : checkpoint.model_info();  // kept by 0.1.0
-  try {
-    info.config = parse_config_text(model::options(), settings.at("config").get<std::string>(), checkpoint.folder(),
-                                    Removed::kRefuse);
-    info.corpus_digest = settings.at("corpus_xxh128");
-  } catch (const json::exception& error) {
-    throw UserError(ExitCode::kBadData, checkpoint.folder() + ": its run's settings cannot be read: " + error.what());
-  }
+  const JsonValue record(checkpoint.folder(), state, "state");
+  const JsonValue settings = record.has("settings")
+                                 ? record["settings"]
+                                 : JsonValue(checkpoint.folder(), checkpoint.model_info(), "info");  // kept by 0.1.0
+  info.config = parse_config_text(model::options(), settings["config"].text(), checkpoint.folder(), Removed::kRefuse);
+  info.corpus_digest = settings["corpus_xxh128"].text();
   return info;
 }
 
@@ -266,10 +283,11 @@ void set_determinism(const TrainConfig& config, at::Device device) {
 
 namespace {
 
-at::ScalarType scalar_type(h5::Type type) {
-  for (const at::ScalarType candidate : {at::kFloat, at::kDouble, at::kLong})
-    if (h5_type(candidate) == type) return candidate;
-  HYPERX_CHECK(false, "a checkpoint holds tensors of a type that no model has");
+at::ScalarType scalar_type(const h5::DatasetInfo& tensor, const std::string& folder) {
+  for (const at::ScalarType candidate : {at::kFloat, at::kDouble})
+    if (h5_type(candidate) == tensor.type) return candidate;
+  throw UserError(ExitCode::kBadData, fmt::format("{}/{}: {} holds {}; tensors of a model are float32 or float64",
+                                                  folder, kModelFile, tensor.name, h5::name_of(tensor.type)));
 }
 
 void require_encoder(const std::string& checkpoint, const std::string& trained_on, const std::string& here,
@@ -309,7 +327,7 @@ std::vector<model::TrainedRun> load_needed_runs(ModelInfo& info, comm::Communica
     model::TrainedRun run{checkpoint.folder(), own.config, own.tasks, own.languages, {}, digest};
     model::NamedTensors tensors;
     for (const h5::DatasetInfo& tensor : checkpoint.model_tensors())
-      tensors.push_back({tensor.name, at::empty(tensor.shape, scalar_type(tensor.type))});
+      tensors.push_back({tensor.name, at::empty(tensor.shape, scalar_type(tensor, folder))});
     load_tensors(tensors, [&](const auto& targets) { checkpoint.load_model(targets); });
     for (auto& [name, value] : tensors) run.values[name] = std::move(value);
     runs.push_back(std::move(run));

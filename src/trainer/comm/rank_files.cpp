@@ -11,6 +11,7 @@
 #include <sstream>
 
 #include "common/digest.h"
+#include "common/errors.h"
 #include "common/files.h"
 
 namespace hyperx::comm {
@@ -114,7 +115,8 @@ bool RankFiles::publish(const RankState& state) const {
   // write. A rename per rank and publication would burden a shared file system. The digest detects a torn line.
   std::string line = format_rank_state(state);
   line.resize(std::max(line.size(), kLineLength), ' ');
-  const int file = open(path_of(info_.rank).c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0644);
+  const int file =
+      open(path_of(info_.rank).c_str(), O_CREAT | O_WRONLY | O_CLOEXEC | O_NONBLOCK, 0644);  // never waits for a reader
   if (file < 0) return false;
   const bool written = write(file, line.data(), line.size()) == static_cast<ssize_t>(line.size());
   return close(file) == 0 && written;
@@ -124,9 +126,13 @@ std::vector<std::optional<RankState>> RankFiles::read_all() const {
   std::vector<std::optional<RankState>> states(info_.size);
   if (folder_.empty()) return states;
   for (int rank = 0; rank < info_.size; ++rank) {
-    std::ifstream file(path_of(rank));
     std::string line;
-    if (!std::getline(file, line)) continue;
+    try {
+      line = read_file(path_of(rank));
+    } catch (const UserError&) {  // the rank has not started, or has ended
+      continue;
+    }
+    line = line.substr(0, line.find('\n'));
     auto state = parse_rank_state(line + '\n');
     if (state && state->job == info_.job && state->rank == rank) states[rank] = std::move(state);
   }

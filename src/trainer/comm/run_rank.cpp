@@ -34,6 +34,8 @@ Failure current_failure() {
   } catch (const c10::OutOfMemoryError& error) {
     return {std::string("not enough memory on the device: ") + error.what_without_backtrace(), ExitCode::kIo, false};
   } catch (const c10::Error& error) {
+    if (std::string_view(error.what()).find("DefaultCPUAllocator") != std::string_view::npos)
+      return {std::string("not enough memory: ") + error.what_without_backtrace(), ExitCode::kIo, false};
     return {std::string("LibTorch: ") + error.what_without_backtrace(), ExitCode::kBug, false};
   } catch (const std::exception& error) {
     return {std::string("a bug, please report it with the command line: ") + error.what(), ExitCode::kBug, false};

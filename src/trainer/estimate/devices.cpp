@@ -10,6 +10,7 @@
 #include "common/config/config.h"
 #include "common/errors.h"
 #include "common/files.h"
+#include "common/json.h"
 
 namespace hyperx::estimate {
 namespace {
@@ -68,14 +69,12 @@ std::string how_to_write(const std::string& path) {
 
 // The figures of a file that hyperx-bench wrote, by part and by what was measured. UserError (66, 65).
 std::map<std::pair<std::string, std::string>, double> measures_of(const std::string& path) {
-  const std::string text = read_file(path);
+  const nlohmann::json file = parse_json(read_file(path), path, "it should hold " + how_to_write(path));
+  const JsonValue root(path, file);
+  if (!root.has("measures")) throw UserError(ExitCode::kBadData, path + ": does not hold " + how_to_write(path));
   std::map<std::pair<std::string, std::string>, double> measures;
-  try {
-    const nlohmann::json file = nlohmann::json::parse(text);
-    for (const nlohmann::json& row : file.at("measures")) measures[{row.at("part"), row.at("what")}] = row.at("value");
-  } catch (const nlohmann::json::exception& error) {
-    throw UserError(ExitCode::kBadData, path + ": does not hold " + how_to_write(path) + " (" + error.what() + ")");
-  }
+  for (const JsonValue& row : root["measures"].items())
+    measures[{row["part"].text(), row["what"].text()}] = row["value"].number();
   return measures;
 }
 

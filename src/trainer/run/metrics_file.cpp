@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "common/files.h"
+#include "common/json.h"
 #include "common/read_error.h"
 #include "trainer/checkpoint/checkpoint.h"
 
@@ -19,7 +20,7 @@ std::string line_of(const nlohmann::json& object) {
 
 // Discarded, the nullptr of json, if the line is not a JSON object.
 nlohmann::json parse_line(std::string_view line) {
-  nlohmann::json object = nlohmann::json::parse(line, nullptr, false);
+  nlohmann::json object = parse_json_or_discard(line);
   return object.is_object() ? object : nlohmann::json(nlohmann::json::value_t::discarded);
 }
 

@@ -14,6 +14,7 @@
 #include "common/errors.h"
 #include "common/files.h"
 #include "common/host.h"
+#include "common/json.h"
 #include "common/log.h"
 #include "common/version.h"
 #include "trainer/checkpoint/checkpoint.h"
@@ -64,7 +65,7 @@ void set_aside(const std::string& path) {
 
 nlohmann::json earlier_starts(const std::string& path) {
   if (!fs::exists(path)) return nlohmann::json::array();
-  nlohmann::json starts = nlohmann::json::parse(read_file(path), nullptr, false);
+  nlohmann::json starts = parse_json_or_discard(read_file(path));
   if (starts.is_array()) return starts;
   set_aside(path);
   return nlohmann::json::array();

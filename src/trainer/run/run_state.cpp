@@ -4,12 +4,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <climits>
 #include <cstdio>
 #include <ctime>
 #include <fstream>
 
 #include "common/errors.h"
 #include "common/files.h"
+#include "common/json.h"
 
 namespace hyperx::train {
 
@@ -39,26 +41,23 @@ void write_run_state(const RunDir& run, RunState state, bool sync) {
 
 RunState read_run_state(const RunDir& run) {
   const std::string text = read_file(run.state());
+  const std::string path = run.state();
+  const nlohmann::json object = parse_json(text, path);
+  const JsonValue root(path, object);
   RunState state;
-  try {
-    const nlohmann::json object = nlohmann::json::parse(text);
-    state.state = object.at("state").get<std::string>();
-    state.step = object.at("step").get<int64_t>();
-    state.steps = object.at("steps").get<int64_t>();
-    state.world_size = object.at("world_size").get<int>();
-    state.started = object.at("started").get<std::string>();
-    state.heartbeat = object.at("heartbeat").get<std::string>();
-    state.checkpoint = object.at("checkpoint").get<std::string>();
-    state.process = ProcessId::from_json(object.at("process"));
-    if (object.contains("best_score")) state.best_score = object["best_score"].get<double>();
-    if (object.contains("failure")) {
-      const nlohmann::json& failure = object["failure"];
-      state.failure = RunFailure{failure.at("rank").get<int>(), failure.at("host").get<std::string>(),
-                                 failure.at("step").get<int64_t>(), failure.at("section").get<std::string>(),
-                                 failure.at("reason").get<std::string>()};
-    }
-  } catch (const nlohmann::json::exception& error) {
-    throw UserError(ExitCode::kBadData, run.state() + ": damaged: " + error.what());
+  state.state = root["state"].text();
+  state.step = root["step"].integer();
+  state.steps = root["steps"].integer();
+  state.world_size = static_cast<int>(root["world_size"].integer(0, INT_MAX));
+  state.started = root["started"].text();
+  state.heartbeat = root["heartbeat"].text();
+  state.checkpoint = root["checkpoint"].text();
+  state.process = ProcessId::from_json(root["process"].raw());
+  if (root.has("best_score")) state.best_score = root["best_score"].number();
+  if (root.has("failure")) {
+    const JsonValue failure = root["failure"];
+    state.failure = RunFailure{static_cast<int>(failure["rank"].integer(INT_MIN, INT_MAX)), failure["host"].text(),
+                               failure["step"].integer(), failure["section"].text(), failure["reason"].text()};
   }
   return state;
 }

@@ -291,6 +291,20 @@ TEST_F(BatchMakerTest, LoaderVerifiesDigestsAndCarriesErrorsOver) {
   expect_damaged([&] { loader.next(0); });  // again, rather than waiting for ever
 }
 
+// What a checkpoint waits for: no batch before it may be of damaged data.
+TEST_F(BatchMakerTest, LoaderWaitsForTheDigestsOfWhatItGave) {
+  const auto require_verified = [&] {
+    const Corpus corpus = Corpus::open(folder_.path("corpus"));
+    const BatchMaker maker(corpus, {{"pos", "aa"}}, "train", kMaxSubwords, 1);
+    BatchLoader loader(maker, Mixture({{{"pos", "aa"}, 75}}, config_), {});
+    loader.next(0);
+    loader.require_verified([] {});
+  };
+  require_verified();
+  damage(folder_.path("corpus"), 1);
+  expect_damaged(require_verified);
+}
+
 TEST_F(BatchMakerTest, ImpossibleIdsAreNamed) {
   damage(folder_.path("corpus"), 4000);  // far outside the vocabulary
   const Corpus corpus = Corpus::open(folder_.path("corpus"));

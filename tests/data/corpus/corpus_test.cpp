@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <numeric>
@@ -53,6 +54,7 @@ class CorpusTest : public testing::Test {
         EXPECT_NE(sum, -1);
       }
     }
+    corpus.verify_summaries();
   }
 
   void expect_refused(const std::string& words, ExitCode code = ExitCode::kBadData) const {
@@ -62,8 +64,20 @@ class CorpusTest : public testing::Test {
   void edit_index(const std::function<void(nlohmann::ordered_json&)>& edit) const {
     auto json = nlohmann::ordered_json::parse(read_file(corpus_path("index.json")));
     edit(json);
-    write_file_atomically(corpus_path("index.json"), json.dump());
+    write_file_atomically(corpus_path("index.json"), json.contains(kOwnDigest)
+                                                         ? with_own_digest(json.dump(), "\"index_xxh128\":\"")
+                                                         : json.dump());
   }
+  // As versions before 4 wrote it: without digests of the index and of whole files.
+  void make_older() const {
+    edit_index([](nlohmann::ordered_json& json) {
+      json["format_version"] = 3;
+      json.erase(kOwnDigest);
+      json.erase("summaries");
+      for (auto& pair : json["pairs"]) pair.erase("xxh128");
+    });
+  }
+  static constexpr const char* kOwnDigest = "index_xxh128";
 
   test::TemporaryFolder folder_;
 };
@@ -145,6 +159,7 @@ TEST_F(CorpusTest, NarrowLabelsAreRead) {
   };
   const std::vector<LabelId> expected = labels();
   ASSERT_FALSE(expected.empty());
+  make_older();
   const std::string path = corpus_path("pos.aa.h5");
   auto index = nlohmann::json::parse(read_file(corpus_path("index.json")));
   nlohmann::json& entry = index["pairs"][0];
@@ -211,6 +226,22 @@ TEST_F(CorpusTest, RefusesAnIndexThatDoesNotFit) {
       {[](auto& json) { json.erase("labels"); }, "labels"},
       {[](auto& json) { json["pairs"][0]["bytes"] = "many"; }, "bytes"},
       {[](auto& json) { json["pairs"][0]["file"] = "../../etc/passwd"; }, "file name"},
+      {[](auto& json) { json["pairs"][0]["file"] = ".."; }, "file name"},
+      {[](auto& json) { json["pairs"][0]["file"] = nullptr; }, "file is null, not a text"},
+      {[](auto& json) { json["pairs"][0]["language"] = "a/b"; }, "not a pair"},
+      {[](auto& json) { json["pairs"][0]["splits"] = "x"; }, "splits is \"x\", not a list"},
+      {[](auto& json) { json["pairs"][0]["splits"].push_back(json["pairs"][0]["splits"][0]); }, "twice"},
+      {[](auto& json) { json["pairs"][0]["splits"][0]["limited"] = 0; }, "limited is 0, not true or false"},
+      {[](auto& json) { json["pairs"][0]["splits"][0]["overlap_with"] = 7; }, "overlap_with is 7, not an object"},
+      {[](auto& json) { json["pairs"] = nlohmann::json::object(); }, "pairs is {}, not a list"},
+      {[](auto& json) { json["labels"]["pos"] = "X"; }, "labels.pos is \"X\", not a list"},
+      {[](auto& json) { json["labels"]["pos"].push_back("X"); }, "has the label 'X' twice"},
+      {[](auto& json) { json["labels"]["pos"].push_back(""); }, "labels, none empty"},
+      {[](auto& json) { json["labels"]["pos"] = nlohmann::json::array(); }, "labels, none empty"},
+      {[](auto& json) { json["blank_id"] = "x"; }, "blank_id is \"x\", not a whole number"},
+      {[](auto& json) { json["overlap"] = nullptr; }, "overlap is null, not a text"},
+      {[](auto& json) { json["summaries"]["../x"] = "0"; }, "no file name"},
+      {[](auto& json) { json.erase("index_xxh128"); }, "no digest of itself"},
       {[](auto& json) { json["pairs"].push_back(json["pairs"][0]); }, "twice"},
       {[](auto& json) { json["mask_id"] = 100000; }, "vocabulary"},
       {[&](auto& json) { dataset(json, 0)["offset"] = 1000000000; }, "lies outside"},
@@ -255,23 +286,57 @@ TEST_F(CorpusTest, SentencesOutOfOrderAreRefusedWhereTheyAreUsed) {
   }
 }
 
-// Whatever byte is wrong: an error or the same data, never a crash.
-TEST_F(CorpusTest, AnyDamagedByteIsFoundOrHarmless) {
+// Every byte of every file is covered, also those that HDF5 and JSON would ignore.
+TEST_F(CorpusTest, AnyDamagedByteIsFound) {
   RandomStream stream(5);
-  for (const char* name : {"index.json", "pos.aa.h5"}) {
+  for (const char* name : {"index.json", "pos.aa.h5", "mlm.aa.h5", "summary.tsv", "summary.json"}) {
     const std::string whole = read_file(corpus_path(name));
-    for (int trial = 0; trial < 150; ++trial) {
+    const auto expect_found = [&](const std::string& text, const std::string& what) {
+      std::ofstream(corpus_path(name), std::ios::binary) << text;
+      const std::string error = hyperx::test::user_error([&] { use(folder_.path("corpus")); });
+      EXPECT_THAT(error, testing::AllOf(testing::StartsWith("65 "), testing::HasSubstr(name))) << what;
+    };
+    for (int trial = 0; trial < 200; ++trial) {
       std::string text = whole;
-      text[stream.below(text.size())] = static_cast<char>(stream.below(256));
-      write_file_atomically(corpus_path(name), text);
-      try {
-        use(folder_.path("corpus"));
-      } catch (const UserError& error) {
-        EXPECT_TRUE(error.code() == ExitCode::kBadData || error.code() == ExitCode::kNoInput) << error.what();
-      }
+      const size_t place = stream.below(text.size());
+      text[place] = static_cast<char>(static_cast<uint64_t>(text[place]) + 1 + stream.below(255));
+      expect_found(text, "byte " + std::to_string(place));
     }
-    write_file_atomically(corpus_path(name), whole);
+    expect_found(whole + std::string(100, '\0'), "zeros at the end");
+    expect_found(whole + " ", "a space at the end");
+    expect_found(whole.substr(0, whole.size() - 1), "cut short");
+    std::ofstream(corpus_path(name), std::ios::binary) << whole;
   }
+  use(folder_.path("corpus"));
+}
+
+TEST_F(CorpusTest, OlderCorporaAreReadWithTheDigestsThatTheyHave) {
+  make_older();
+  use(folder_.path("corpus"));
+  const Corpus corpus = Corpus::open(folder_.path("corpus"));
+  const int64_t ids_at = corpus.entry({"pos", "aa"}).splits[0].datasets[0].offset;
+  std::string text = read_file(corpus_path("pos.aa.h5"));
+  text[static_cast<size_t>(ids_at)] ^= 1;
+  write_file_atomically(corpus_path("pos.aa.h5"), text);
+  EXPECT_THROW(corpus.verify_once({"pos", "aa"}, "train"), UserError);
+  corpus.verify_once({"pos", "aa"}, "dev");
+  expect_refused("XXH128 of array train/token_ids");
+}
+
+// A byte between the arrays, which only HDF5 would read.
+TEST_F(CorpusTest, TrainingRefusesWhatVerifyRefuses) {
+  const Corpus corpus = Corpus::open(folder_.path("corpus"));
+  std::string text = read_file(corpus_path("pos.aa.h5"));
+  text[100] ^= 1;
+  write_file_atomically(corpus_path("pos.aa.h5"), text);
+  for (const auto& compare : {std::function<void()>([&] {
+                                corpus.verify({"pos", "aa"});
+                              }),
+                              std::function<void()>([&] {
+                                corpus.verify_once({"pos", "aa"}, "train");
+                              })})
+    EXPECT_THAT(hyperx::test::message_of(ExitCode::kBadData, compare),
+                testing::HasSubstr("pos.aa.h5: bytes outside its arrays were changed"));
 }
 
 TEST_F(CorpusTest, SaysWhatThereIs) {

@@ -90,7 +90,7 @@ TEST(WordPiece, RefusesABadVocabularyWithFileAndLine) {
   EXPECT_THAT(error(kSpecial + "\xFF\n"), StartsWith(place + "6: invalid UTF-8"));
   EXPECT_THAT(error(""), StartsWith(place + "1: the vocabulary is empty"));
   files.write("tokenizer_config.json", "{");
-  EXPECT_THAT(error(kSpecial), HasSubstr("tokenizer_config.json: is not a JSON object"));
+  EXPECT_THAT(error(kSpecial), HasSubstr("tokenizer_config.json: is not JSON"));
   files.write("tokenizer_config.json", R"({"do_lower_case": "no"})");
   EXPECT_THAT(error(kSpecial), HasSubstr("do_lower_case is \"no\": write true, false or null"));
 }

@@ -5,11 +5,13 @@
 #include <gtest/gtest.h>
 #include <torch/serialize.h>
 
+#include <chrono>
 #include <cmath>
 #include <filesystem>
 #include <fstream>
 
 #include "common/errors.h"
+#include "common/files.h"
 #include "model/encoder/safetensors.h"
 #include "tests/support/encoder_folder.h"
 #include "tests/support/errors.h"
@@ -150,6 +152,27 @@ TEST_F(EncoderWeightsTest, ReadsWhatTorchSaved) {
   for (const auto& [name, tensor] : tensors_) EXPECT_TRUE(at::equal(weights.tensors.at(name), tensor)) << name;
 }
 
+// Said before it is tried: the system would end the process once it uses what it was given.
+TEST_F(EncoderWeightsTest, MoreRandomWeightsThanMemoryAreRefused) {
+  files_.write_config(
+      R"("model_type":"bert","max_position_embeddings":10000000,"type_vocab_size":2,"hidden_act":"gelu")");
+  std::string config = read_file(folder_ + "/config.json");
+  config.replace(config.find("\"hidden_size\":8"), 15, "\"hidden_size\":100000");
+  write_file_atomically(folder_ + "/config.json", config);
+  EXPECT_THAT(test::message_of(ExitCode::kIo, [&] { load_encoder("random:" + folder_, 1); }),
+              testing::AllOf(testing::StartsWith(folder_ + "/config.json: random weights"), HasSubstr(" 4.00 TB")));
+}
+
+// Quadratic time took minutes.
+TEST_F(EncoderWeightsTest, ManyTensorsTakeLinearTime) {
+  std::map<std::string, at::Tensor> many;
+  for (int i = 0; i < 40'000; ++i) many["t" + std::to_string(i)] = at::ones({1});
+  test::write_safetensors(folder_ + "/many.safetensors", many);
+  const auto start = std::chrono::steady_clock::now();
+  EXPECT_EQ(Safetensors(folder_ + "/many.safetensors").names().size(), 40'000U);
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(20));
+}
+
 // Faults of the file itself: each is refused with its name before a byte is used.
 TEST_F(EncoderWeightsTest, RefusesFilesThatAreNotWhole) {
   const std::string path = folder_ + "/bad.safetensors";
@@ -173,6 +196,14 @@ TEST_F(EncoderWeightsTest, RefusesFilesThatAreNotWhole) {
   refuse(R"({"a":{"dtype":"F7","shape":[4],"data_offsets":[0,16]}})", "unknown type");
   refuse(R"({"a":{"dtype":"F32","shape":[-4],"data_offsets":[0,16]}})", "negative");
   refuse(R"({"a":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,16]}})", "larger than any memory");
+  refuse(R"({"a":{"dtype":"F32","shape":[4611686018427387904,8],"data_offsets":[0,16]}})", "larger than any memory");
+  refuse(R"({"a":{"dtype":"F32","shape":[0,4611686018427387904,8],"data_offsets":[0,0]}})", "larger than any memory");
+  refuse(R"({"a":{"dtype":"F32","shape":[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,4],"data_offsets":[0,16]}})", "17 dimensions");
+  refuse(R"({"a":{"dtype":"F32","shape":[4],"data_offsets":[-16,16]}})", "outside the file");
+  refuse(R"({"a":{"dtype":"F32","shape":[4],"data_offsets":[0,16,16]}})", "a.data_offsets are not two offsets");
+  refuse(R"({"a":{"dtype":"F32","shape":[4.5],"data_offsets":[0,16]}})", "a.shape[0] is 4.5, not a whole number");
+  refuse(R"({"a":{"dtype":null,"shape":[4],"data_offsets":[0,16]}})", "a has no 'dtype'");
+  refuse(R"({"a":)" + std::string(100'000, '['), "more than 64 levels deep");
   refuse(R"(["a"])", "not a JSON object");
   refuse(R"({"a":)", "not JSON");
   std::ofstream(path, std::ios::binary | std::ios::trunc) << "abc";

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "common/errors.h"
+#include "common/files.h"
 #include "tests/support/encoder_folder.h"
 #include "tests/support/errors.h"
 #include "tests/trainer/tiny_model.h"
@@ -156,6 +157,38 @@ TEST_F(EncoderFamilyTest, ConfigIsCheckedByItsRow) {
   EXPECT_EQ(error(R"("model_type":"gpt2","max_position_embeddings":12)"),
             file + "model_type 'gpt2' is not supported, only 'bert', 'xlm-roberta', 'other'");
   EXPECT_EQ(error(R"("max_position_embeddings":12,"type_vocab_size":2)"), "");  // a BERT
+}
+
+// null is what a key that is absent would give; any other kind is an error with file, key and value.
+TEST_F(EncoderFamilyTest, ConfigOfAnotherKindIsRefused) {
+  const std::string file = bert_.path() + "/config.json: ";
+  const std::string whole = read_file(bert_.path() + "/config.json");
+  const auto error = [&](const std::string& key, const nlohmann::json& value) {
+    auto config = nlohmann::json::parse(whole);
+    config[key] = value;
+    write_file_atomically(bert_.path() + "/config.json", config.dump());
+    return bad_data([&] { read_encoder_spec(bert_.path()); });
+  };
+  using json = nlohmann::json;
+  for (const char* key : {"hidden_act", "model_type", "position_embedding_type", "layer_norm_eps"}) {
+    EXPECT_EQ(error(key, nullptr), "") << key;
+    for (const json& other : {json::array({"gelu", "linear"}), json::object({{"a", 1}}), json(true)})
+      EXPECT_THAT(error(key, other), testing::StartsWith(file + "'" + key + "' is " + other.dump() + ", not a "));
+  }
+  EXPECT_THAT(error("layer_norm_eps", "1e-12"), HasSubstr("'layer_norm_eps' is \"1e-12\", not a number"));
+  for (const char* key : {"hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "vocab_size",
+                          "max_position_embeddings", "type_vocab_size"}) {
+    for (const json& other : {json(nullptr), json("8"), json::array({8}), json(8.5), json(true), json(0), json(-8),
+                              json(uint64_t{1} << 63)})
+      EXPECT_EQ(error(key, other), file + "'" + key + "' is " + other.dump() + ", not a size above 0");
+    for (const json& other : {json(1'000'000'000), json(int64_t{1} << 62)})
+      EXPECT_THAT(error(key, other), HasSubstr("'" + std::string(key) + "' is " + other.dump() + ", more than "));
+  }
+  for (const json& other : {json(0), json(-1e-12), json(1e300)})
+    EXPECT_THAT(error("layer_norm_eps", other), HasSubstr("not a number between 0 and 1"));
+  write_file_atomically(bert_.path() + "/config.json", R"({"layer_norm_eps":1e400})");
+  EXPECT_THAT(bad_data([&] { read_encoder_spec(bert_.path()); }),
+              HasSubstr("'1e400' (after the key 'layer_norm_eps')"));
 }
 
 // What `estimate` counts without LibTorch, against the tensors of the built encoder.

@@ -12,6 +12,7 @@
 #include "tests/support/errors.h"
 #include "tests/trainer/checkpoint/checkpoint_sample.h"
 #include "trainer/checkpoint/checkpoint_writer.h"
+#include "trainer/checkpoint/manifest_text.h"
 
 namespace hyperx::train {
 namespace {
@@ -122,6 +123,39 @@ TEST_F(CheckpointFiles, DamageIsNamed) {
   EXPECT_THAT(verify_checkpoint(renamed), ElementsAre(HasSubstr("manifest says step 8")));
   EXPECT_THAT(user_error([&] { Checkpoint::open(path("none")); }),
               AllOf(StartsWith("66 "), HasSubstr("manifest.json")));
+}
+
+// A manifest with the right digest, as a stranger could write it.
+TEST_F(CheckpointFiles, ManifestsOfAnotherFormAreRefused) {
+  const std::string folder = write_now(path("a"), 7), file = folder + "/manifest.json";
+  const auto whole = nlohmann::json::parse(read_file(file));
+  fs::copy_file(folder + "/model.h5", path("elsewhere.h5"));
+  const auto expect_refused = [&](const nlohmann::json& object, const std::string& words) {
+    write_file_atomically(file, manifest_text(object));
+    EXPECT_THAT(verify_checkpoint(folder), ElementsAre(AllOf(HasSubstr(file), HasSubstr(words))));
+    EXPECT_THAT(user_error([&] { Checkpoint::open(folder); }), AllOf(StartsWith("65 " + file), HasSubstr(words)));
+  };
+  for (const char* name : {"../elsewhere.h5", "../a/step-0000007/model.h5", "/etc/passwd", "..", ".", ""}) {
+    nlohmann::json object = whole;
+    object["files"][name] = object["files"]["model.h5"];
+    expect_refused(object, "is no name of a file in this folder");
+  }
+  for (const auto& [key, value, words] :
+       {std::tuple{"/step", nlohmann::json("7"), "step is \"7\", not a whole number"},
+        {"/step", nlohmann::json(), "has no 'step'"},
+        {"/score", nlohmann::json("x"), "score is \"x\", not a number"},
+        {"/score_of", nlohmann::json::array(), "score_of is [], not a text"},
+        {"/world_size", nlohmann::json("x"), "world_size is \"x\", not a whole number"},
+        {"/program", nlohmann::json(7), "program is 7, not a text"},
+        {"/config", nlohmann::json(7), "config is 7, not a text"},
+        {"/files", nlohmann::json::array(), "files is [], not an object"},
+        {"/files/model.h5", nlohmann::json(7), "files.model.h5 is 7, not an object"},
+        {"/files/model.h5/bytes", nlohmann::json("x"), "files.model.h5.bytes is \"x\", not a whole number"},
+        {"/files/model.h5/xxh128", nlohmann::json(7), "files.model.h5.xxh128 is 7, not a text"}}) {
+    nlohmann::json object = whole;
+    object[nlohmann::json::json_pointer(key)] = value;
+    expect_refused(object, words);
+  }
 }
 
 TEST_F(CheckpointFiles, OtherFormatVersionNamesTheProgramToUse) {
