@@ -17,6 +17,7 @@
 #include <utility>
 
 #include "common/errors.h"
+#include "common/git_lfs.h"
 #include "common/read_error.h"
 
 namespace hyperx {
@@ -53,13 +54,6 @@ size_t size_of(const Descriptor& file, const std::string& path) {
   struct stat info {};
   if (::fstat(file.get(), &info) != 0) fail_to_read(path, "cannot be examined");
   return static_cast<size_t>(info.st_size);
-}
-
-// UserError (65): the content is a Git LFS pointer, which stands in for a file that was not fetched.
-void refuse_pointer(const std::string& path, std::string_view content) {
-  if (content.starts_with("version https://git-lfs.github.com/spec/"))
-    throw UserError(ExitCode::kBadData,
-                    path + ": a Git LFS pointer in place of the file: fetch the file itself, as by `git lfs pull`");
 }
 
 void write_all(int fd, std::string_view content, const std::string& path) {
@@ -120,7 +114,7 @@ std::string read_file(const std::string& path) {
     if (content.size() + static_cast<size_t>(got) > kLargestText) refuse();
     content.append(buffer, static_cast<size_t>(got));
   }
-  refuse_pointer(path, content);
+  refuse_git_lfs_pointer(path, content);
   return content;
 }
 
@@ -273,7 +267,7 @@ MappedFile::MappedFile(const std::string& path) {
   if (address == MAP_FAILED) fail_to_read(path, "cannot be mapped");
   data_ = static_cast<const char*>(address);
   try {
-    refuse_pointer(path, view());
+    refuse_git_lfs_pointer(path, view());
   } catch (...) {
     ::munmap(address, size_);
     throw;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "common/errors.h"
+#include "common/git_lfs.h"
 #include "data/source/line_source.h"
 #include "data/source/recognise_format.h"
 #include "data/source/source_reader.h"
@@ -52,6 +53,7 @@ struct PredictionInput::Impl {
   Impl(const SourceSpec& source, WordSplit how)
       : spec(source), split(how), lines(source.path), tagged(spec, lines.name(), true) {
     const std::string_view head = lines.peek(kHeadBytes);
+    refuse_git_lfs_pointer(lines.name(), head);
     if (spec.recognise_format) spec.format = recognise_format(spec, head, !spec.read_tags);
     check_format(spec, lines.name(), head);
   }

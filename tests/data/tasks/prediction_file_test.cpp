@@ -201,6 +201,8 @@ TEST_F(PredictionFile, ErrorsNameFileLineAndValue) {
   EXPECT_THAT(error_for("a\tO\nb\xFF\tO\n", SourceFormat::kTagged),
               AllOf(StartsWith(in + ":2: byte 2"), HasSubstr("0xFF")));
   EXPECT_THAT(error_for(std::string("a\tO\nb\0\tO\n", 9), SourceFormat::kTagged), HasSubstr(":2: a NUL byte"));
+  EXPECT_THAT(error_for("version https://git-lfs.github.com/spec/v1\n", SourceFormat::kText),
+              HasSubstr("git lfs pull"));
   EXPECT_THAT(error_for("", SourceFormat::kTagged), AllOf(StartsWith(in), HasSubstr("no word")));
   EXPECT_THAT(error_for("\n\n", SourceFormat::kText), HasSubstr("no word"));
   EXPECT_THAT(error_for("a\tO\n" + std::string(10'000'000, 'x') + "\tO\n", SourceFormat::kTagged),
