@@ -103,6 +103,8 @@ void verify_corpus(const std::string& folder, Outcome& outcome) {
   for (const data::PairEntry& entry : corpus.index().pairs) {
     try {
       corpus.verify(entry.pair);
+    } catch (const ReadError&) {
+      throw;
     } catch (const UserError& error) {
       problems.push_back(error.what());
     }
@@ -110,6 +112,8 @@ void verify_corpus(const std::string& folder, Outcome& outcome) {
   }
   try {
     corpus.verify_summaries();
+  } catch (const ReadError&) {
+    throw;
   } catch (const UserError& error) {
     problems.push_back(error.what());
   }

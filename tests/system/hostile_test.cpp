@@ -79,7 +79,7 @@ TEST_F(HostileTest, OnlyRegularFilesAreRead) {
   expect_only_files_are_read({"verify", path("corpus")}, path("corpus") + "/summary.tsv", 65);
   expect_only_files_are_read(estimate(), path("encoder") + "/config.json");
   for (const char* file : {"vocab.txt", "tokenizer_config.json"})
-    expect_only_files_are_read({"tokenize", "--model.encoder", path("encoder"), sample("text/en.txt")},
+    expect_only_files_are_read({"tokenize", "--model.encoder", path("encoder"), sample("mlm.en.test.txt")},
                                path("encoder") + "/" + file);
   write_file_atomically(path("x.conf"), "train.steps = 4\n");
   Arguments line = estimate();
@@ -131,8 +131,9 @@ TEST_F(HostileTest, AModelThatNamesALanguageTwiceIsRefused) {
     manifest["files"]["model.h5"] = {{"bytes", fs::file_size(folder + "/model.h5")},
                                      {"xxh128", xxh128_of_file(folder + "/model.h5")}};
     write_file_atomically(folder + "/manifest.json", train::manifest_text(manifest));
-    expect_refused({"predict", folder, sample("pos/en-test.conllu"), "--model.encoder", "random:" + encoder()}, 65,
-                   "info." + std::string(list) + " names '" + info[list][0].get<std::string>() + "' twice");
+    expect_refused({"predict", folder, sample("pos.en.test.conllu"), "--task", "pos", "--language", "en", "--output",
+                    path("out"), "--model.encoder", "random:" + encoder()},
+                   65, "info." + std::string(list) + " names '" + info[list][0].get<std::string>() + "' twice");
   }
 }
 
