@@ -163,34 +163,6 @@ TEST_F(Hdf5File, TruncatedFileIsRefused) {
   }
 }
 
-// Makes a file of few bytes with a data set of 4 GiB of bytes: compressed, or whose data were never written.
-void write_swollen(const std::string& path, bool compressed) {
-  constexpr hsize_t kBytes = hsize_t{4} << 30, kChunk = hsize_t{1} << 20;
-  const hid_t file = H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
-  const hid_t space = H5Screate_simple(1, &kBytes, nullptr);
-  const hid_t properties = H5Pcreate(H5P_DATASET_CREATE);
-  if (compressed) {
-    ASSERT_GE(H5Pset_chunk(properties, 1, &kChunk), 0);
-    ASSERT_GE(H5Pset_deflate(properties, 9), 0);
-  }
-  const hid_t set = H5Dcreate2(file, "set", H5T_STD_U8LE, space, H5P_DEFAULT, properties, H5P_DEFAULT);
-  ASSERT_GE(set, 0);
-  ASSERT_GE(H5Dclose(set), 0);
-  ASSERT_GE(H5Pclose(properties), 0);
-  ASSERT_GE(H5Sclose(space), 0);
-  ASSERT_GE(H5Fclose(file), 0);
-}
-
-TEST_F(Hdf5File, DataThatWouldSwellAreRefused) {
-  for (const bool compressed : {true, false}) {
-    write_swollen(path("a.h5"), compressed);
-    const File in = File::open(path("a.h5"));
-    for (const std::string& error : {user_error([&] { in.info("set"); }), user_error([&] { in.read_text("set"); }),
-                                     user_error([&] { in.datasets(); })})
-      EXPECT_THAT(error, AllOf(StartsWith("65 " + path("a.h5") + ": set: its "), HasSubstr("make it again")));
-  }
-}
-
 TEST_F(Hdf5File, WhatIsNoHdf5FileIsNamed) {
   std::ofstream(path("x.h5")) << "treebank\n";
   EXPECT_THAT(user_error([&] { File::open(path("x.h5")); }),
