@@ -192,7 +192,7 @@ TEST_F(OutputTest, WhatAKilledStartLeftHalfWrittenIsRemoved) {
   EXPECT_FALSE(fs::exists(results + "/pos.en.tsv" + dead));
   EXPECT_TRUE(fs::exists(results + "/pos.en.tsv" + alive)) << "an evaluation that still runs";
   std::ofstream(results + "/pos.en.json" + dead) << "half";
-  const Outcome end = run(0, {"evaluate", checkpoint("run", 12), "--eval.pairs", "pos:en", "--device", "cpu"});
+  const Outcome end = run(0, {"evaluate", checkpoint("run", 12), "--eval.pairs", "pos:en", "--eval.split", "test"});
   EXPECT_EQ(end.code, 0) << end.errors;
   EXPECT_FALSE(fs::exists(results + "/pos.en.json" + dead));
 }

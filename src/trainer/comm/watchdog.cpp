@@ -92,24 +92,24 @@ void Watchdog::watch(Communicator* communicator) {
 
 void Watchdog::run() {
   using Clock = RankProgress::Clock;
-  auto next_publish = Clock::now(), since = next_publish;
+  auto next_publish = Clock::now(), since = next_publish, looked = next_publish;
   Clock::duration stopped{};  // while the section has made no progress
   std::unique_lock lock(mutex_);
   while (!stopping_) {
     const RankProgress::Place place = progress_.now();
     const auto now = Clock::now();
     if (place.since != since) stopped = {};
+    if (now - looked > 2 * look_every_)
+      stopped += now - looked;  // this process was stopped, and so was the main thread
     since = place.since;
+    looked = now;
     if (now >= next_publish) {
       publish(place);
       next_publish = now + publish_every_;
     }
     const auto spent = now - place.since - stopped;
     if (spent > options_.limits.of(place.section)) expire(place, spent);
-    const auto asleep = Clock::now();
     wake_.wait_for(lock, look_every_);
-    const auto slept = Clock::now() - asleep;
-    if (slept > 2 * look_every_) stopped += slept;  // this process was stopped, and with it the main thread
   }
 }
 

@@ -135,6 +135,7 @@ TEST_F(WatchdogTest, TimeInWhichTheProcessWasStoppedDoesNotCount) {
       kill(getppid(), SIGCONT);
       _exit(0);
     }
+    std::this_thread::sleep_for(100ms);
     raise(SIGSTOP);
     std::this_thread::sleep_for(600ms);
     _exit(0);
