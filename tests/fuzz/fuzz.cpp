@@ -49,12 +49,7 @@ void touch(std::string_view bytes) {
 }
 
 std::string with_right_digest(std::string_view text, std::string_view marker) {
-  constexpr size_t kDigits = 32;
-  std::string right(text);
-  const size_t at = right.find(marker);
-  if (at == std::string::npos || right.size() < at + marker.size() + kDigits) return right;
-  right.replace(at + marker.size(), kDigits, std::string(kDigits, '0'));
-  return right.replace(at + marker.size(), kDigits, xxh128_hex(right));
+  return fits_own_digest(text, marker) ? with_own_digest(std::string(text), marker) : std::string(text);
 }
 
 }  // namespace hyperx::fuzz

@@ -52,11 +52,12 @@ void tag_and_read_back(const std::string& path, data::SourceFormat format, const
 
 }  // namespace
 
-// A file that is tagged in each of the formats.
+// A file that is tagged as CoNLL-U where its first line can be one of that format, else as tagged lines and as text.
 void parse(std::string_view input) {
   const std::string path = write("input", input);
   using data::SourceFormat;
-  may_refuse([&] { tag_and_read_back(path, SourceFormat::kConllu, all_tasks().at("pos"), "NOUN"); });
+  if (!input.empty() && (input[0] == '#' || (input[0] >= '0' && input[0] <= '9')))
+    return tag_and_read_back(path, SourceFormat::kConllu, all_tasks().at("pos"), "NOUN");
   may_refuse([&] { tag_and_read_back(path, SourceFormat::kTagged, all_tasks().at("pos"), "NOUN"); });
   may_refuse([&] { tag_and_read_back(path, SourceFormat::kText, all_tasks().at("ner"), "O"); });
 }

@@ -1,14 +1,11 @@
-#include "data/tokenizer/word_piece.h"
+#include "data/tokenizer/vocabulary.h"
 #include "tests/fuzz/fuzz.h"
 
-// A vocab.txt, with and without lower-casing, and the tokens of its own text.
+// A vocab.txt, and the look-up of each of its sub-words.
 void hyperx::fuzz::parse(std::string_view input) {
-  for (const bool lower_case : {false, true}) {
-    data::WordPieceOptions options;
-    options.lower_case = options.strip_accents = lower_case;
-    const data::WordPiece tokenizer = data::WordPiece::from_text(std::string(input), options, "vocab.txt");
-    std::vector<int32_t> ids;
-    tokenizer.line(input, ids);
-    for (const int32_t id : ids) touch(tokenizer.token(id));
-  }
+  const data::Vocabulary vocabulary(std::string(input), "vocab.txt");
+  for (int32_t id = 0; id < vocabulary.size(); ++id)
+    HYPERX_CHECK(vocabulary.find(vocabulary.token(id)) == id, "a sub-word that is not found");
+  vocabulary.is_lower_case();
+  vocabulary.require("[UNK]");
 }

@@ -365,7 +365,8 @@ LoadedModel load_model(const Checkpoint& checkpoint, const std::string& encoder,
   const std::string& method = loaded.info.config.model.method;
   for (const auto& [key, text] : options) {
     const auto own = options_of_model(method);
-    const auto found = std::find_if(own.begin(), own.end(), [&](const auto* option) { return option->key == key; });
+    const auto found =
+        std::find_if(own.begin(), own.end(), [&name = key](const auto* option) { return option->key == name; });
     if (found == own.end())
       throw UserError(ExitCode::kBadConfig,
                       fmt::format("{} is given, but {} is a model of method {}, which has no such "

@@ -107,7 +107,7 @@ int64_t write_weights(const E5File& file, const std::string& path, WeightType ty
   Progress progress("import " + file.path(), sizes.norms + sizes.without_norms(), "values");
   SafetensorsWriter writer(path, shapes, type);
   for (const auto& [name, shape] : shapes) {
-    file.read(name, [&](std::span<const float> values) {
+    file.read(name, [&, &name = name](std::span<const float> values) {
       if (!writer.add(values))
         throw UserError(ExitCode::kBadData,
                         fmt::format("{}: a value of {} is too large for bf16: give --type fp32", file.path(), name));
