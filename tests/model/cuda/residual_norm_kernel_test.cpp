@@ -41,7 +41,7 @@ TEST_P(NormKernelTest, IsTheCpuKernel) {
   const at::Tensor rx = leaf(x, reference), rbias = leaf(bias, reference), rfirst = leaf(first, reference),
                    rsecond = leaf(second, reference), rweight = leaf(weight, wide), rnorm_bias = leaf(norm_bias, wide);
   const at::Tensor right =
-      residual_norm(rx, rbias, {mask.rows, c.probability, mask.key}, rfirst, rsecond, {rweight, rnorm_bias, 1e-6});
+      residual_norm(rx, rbias, {mask.rows, c.probability, {mask.key}}, rfirst, rsecond, {rweight, rnorm_bias, 1e-6});
   right.backward(dy.to(reference));
 
   const Guarded y({c.rows, c.width}, type, c.aligned), sum({c.rows, c.width}, type), mean({c.rows}, at::kFloat),
