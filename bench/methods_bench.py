@@ -12,7 +12,7 @@ Usage: methods_bench.py --hyperx build/release/bin/hyperx --encoder DIR --python
 Both read the corpus that hyperx prepares from the shipped sample, with the trees of its part-of-speech files as `dep`. A step is one
 pair, drawn in proportion to its size; dropout 0.1, clip 1.0. For the speed they run in turns, 32 sentences a step, and five steps are
 not counted; real tokens a second: the plain program pads, hyperx does not. Memory is the most that the process ever held. For --learn
-a step has 16 sentences, the rate rises for a tenth of the steps, then falls to 0; the precision is the first of --precisions.
+a step has 16 sentences, which neither sorts by length, the rate rises for a tenth of the steps, then falls to 0; the precision is the first of --precisions.
 """
 import json
 import os
@@ -109,7 +109,7 @@ class Job:
             options.python, common.PEERS / "plain_methods.py", self.corpus, "--encoder", options.encoder, "--method", self.method, "--pairs",
             self.pairs, "--layers", options.layers, "--dtype", self.precision, "--threads", options.threads, "--steps", self.steps, "--warmup",
             UNCOUNTED, "--batch", self.batch, "--rate", self.rate, "--rate-warmup", self.warmup, "--seed", self.seed, "--json", file,
-            *(["--language-adapters", adapters] if adapters else []), *(["--test", self.tested] if options.learn else []),
+            *(["--language-adapters", adapters] if adapters else []), *(["--test", self.tested, "--window", 1] if options.learn else []),
             *(["--save", self.folder("plain")] if self.method == "madx-language" else [])])
         return json.loads(file.read_text())
 

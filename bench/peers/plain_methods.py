@@ -3,7 +3,7 @@
 
 usage: plain_methods.py CORPUS --encoder DIR --method hyperx|mbert|psf|madx-language|madx-task --pairs pos:en,...
                         [--test pos:en,...] [--language-adapters en=DIR,...] [--save DIR] [--layers N] [--dtype fp32|bf16]
-                        [--batch 32] [--steps 40] [--warmup 5] [--rate 1e-5] [--rate-warmup N] [--seed 1] [--threads 2] --json FILE
+                        [--batch 32] [--steps 40] [--warmup 5] [--rate 1e-5] [--rate-warmup N] [--window 16] [--seed 1] [--threads 2] --json FILE
 
 CORPUS is what `hyperx prepare` writes, so both read the same sub-words. Batches have sentences of one pair, drawn in proportion to its
 size; a window of sentences is sorted by length first, so that little is padded. Dropout 0.1, AdamW without decay, clip 1.0, the rate
@@ -25,7 +25,6 @@ import torch
 import torch.nn.functional as F
 import transformers
 
-WINDOW = 16  # batches whose sentences are sorted together
 IGNORED = -100
 ADAPTER, EMBEDDING, PROJECTED = 128, 64, 32  # hyperx
 LANGUAGE_ADAPTER, TASK_ADAPTER = 256, 48     # madx
@@ -48,6 +47,7 @@ def arguments():
     parser.add_argument("--rate", type=float, default=1e-5)
     parser.add_argument("--rate-warmup", type=int, default=0)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--window", type=int, default=16, help="batches whose sentences are sorted by length together; 1: none are")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--json", required=True)
     return parser.parse_args()
@@ -82,14 +82,14 @@ class Corpus:
         return found
 
 
-def batches(sentences, size, draw):
+def batches(sentences, size, draw, window):
     """Endless, each pass in another order."""
     while True:
         order = list(range(len(sentences)))
         draw.shuffle(order)
-        for begin in range(0, len(order), WINDOW * size):
-            window = sorted(order[begin:begin + WINDOW * size], key=lambda i: len(sentences[i]["ids"]))
-            groups = [window[i:i + size] for i in range(0, len(window), size)]
+        for begin in range(0, len(order), window * size):
+            near = sorted(order[begin:begin + window * size], key=lambda i: len(sentences[i]["ids"]))
+            groups = [near[i:i + size] for i in range(0, len(near), size)]
             draw.shuffle(groups)
             yield from ([sentences[i] for i in group] for group in groups)
 
@@ -381,7 +381,7 @@ def main():
     optimizer = torch.optim.AdamW(trained, lr=options.rate, weight_decay=0, fused=True)
     scale = lambda k: k / max(1, options.rate_warmup) if k < options.rate_warmup else (options.steps - k) / max(1, options.steps - options.rate_warmup)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, scale)
-    streams = {pair: batches(sentences, options.batch, draw) for pair, sentences in data.items()}
+    streams = {pair: batches(sentences, options.batch, draw, options.window) for pair, sentences in data.items()}
     sizes = [len(sentences) for sentences in data.values()]
     for part in parts:
         part.train()

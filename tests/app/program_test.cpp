@@ -164,7 +164,7 @@ TEST_F(ProgramTest, MistakesGetOneOrTwoLinesAndTheirExitCode) {
       {{"estimate", "--model.encoder", kEncoder, "--ranks", "8,x"},
        64,
        "hyperx estimate: --ranks '8,x': numbers from 1 on"},
-      {{"estimate", "--model.encoder", kEncoder, "--machine", bad}, 65, "hyperx estimate: " + bad + ": does not hold"},
+      {{"estimate", "--model.encoder", kEncoder, "--machine", bad}, 65, "hyperx estimate: " + bad + ": is not JSON"},
       {{"import", "e5.bin"}, 64, "hyperx import: the first word says what to import: encoder"},
       {{"import", "encoder"}, 64, "hyperx import: one file of weights is needed, not 0"},
       {{"import", "encoder", "e5.bin"}, 64, "hyperx import: --tokenizer FILE is missing"},

@@ -77,7 +77,7 @@ std::vector<const config::Option*> options_of_model(const std::string& method) {
 // The option that names the runs that a method builds on.
 std::string key_of_needed(const std::string& method) {
   for (const config::Option* option : options_of_model(method))
-    if (option->paths == config::Paths::kList) return option->key;
+    if (option->paths != config::Paths::kNone) return option->key;
   HYPERX_CHECK(false, "a method that builds on runs has an option that names them");
 }
 

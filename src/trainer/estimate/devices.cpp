@@ -70,11 +70,13 @@ std::string how_to_write(const std::string& path) {
 // The figures of a file that hyperx-bench wrote, by part and by what was measured. UserError (66, 65).
 std::map<std::pair<std::string, std::string>, double> measures_of(const std::string& path) {
   const nlohmann::json file = parse_json(read_file(path), path, "it should hold " + how_to_write(path));
-  const JsonValue root(path, file);
-  if (!root.has("measures")) throw UserError(ExitCode::kBadData, path + ": does not hold " + how_to_write(path));
   std::map<std::pair<std::string, std::string>, double> measures;
-  for (const JsonValue& row : root["measures"].items())
-    measures[{row["part"].text(), row["what"].text()}] = row["value"].number();
+  try {
+    for (const JsonValue& row : JsonValue(path, file)["measures"].items())
+      measures[{row["part"].text(), row["what"].text()}] = row["value"].number();
+  } catch (const UserError& error) {
+    throw UserError(error.code(), fmt::format("{}; it should hold {}", error.what(), how_to_write(path)));
+  }
   return measures;
 }
 

@@ -195,7 +195,7 @@ TEST_F(ImportEncoderTest, TokenizerMustHaveTheSamePieces) {
   EXPECT_EQ(error_with(other.tokenizer_json()),
             start + "has 7 pieces, " + path("e5.bin") + " has 8: the two files do not belong together");
   EXPECT_THAT(error_with(R"({"model":{"type":"BPE","vocab":[]}})"), StartsWith(start + "model.type is not Unigram"));
-  EXPECT_EQ(error_with(R"({"model":{"type":"Unigram","vocab":{}}})"), start + "model.vocab is not a list");
+  EXPECT_EQ(error_with(R"({"model":{"type":"Unigram","vocab":{}}})"), start + "model.vocab is {}, not a list");
   EXPECT_EQ(error_with(R"({"model":{"type":"Unigram","vocab":[1,2,3,4,5,6,7,8]}})"),
             start + "model.vocab[0] is not a piece and its score");
   EXPECT_THAT(error_with("[]"), StartsWith(start + "model.type is not"));

@@ -12,8 +12,10 @@ void add_options(config::Schema& schema) {
                                           Resume::kFixed, "model."));
   schema.options.push_back(config::option(&O::penalty, "probe.penalty", "weight of the extra loss", config::at_least(0),
                                           Resume::kFixed, "model."));
-  schema.options.push_back(config::option(&O::needs, "probe.needs", "run of the probe to build on", config::any_text(),
-                                          Resume::kFixed, "model."));
+  config::Option needs = config::option(&O::needs, "probe.needs", "run of the probe to build on", config::any_text(),
+                                        Resume::kFixed, "model.");
+  needs.paths = config::Paths::kOne;
+  schema.options.push_back(std::move(needs));
 }
 
 MethodCosts costs_of(const CostQuestion& question) {
@@ -35,6 +37,7 @@ std::vector<std::string> needs_of(const Config& config) {
 MethodSpec probe_spec() {
   return {.name = "probe",
           .trains = EncoderTraining::kLayerNorms,
+          .by_language = [](const Config&) { return true; },
           .add_options = add_options,
           .costs = costs_of,
           .makes_heads = true,
