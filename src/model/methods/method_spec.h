@@ -78,7 +78,8 @@ struct MethodSpec {
   bool makes_heads = false;  // the last layers of labelled tasks come from Method::head_samples
   // Whether forward passes of one task differ only in values at fixed addresses, as CUDA graphs need it.
   bool replayable = true;
-  // Folders of other runs whose trained values the method builds on, from its one option with paths; nullptr: needs none.
+  // Folders of other runs whose trained values the method builds on, from its one option with paths; nullptr: needs
+  // none.
   std::vector<std::string> (*needs)(const Config& config) = nullptr;
   // What to change when all words end in the same hidden state (trainer/collapse_watch.h), after "with".
   const char* against_collapse = "a lower train.learning_rate, more train.warmup_steps or more tasks in train.pairs";

@@ -160,7 +160,8 @@ TEST_F(EncoderWeightsTest, MoreRandomWeightsThanMemoryAreRefused) {
   config.replace(config.find("\"hidden_size\":8"), 15, "\"hidden_size\":100000");
   write_file_atomically(folder_ + "/config.json", config);
   EXPECT_THAT(test::message_of(ExitCode::kIo, [&] { load_encoder("random:" + folder_, 1); }),
-              testing::AllOf(testing::StartsWith(folder_ + "/config.json: random weights"), HasSubstr(" TB, and this process may use ")));
+              testing::AllOf(testing::StartsWith(folder_ + "/config.json: random weights"),
+                             HasSubstr(" TB, and this process may use ")));
 }
 
 // Quadratic time took minutes.
