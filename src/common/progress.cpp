@@ -43,6 +43,8 @@ std::string format_bytes(double bytes) {
 }
 
 std::string format_duration(double seconds) {
+  constexpr double kDay = 24 * 3600;
+  if (seconds >= 100 * kDay) return fmt::format("{:.0f} days", seconds / kDay);
   const auto whole = static_cast<int64_t>(std::max(0.0, seconds));
   const int64_t hours = whole / 3600, minutes = whole / 60 % 60;
   if (hours > 0) return fmt::format("{}:{:02}:{:02}", hours, minutes, whole % 60);

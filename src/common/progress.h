@@ -10,7 +10,7 @@ namespace hyperx {
 
 std::string format_count(double count);       // 950, 41.2k, 3.10M: three significant digits, powers of 1000
 std::string format_bytes(double bytes);       // 950 B, 41.2 kB, 3.10 GB: powers of 1000
-std::string format_duration(double seconds);  // 0:21, 12:05, 1:02:03; rounded down to seconds
+std::string format_duration(double seconds);  // 0:21, 12:05, 1:02:03; rounded down to seconds; from 100 days "120 days"
 
 // Progress of a long operation: "tokenise 12300/100000 sentences | 41.2k sentences/s | elapsed 0:21 left 2:29". On a
 // terminal the line is redrawn in place every 2 s; elsewhere, as in a log file, a whole line is written every 10 s. An

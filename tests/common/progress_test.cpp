@@ -32,6 +32,8 @@ TEST(Format, Durations) {
   EXPECT_EQ(format_duration(21.9), "0:21");
   EXPECT_EQ(format_duration(149), "2:29");
   EXPECT_EQ(format_duration(3723), "1:02:03");
+  EXPECT_EQ(format_duration(100 * 86400 - 1), "2399:59:59");
+  EXPECT_EQ(format_duration(11291.4 * 86400), "11291 days");
   EXPECT_EQ(format_duration(360000), "100:00:00");
   EXPECT_EQ(format_duration(-1), "0:00");
 }
