@@ -18,6 +18,7 @@
 
 #include "common/errors.h"
 #include "common/git_lfs.h"
+#include "common/leftovers.h"
 #include "common/read_error.h"
 
 namespace hyperx {
@@ -142,7 +143,7 @@ void remove_dead_temporaries(const std::string& folder) {
     const bool is_number = owner.size() > 1 && owner.find_first_not_of("0123456789", 1) == std::string::npos;
     if (name.extension() != ".tmp" || !is_number || !entry.is_regular_file(gone)) continue;
     const pid_t process = static_cast<pid_t>(std::strtol(owner.c_str() + 1, nullptr, 10));
-    if (::kill(process, 0) != 0 && errno == ESRCH) std::filesystem::remove(entry.path(), gone);
+    if (!is_alive(process)) std::filesystem::remove(entry.path(), gone);
   }
 }
 

@@ -95,8 +95,8 @@ void expect_three_ranks_train_as_one(const TinyData& data, const Config& config)
 
 // Bytes of what the checkpoint of a run's step holds of the model and of the optimizer.
 std::string content_of(const std::string& run, int64_t step);
-// In runs below `folder`: a run of two ranks that ends at step 5 and goes on to config.train.steps ends with the bytes
-// of one that is not interrupted. The schedule is constant, as others depend on the number of steps.
+// In runs below `folder`: a run of two ranks that ends at step 5 and continues to config.train.steps ends with the
+// bytes of one that is not interrupted. The schedule is constant, as others depend on the number of steps.
 void expect_resumed_run_is_the_same(const TinyData& data, const Config& config, const std::string& folder);
 
 }  // namespace hyperx::train

@@ -43,7 +43,7 @@ StopRequest::StopRequest() {
     if (sigaction(kStopSignals[i], &action, &former_actions[i]) != 0) {
       throw SystemError(std::string("sigaction(") + name(kStopSignals[i]) + ") failed: " + errno_text());
     }
-    // `nohup hyperx train` goes on when its terminal is closed.
+    // `nohup hyperx train` continues when its terminal is closed.
     if (kStopSignals[i] == SIGHUP && former_actions[i].sa_handler == SIG_IGN)
       sigaction(SIGHUP, &former_actions[i], nullptr);
   }

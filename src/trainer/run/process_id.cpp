@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "common/host.h"
+#include "common/leftovers.h"
 
 namespace hyperx::train {
 
@@ -71,7 +72,7 @@ bool ProcessId::in_sight() const {
 }
 
 bool ProcessId::alive() const {
-  if (pid <= 0 || (::kill(static_cast<pid_t>(pid), 0) != 0 && errno == ESRCH)) return false;
+  if (pid <= 0 || !is_alive(static_cast<pid_t>(pid))) return false;
   const int64_t ticks = proc_has_our_numbers() ? start_ticks_of(std::to_string(pid)) : 0;
   return ticks != kEnded && (start_ticks == 0 || ticks == 0 || ticks == start_ticks);
 }

@@ -54,20 +54,12 @@ std::string text_of(const nlohmann::json& object) {
   return object.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
-// Keeps a file that cannot be parsed under another name: the history of a run is never overwritten.
-void set_aside(const std::string& path) {
-  std::string aside = path + ".damaged";
-  for (int number = 2; fs::exists(aside); ++number) aside = path + ".damaged-" + std::to_string(number);
-  if (std::rename(path.c_str(), aside.c_str()) != 0)
-    throw SystemError(path + ": is damaged and cannot be renamed to " + aside + ": " + errno_text());
-  log::warning("{}: damaged: kept as {}, and a new one is begun", path, aside);
-}
-
+// A file that cannot be parsed is kept under another name: the history of a run is never overwritten.
 nlohmann::json earlier_starts(const std::string& path) {
   if (!fs::exists(path)) return nlohmann::json::array();
   nlohmann::json starts = parse_json_or_discard(read_file(path));
   if (starts.is_array()) return starts;
-  set_aside(path);
+  log::warning("{}: damaged: kept as {}, and a new one is begun", path, set_aside(path, "damaged"));
   return nlohmann::json::array();
 }
 
