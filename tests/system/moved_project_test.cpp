@@ -20,20 +20,24 @@ class MovedProjectTest : public SystemTest {
     fs::create_directories(path("project/runs"));
     fs::copy(encoder(), path("project/encoder"));
     fs::copy(corpus(), path("project/corpus"));
-    fs::current_path(path("project"));
-    train(0, "a",
-          {{"train.steps", "2"},
-           {"train.pairs", "pos:mt"},
-           {"run.dir", "runs/a"},
-           {"data.corpus", "corpus"},
-           {"model.encoder", "random:./encoder"}});
-    fs::current_path("/");
+    train_in_project("a", "corpus");
   }
   void TearDown() override {
     fs::current_path(before_);
     SystemTest::TearDown();
   }
 
+  // From the project's folder, with relative paths.
+  void train_in_project(const std::string& name, const std::string& corpus) const {
+    fs::current_path(path("project"));
+    train(0, name,
+          {{"train.steps", "2"},
+           {"train.pairs", "pos:mt"},
+           {"run.dir", "runs/" + name},
+           {"data.corpus", corpus},
+           {"model.encoder", "random:./encoder"}});
+    fs::current_path("/");
+  }
   Outcome evaluate(const std::string& run_folder) const {
     return run(0,
                {"evaluate", run_folder, "--eval.split", "test", "--eval.pairs", "pos:mt", "--threads", "1", "--force"});
@@ -70,17 +74,26 @@ TEST_F(MovedProjectTest, WhatIsGoneIsNamedWithTheOptionThatReplacesIt) {
   EXPECT_THAT(outcome.errors, HasSubstr("--model.encoder"));
 }
 
+// A folder whose name no settings file can hold.
+TEST_F(MovedProjectTest, ANameWithAHashIsNoObstacle) {
+  fs::rename(path("project"), path("pro#ject"));
+  fs::rename(path("pro#ject/corpus"), path("cor#pus"));
+  fs::create_directory(path("project"));
+  fs::rename(path("pro#ject"), path("project/in#side"));
+  const Outcome evaluated =
+      run(0, {"evaluate", path("project/in#side/runs/a"), "--eval.split", "test", "--threads", "1"});
+  EXPECT_EQ(evaluated.code, 66) << evaluated.errors;
+  EXPECT_THAT(evaluated.errors, HasSubstr("project/in#side/corpus: the corpus that"));
+  fs::rename(path("cor#pus"), path("project/in#side/corpus"));
+  EXPECT_EQ(evaluate(path("project/in#side/runs/a")).code, 0);
+  const Outcome resumed = resume(path("project/in#side/runs/a"));
+  EXPECT_EQ(resumed.code, 0) << resumed.errors;
+}
+
 // What the user gives from outside the project stays where it is.
 TEST_F(MovedProjectTest, APathOutsideTheProjectIsStoredWhole) {
   fs::rename(path("project/corpus"), path("corpus"));
-  fs::current_path(path("project"));
-  train(0, "b",
-        {{"train.steps", "2"},
-         {"train.pairs", "pos:mt"},
-         {"run.dir", "runs/b"},
-         {"data.corpus", "../corpus"},
-         {"model.encoder", "random:encoder"}});
-  fs::current_path("/");
+  train_in_project("b", "../corpus");
   EXPECT_THAT(read_file(path("project/runs/b/config.conf")),
               HasSubstr("corpus = " + fs::canonical(path("corpus")).string()));
   fs::rename(path("project"), path("elsewhere"));

@@ -240,7 +240,8 @@ class LineParser {
       if (stored) {
         const std::string run = std::filesystem::path(file).parent_path().string();
         const auto resolve = [&](const std::string& path) { return path_of_stored(path, run.empty() ? "." : run); };
-        option->set(line_.config, with_paths(*option, option->get(line_.config), resolve));
+        if (option->paths != Paths::kNone)
+          option->text(line_.config) = with_paths(*option, option->get(line_.config), resolve);
       }
       origin_of_key_[key] = "file " + file + ":" + std::to_string(each.line);
     }

@@ -28,6 +28,7 @@ std::string kind_of();  // "integer", "number", "yes or no", "text"
 template <class T>
 Option bind(std::function<T&(Config&)> reach, std::function<const T&(const Config&)> look, Option option) {
   option.kind = kind_of<T>();
+  if constexpr (std::is_same_v<T, std::string>) option.text = reach;
   option.set = [reach = std::move(reach), made_for = option](Config& config, const std::string& text) {
     T value{};
     const Reading reading = read_value(text, value);

@@ -57,6 +57,8 @@ struct Option {
   // "eval." for a task's, "model.encoder" for what may also change when a model is used.
   std::string taken_with = {};
   Paths paths = Paths::kNone;
+  // Of kind "text": the value itself, to be set without a check.
+  std::function<std::string&(Config&)> text = {};
 
   bool is_switch() const { return kind == "yes or no"; }
   std::string expected() const;  // "an integer, at least 0"

@@ -3,6 +3,8 @@
 #include <filesystem>
 #include <sstream>
 
+#include "common/config/make_option.h"
+
 namespace hyperx::config {
 namespace {
 
@@ -34,7 +36,9 @@ std::string stored_path(const std::string& path, const std::string& run) {
   const fs::path project = fs::current_path(error), target = whole(path), folder = whole(run);
   const bool together =
       !error && project != project.root_path() && lies_in(target, whole(project)) && lies_in(folder, whole(project));
-  return (together ? target.lexically_relative(folder) : target).string();
+  const std::string stored = (together ? target.lexically_relative(folder) : target).string();
+  std::string held;
+  return read_value(stored, held) == Reading::kGood ? stored : path;
 }
 
 std::string path_of_stored(const std::string& stored, const std::string& run) {
@@ -45,6 +49,16 @@ std::string path_of_stored(const std::string& stored, const std::string& run) {
   return (below.has_filename() ? below : below.parent_path()).string();
 }
 
+std::vector<std::string> paths_in(const std::string& list) {
+  std::vector<std::string> paths;
+  std::istringstream parts(list);
+  for (std::string path; std::getline(parts, path, ',');) {
+    const size_t begin = path.find_first_not_of(' ');
+    if (begin != std::string::npos) paths.push_back(path.substr(begin, path.find_last_not_of(' ') + 1 - begin));
+  }
+  return paths;
+}
+
 std::string with_paths(const Option& option, const std::string& text,
                        const std::function<std::string(const std::string&)>& change) {
   if (option.paths == Paths::kNone || text.empty()) return text;
@@ -52,12 +66,7 @@ std::string with_paths(const Option& option, const std::string& text,
     return std::string(kRandom) + change(text.substr(kRandom.size()));
   if (option.paths != Paths::kList) return change(text);
   std::string changed;
-  std::istringstream list(text);
-  for (std::string folder; std::getline(list, folder, ',');) {
-    const size_t begin = folder.find_first_not_of(' ');
-    if (begin == std::string::npos) continue;
-    changed += (changed.empty() ? "" : ",") + change(folder.substr(begin, folder.find_last_not_of(' ') + 1 - begin));
-  }
+  for (const std::string& folder : paths_in(text)) changed += (changed.empty() ? "" : ",") + change(folder);
   return changed;
 }
 
@@ -65,8 +74,8 @@ Config stored_config(const Schema& schema, const Config& config, const std::stri
   Config stored = config;
   for (const Option& option : schema.options)
     if (option.paths != Paths::kNone)
-      option.set(stored, with_paths(option, option.get(config),
-                                    [&](const std::string& path) { return stored_path(path, run); }));
+      option.text(stored) =
+          with_paths(option, option.get(config), [&](const std::string& path) { return stored_path(path, run); });
   return stored;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "common/config/schema.h"
 
@@ -9,11 +10,14 @@
 // absolute.
 namespace hyperx::config {
 
-// `path` as it is stored in the run folder `run`.
+// `path` as it is stored in the run folder `run`; as it is if a settings file could not hold that, such as a #.
 std::string stored_path(const std::string& path, const std::string& run);
 // The reverse. What version 0.2.0 stored is relative to the working folder: so is a path that does not exist below
 // `run`, but there.
 std::string path_of_stored(const std::string& stored, const std::string& run);
+
+// The paths of an option that names several between commas, without the blanks around them.
+std::vector<std::string> paths_in(const std::string& list);
 
 // The text of an option that names folders, with `change` done to each of them; of other options the text itself.
 std::string with_paths(const Option& option, const std::string& text,

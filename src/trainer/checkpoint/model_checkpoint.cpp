@@ -145,7 +145,7 @@ ModelInfo ModelInfo::from_json(const json& object, const std::string& checkpoint
   read_options(record, checkpoint, info.config);
   for (const config::Option& option : model::options().options)
     if (option.paths != config::Paths::kNone)
-      option.set(info.config, config::with_paths(option, option.get(info.config), resolve));
+      option.text(info.config) = config::with_paths(option, option.get(info.config), resolve);
   info.tasks = data::TaskSet::from_json(record["tasks"].raw(), checkpoint);
   info.languages = record["languages"].texts();
   for (const char* list : {"languages", "pairs"}) require_distinct(record[list]);

@@ -36,6 +36,7 @@ TEST_F(StoredPathsTest, WhatLiesInTheWorkingFolderIsRelativeToTheRun) {
   EXPECT_EQ(stored_path("not/there", "runs/a"), "../../not/there");
   EXPECT_EQ(stored_path("../other", "runs/a"), fs::path(project()).parent_path().string() + "/other");
   EXPECT_EQ(stored_path("corpus", "../other"), project() + "/corpus") << "the run lies outside";
+  EXPECT_EQ(stored_path("../oth#er", "runs/a"), "../oth#er");
   fs::current_path("/");
   EXPECT_EQ(stored_path(project() + "/corpus", project() + "/runs/a"), project() + "/corpus") << "/ is no project";
 }

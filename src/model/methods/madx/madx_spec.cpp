@@ -1,6 +1,5 @@
-#include <sstream>
-
 #include "common/config/make_option.h"
+#include "common/config/stored_paths.h"
 #include "model/methods/madx/madx_options.h"
 #include "model/methods/method_spec.h"
 
@@ -13,13 +12,7 @@ config::Option fixed(T MadxOptions::*member, const char* key, const char* help, 
 }
 
 std::vector<std::string> needs_of(const Config& config) {
-  std::vector<std::string> folders;
-  std::istringstream list(config.sections.get<MadxOptions>().language_adapters);
-  for (std::string folder; std::getline(list, folder, ',');) {
-    const size_t begin = folder.find_first_not_of(' ');
-    if (begin != std::string::npos) folders.push_back(folder.substr(begin, folder.find_last_not_of(' ') + 1 - begin));
-  }
-  return folders;
+  return config::paths_in(config.sections.get<MadxOptions>().language_adapters);
 }
 
 void check(const Config& config, const config::Given&) {
