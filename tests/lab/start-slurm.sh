@@ -6,8 +6,8 @@
 #   LAB_DIR=DIR2 set   the hosts of `labnet.sh up DIR2`: the first runs slurmctld, each of the others is a node
 # GPUS (default 2): fake GPUs of each node; 0 for none.
 # Environment: SLURM_LAB_CPUS, the CPUs that each node claims (default `nproc`); SLURM_PORT, the first port (default 16817);
-# SLURMD_TIMEOUT, seconds until a dead node is DOWN (default 30); SLURM_LAB_PREEMPTION=1: a second partition, `urgent`, whose jobs
-# send those of `main` back into the queue, 20 s after their SIGTERM.
+# SLURMD_TIMEOUT, seconds until a dead node is DOWN (default 30); SLURM_KILL_WAIT, seconds from SIGTERM to SIGKILL (default 3);
+# SLURM_LAB_PREEMPTION=1: a second partition, `urgent`, whose jobs send those of `main` back into the queue, 20 s after their SIGTERM.
 # Afterwards: . DIR/env.sh, then sbatch, srun, ... (with LAB_DIR: on one of its hosts).
 set -euo pipefail
 here=$(dirname "$(realpath "$0")")
@@ -69,7 +69,7 @@ ReturnToService=2
 SlurmctldTimeout=10
 SlurmdTimeout=${SLURMD_TIMEOUT:-30}
 MessageTimeout=5
-KillWait=3
+KillWait=${SLURM_KILL_WAIT:-3}
 MinJobAge=3600
 PropagateResourceLimits=NONE
 C

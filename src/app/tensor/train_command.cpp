@@ -251,6 +251,7 @@ int run_train(const CommandLine& line, comm::MpiSession& session, comm::RankProg
   options.limits = comm::SectionLimits::of(config.parallel);
   options.folder = run.ranks();
   options.on_failure = record;
+  options.stop_requested = [&stop] { return stop.signal() != 0; };
   comm::Watchdog watchdog(session.info(), progress, options);
   watchdog.watch(communicator.get());
   try {

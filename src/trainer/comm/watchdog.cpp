@@ -115,9 +115,19 @@ void Watchdog::run() {
       next_publish = now + publish_every_;
     }
     const auto spent = now - place.since - stopped;
-    if (spent > options_.limits.of(place.section, progress_.step_time())) expire(place, spent);
+    if (spent > options_.limits.of(place.section, progress_.step_time())) expire(place, spent, "");
+    if (ignores_stop(place, spent)) expire(place, spent, ", and a stop was requested: another rank has probably ended");
     wake_.wait_for(lock, look_every_);
   }
+}
+
+bool Watchdog::ignores_stop(const RankProgress::Place& place, RankProgress::Clock::duration spent) {
+  if (!options_.stop_requested()) return false;
+  const auto now = RankProgress::Clock::now();
+  if (!stop_seen_) stop_seen_ = now;
+  const auto step_time = progress_.step_time();
+  if (place.section != "step" || !step_time) return false;
+  return std::min(spent, now - *stop_seen_) > kStopPatience + kStopStepTimes * *step_time;
 }
 
 void Watchdog::publish(const RankProgress::Place& place) {
@@ -137,7 +147,7 @@ void Watchdog::publish(const RankProgress::Place& place) {
              errno_text() + "; a hanging rank may not be named");
 }
 
-void Watchdog::expire(const RankProgress::Place& place, RankProgress::Clock::duration spent) {
+void Watchdog::expire(const RankProgress::Place& place, RankProgress::Clock::duration spent, const char* why) {
   publish(place);
   if (!files_.claim_report()) {  // another rank writes the report; our exit follows from its failure
     std::this_thread::sleep_for(kOtherReporterLimit);
@@ -147,7 +157,7 @@ void Watchdog::expire(const RankProgress::Place& place, RankProgress::Clock::dur
   FailureReport report{.rank = info_.rank, .host = info_.host(), .section = place.section, .step = place.step};
   report.exit_code = options_.exit_code;
   report.reason = "no progress in section " + place.section + " for " + std::to_string(waited) + " s" +
-                  (place.step >= 0 ? " at step " + std::to_string(place.step) : "");
+                  (place.step >= 0 ? " at step " + std::to_string(place.step) : "") + why;
   if (info_.size > 1 && !options_.folder.empty()) {
     const auto stale = std::chrono::duration_cast<std::chrono::seconds>(3 * publish_every_).count() + 2;
     report.reason += ": " + describe_laggards(read_states(files_), info_.hosts, unix_seconds(), stale);

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -33,10 +34,16 @@ struct SectionLimits {
 constexpr int kStepTimes = 20;
 constexpr std::chrono::milliseconds kShortestStepLimit{60'000}, kFirstStepLimit{300'000};
 
+constexpr std::chrono::seconds kStopPatience{5};
+constexpr int kStopStepTimes = 4;
+
 struct WatchdogOptions {
   SectionLimits limits;
   std::string folder;  // of rank files, visible to all ranks: RUN/ranks/; empty: laggards are not named
   OnFailure on_failure;
+  // A stop was requested. A step that has not ended kStopPatience and kStopStepTimes steps later waits for a rank that
+  // has ended: the launcher stops the others by a signal (srun --kill-on-bad-exit), which they could not obey.
+  std::function<bool()> stop_requested = [] { return false; };
   int exit_code = static_cast<int>(ExitCode::kIo);
   // How often the rank's file is written and the limit checked; at least four times within the shortest limit.
   std::chrono::milliseconds publish_every{5'000}, look_every{500};
@@ -67,7 +74,8 @@ class Watchdog {
  private:
   void run();
   void publish(const RankProgress::Place& place);
-  [[noreturn]] void expire(const RankProgress::Place& place, RankProgress::Clock::duration spent);
+  bool ignores_stop(const RankProgress::Place& place, RankProgress::Clock::duration spent);
+  [[noreturn]] void expire(const RankProgress::Place& place, RankProgress::Clock::duration spent, const char* why);
 
   const RankInfo info_;
   RankProgress& progress_;
@@ -79,6 +87,7 @@ class Watchdog {
   Communicator* communicator_ = nullptr;
   bool stopping_ = false;
   bool warned_ = false;
+  std::optional<RankProgress::Clock::time_point> stop_seen_;  // by the thread
   std::thread thread_;
 };
 

@@ -106,6 +106,24 @@ TEST_F(WatchdogTest, NamesTheRankThatTheOthersWaitFor) {
               "no progress in section step .*at barrier no. 1, wait for rank 1 on far .section step, step 6");
 }
 
+// srun ends the ranks that are left by a signal, which they answer at the end of a step.
+TEST_F(WatchdogTest, AStepThatAStopCannotEndIsEnded) {
+  const auto hang = [](bool stop) {
+    WatchdogOptions options = limit_of("step", 20s);
+    options.stop_requested = [stop] { return stop; };
+    RankProgress progress;
+    Watchdog watchdog({}, progress, options);
+    for (int64_t step = 1; step <= RankProgress::kStepsMeasured; ++step)
+      const Section done = watchdog.enter("step", step);
+    const Section inside = watchdog.enter("step", 17);
+    std::this_thread::sleep_for(7s);
+    _exit(0);
+  };
+  EXPECT_EXIT(hang(true), testing::ExitedWithCode(74),
+              "no progress in section step for 5 s at step 17, and a stop was requested: another rank");
+  EXPECT_EXIT(hang(false), testing::ExitedWithCode(0), "");
+}
+
 // In each of two trainings in one folder, whose ranks are threads of one process.
 TEST_F(WatchdogTest, OneOfRanksThatAreThreadsClaimsTheReport) {
   WatchdogOptions options = limit_of("step", 1h);
