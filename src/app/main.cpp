@@ -21,6 +21,8 @@ std::vector<Command> all_commands() {
       predict_command(),
       score_command(),
       status_command(),
+      diff_command(),
+      prune_command(),
       inspect_command(),
       verify_command(),
       estimate_command(),

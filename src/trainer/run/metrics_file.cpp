@@ -12,7 +12,8 @@ namespace hyperx::train {
 
 namespace {
 
-constexpr int kRateSteps = 100;  // the rate is averaged over this many last steps
+constexpr int kRateSteps = 100;               // the rate is averaged over this many last steps
+constexpr size_t kSearchedBytes = 8'000'000;  // of the end of the file, for the last evaluation: some 30,000 steps
 
 std::string line_of(const nlohmann::json& object) {
   return object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
@@ -123,6 +124,10 @@ MetricsTail read_metrics_tail(const std::string& path) {
   if (!std::filesystem::exists(path)) return tail;
   const MappedFile file(path);
   std::string_view rest = file.view();
+  if (rest.size() > kSearchedBytes) {  // from the beginning of a line
+    const size_t end = rest.find('\n', rest.size() - kSearchedBytes);
+    rest.remove_prefix(end == std::string_view::npos ? 0 : end + 1);
+  }
   double seconds = 0, tokens = 0;
   int steps = 0;
   bool before_evaluation = false;  // the lines of one evaluation are consecutive
