@@ -20,6 +20,7 @@ Command estimate_command();
 Command train_command();
 Command evaluate_command();
 Command predict_command();
+Command doctor_command();
 
 Command options_command();
 

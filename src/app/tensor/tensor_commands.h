@@ -13,6 +13,8 @@ namespace hyperx {
 int run_train(const CommandLine& line, comm::MpiSession& session, comm::RankProgress& progress,
               const comm::StopRequest& stop, comm::OnFailure& on_failure);
 int run_evaluate(const CommandLine& line, comm::MpiSession& session, comm::RankProgress& progress);
+// Starts MPI itself: that this fails is one of the things that it reports.
+int run_doctor(const CommandLine& line, const std::string& title);
 int run_predict(const CommandLine& line);  // a single process, without MPI
 
 }  // namespace hyperx
