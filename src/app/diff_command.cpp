@@ -41,7 +41,8 @@ std::vector<Difference> differences(const std::vector<RunFacts>& runs, FactKind 
 
 std::string cell(const std::string& value) {
   if (value.empty()) return "(none)";
-  return value.size() <= kWidestCell ? value : value.substr(0, kWidestCell - 3) + "...";
+  constexpr size_t kPart = (kWidestCell - 3) / 2;  // the ends of two paths differ, the beginnings of two digests
+  return value.size() <= kWidestCell ? value : value.substr(0, kPart) + "..." + value.substr(value.size() - kPart);
 }
 
 std::vector<std::string> head_of(const std::vector<RunFacts>& runs, std::vector<std::string> head) {

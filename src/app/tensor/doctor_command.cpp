@@ -15,6 +15,7 @@
 #include "common/digest.h"
 #include "common/errors.h"
 #include "common/hdf5/hdf5_file.h"
+#include "common/log.h"
 #include "common/progress.h"
 #include "common/version.h"
 #include "trainer/comm/gpu_sight.h"
@@ -32,7 +33,7 @@ using doctor::JobFacts;
 using doctor::RankFacts;
 
 constexpr double kSeconds = 8;  // for messages between ranks
-constexpr int64_t kLargeReduce = 256 << 20, kSmallReduce = 1 << 20, kLinkBytes = 4 << 20;
+constexpr int64_t kLargeReduce = 256 << 20, kSmallReduce = 1 << 20, kProbeReduce = 8 << 20, kLinkBytes = 4 << 20;
 constexpr int64_t kDiskBytes = 64 << 20;
 constexpr int kStages = 5;
 constexpr std::chrono::seconds kLongestStage{120};  // a rank that waits longer for another ends the job
@@ -93,12 +94,12 @@ doctor::ReduceSpeed measure_reduce(comm::Communicator& communicator, at::Device 
   return {bytes, timed(rounds) / static_cast<double>(rounds)};
 }
 
-// A smaller message where 256 MiB would take too long or too much memory.
-int64_t large_bytes(const doctor::ReduceSpeed& small, const JobFacts& job, double seconds) {
+// 256 MiB, or less where that would take too long or too much memory. `probe`: of a sixteenth of it or less.
+int64_t large_bytes(const doctor::ReduceSpeed& probe, const JobFacts& job, double seconds) {
   int64_t memory = INT64_MAX;
   for (const RankFacts& rank : job.ranks) memory = std::min(memory, rank.usable_memory / std::max(1, rank.local_size));
   int64_t bytes = kLargeReduce;
-  const double per_byte = small.seconds / static_cast<double>(small.bytes);
+  const double per_byte = probe.seconds / static_cast<double>(probe.bytes);
   while (bytes > kSmallReduce && (per_byte * static_cast<double>(3 * bytes) > seconds || bytes > memory / 8))
     bytes /= 2;
   return bytes;
@@ -120,7 +121,12 @@ void measure_messages(const CommandLine& line, comm::MpiSession& session, comm::
     job.backend = communicator->backend();
     job.reduces.push_back(measure_reduce(*communicator, device, kSmallReduce, seconds / 8));
     watchdog.beat();
-    const int64_t large = large_bytes(job.reduces[0], job, seconds / 2);
+    doctor::ReduceSpeed probe = job.reduces[0];
+    // A small message may take long for reasons that a large one does not have.
+    if (large_bytes(probe, job, seconds / 2) >= kProbeReduce)
+      probe = measure_reduce(*communicator, device, kProbeReduce, seconds / 8);
+    const int64_t large = large_bytes(probe, job, seconds / 2);
+    watchdog.beat();
     if (large > kSmallReduce) job.reduces.push_back(measure_reduce(*communicator, device, large, seconds / 2));
     watchdog.watch(nullptr);
   } catch (const std::exception& error) {

@@ -30,7 +30,8 @@ void write_lines(const Findings& findings, std::ostream& out) {
         << each.found << "\n";
     if (!each.advice.empty()) out << std::string(kLevelWidth + width + 4, ' ') << "-> " << each.advice << "\n";
   }
-  out << count(findings, Level::kOk) << " ok, " << count(findings, Level::kWarning) << " warnings, "
+  const int64_t warnings = count(findings, Level::kWarning);
+  out << count(findings, Level::kOk) << " ok, " << warnings << (warnings == 1 ? " warning, " : " warnings, ")
       << count(findings, Level::kWrong) << " wrong\n";
 }
 

@@ -32,22 +32,6 @@ Findings of_hosts(const JobFacts& job, const Check& check) {
   return findings;
 }
 
-// Findings that differ only in the host are one line: "node1, node2: ...".
-Findings joined(Findings findings) {
-  Findings lines;
-  std::map<std::pair<std::string, std::string>, size_t> places;
-  for (Finding& finding : findings) {
-    const size_t colon = finding.found.find(": ");
-    const std::string host = finding.found.substr(0, colon);
-    const auto [found, is_new] = places.emplace(std::pair(finding.check, finding.found.substr(colon)), lines.size());
-    if (is_new)
-      lines.push_back(std::move(finding));
-    else
-      lines[found->second].found.insert(lines[found->second].found.find(": "), ", " + host);
-  }
-  return lines;
-}
-
 Finding disk_of(const RankFacts& rank, const std::string& folder) {
   if (!rank.disk) return {Level::kWarning, "disk", rank.host + ": was not tried", "run doctor again"};
   const DiskFacts& disk = *rank.disk;
@@ -101,8 +85,23 @@ Findings locks_of(const RankFacts& rank, bool first) {
 
 }  // namespace
 
+Findings join_hosts(Findings findings) {
+  Findings lines;
+  std::map<std::pair<std::string, std::string>, size_t> places;
+  for (Finding& finding : findings) {
+    const size_t colon = finding.found.find(": ");
+    const std::string host = finding.found.substr(0, colon);
+    const auto [found, is_new] = places.emplace(std::pair(finding.check, finding.found.substr(colon)), lines.size());
+    if (is_new)
+      lines.push_back(std::move(finding));
+    else
+      lines[found->second].found.insert(lines[found->second].found.find(": "), ", " + host);
+  }
+  return lines;
+}
+
 Findings check_shared_memory(const JobFacts& job) {
-  return joined(of_hosts(job, [&](const RankFacts& rank) -> Finding {
+  return join_hosts(of_hosts(job, [&](const RankFacts& rank) -> Finding {
     if (!rank.shm_writable)
       return {Level::kWrong, "/dev/shm", rank.host + ": is missing or cannot be written",
               "mount it with mode 1777: MPI and NCCL send messages within a host through it"};
@@ -115,7 +114,7 @@ Findings check_shared_memory(const JobFacts& job) {
 }
 
 Findings check_memory(const JobFacts& job) {
-  Findings findings = joined(of_hosts(job, [&](const RankFacts& rank) -> Finding {
+  Findings findings = join_hosts(of_hosts(job, [&](const RankFacts& rank) -> Finding {
     const int64_t share = rank.usable_memory / std::max(1, rank.local_size);
     std::string found = fmt::format("{}: {} of {} may be used, {} per rank", rank.host, bytes_text(rank.usable_memory),
                                     bytes_text(rank.host_memory), bytes_text(share));
@@ -127,7 +126,7 @@ Findings check_memory(const JobFacts& job) {
               "ask for more (--mem), or start fewer ranks; hyperx estimate tells how much a run needs"};
     return {Level::kOk, "memory", found, ""};
   }));
-  for (Finding& finding : joined(of_hosts(job, [&](const RankFacts& rank) -> Finding {
+  for (Finding& finding : join_hosts(of_hosts(job, [&](const RankFacts& rank) -> Finding {
          if (rank.open_files >= 0 && rank.open_files < kOpenFiles)
            return {Level::kWarning, "open files", fmt::format("{}: at most {}", rank.host, rank.open_files),
                    "raise the limit: ulimit -n 4096"};
@@ -141,7 +140,7 @@ Findings check_memory(const JobFacts& job) {
 }
 
 Findings check_disk(const JobFacts& job) {
-  return joined(of_hosts(job, [&](const RankFacts& rank) { return disk_of(rank, job.folder); }));
+  return join_hosts(of_hosts(job, [&](const RankFacts& rank) { return disk_of(rank, job.folder); }));
 }
 
 Findings check_locks(const JobFacts& job) {
@@ -159,7 +158,7 @@ Findings check_locks(const JobFacts& job) {
                                                   : ": names cannot be exchanged; hyperx renames twice instead"),
            ""});
   }
-  return joined(std::move(findings));
+  return join_hosts(std::move(findings));
 }
 
 Findings check_clocks(const JobFacts& job) {
@@ -176,7 +175,9 @@ Findings check_clocks(const JobFacts& job) {
   if (sure > kClockWrong)
     return {{Level::kWrong, "clocks", found, "synchronise the clocks (chronyd, ntpd): ages of runs are misjudged"}};
   if (sure > kClockWarning) return {{Level::kWarning, "clocks", found, "synchronise the clocks (chronyd, ntpd)"}};
-  return {{Level::kOk, "clocks", found, ""}};
+  return {{Level::kOk, "clocks",
+           fmt::format("the clocks of {} hosts agree within {:.3f} s", hosts.size(), ahead(worst) + worst.clock_error),
+           ""}};
 }
 
 }  // namespace hyperx::doctor

@@ -169,7 +169,7 @@ Findings check_versions(const JobFacts& job) {
 Findings check_cores(const JobFacts& job) {
   Findings findings;
   for (const auto& [host, ranks] : by_host(job)) findings.push_back(cores_of_host(host, ranks));
-  return findings;
+  return join_hosts(std::move(findings));
 }
 
 Findings check_gpus(const JobFacts& job) {
@@ -179,6 +179,7 @@ Findings check_gpus(const JobFacts& job) {
     findings.push_back(gpus_of_host(host, ranks));
     counts.insert(ranks.front()->gpu.usable);
   }
+  findings = join_hosts(std::move(findings));
   if (counts.size() > 1)
     findings.push_back({Level::kWarning, "GPU",
                         fmt::format("hosts see between {} and {} GPUs", *counts.begin(), *counts.rbegin()),

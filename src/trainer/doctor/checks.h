@@ -30,6 +30,9 @@ Findings check_locks(const JobFacts& job);   // the folder is the same on all ho
 Findings check_clocks(const JobFacts& job);
 Findings check_speed(const JobFacts& job);  // all-reduce, links that are slower than others
 
+// Findings "HOST: ..." that differ only in the host become one: "node1, node2: ...".
+Findings join_hosts(Findings findings);
+
 // All of them, in this order.
 Findings check_all(const JobFacts& job);
 

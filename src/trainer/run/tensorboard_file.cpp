@@ -181,6 +181,7 @@ double wall_time_now() {
 }
 
 std::string TensorboardFile::event_of(const nlohmann::json& line, double wall_time) {
+  if (!line.is_object()) return "";
   const nlohmann::json kind = line.value("event", nlohmann::json());
   const nlohmann::json step = line.value("step", nlohmann::json());
   if (!step.is_number_integer()) return "";
