@@ -14,6 +14,7 @@
 #include "trainer/checkpoint/checkpoint.h"
 #include "trainer/checkpoint/checkpoint_list.h"
 #include "trainer/checkpoint/checkpoint_writer.h"
+#include "trainer/run/metrics_file.h"
 #include "trainer/run/run_lock.h"
 #include "trainer/run/run_state.h"
 
@@ -58,8 +59,20 @@ bool is_set_aside(const std::string& name) {
   return false;
 }
 
+// As in training (CheckpointContent::good_before): a checkpoint is known to be good once a step after it had a finite
+// gradient. The newest of them stays, in case the newest of all turns out to diverge.
+std::optional<int64_t> newest_good(const RunDir& run, const std::vector<KnownCheckpoint>& known) {
+  const nlohmann::json last = read_metrics_tail(run.metrics()).last_step;
+  const bool has_step = last.is_object() && last.contains("step") && last["step"].is_number_integer();
+  const int64_t good_before = has_step && !last.contains("skipped") ? last["step"].get<int64_t>() : 0;
+  const auto good = std::find_if(known.begin(), known.end(), [&](const KnownCheckpoint& one) {
+    return one.has_optimizer && (good_before > 0 ? one.step < good_before : one.step < known.front().step);
+  });
+  return good == known.end() ? std::nullopt : std::optional(good->step);
+}
+
 // Reasons to stay by step, of all checkpoints whose manifest can be read.
-std::map<int64_t, std::vector<std::string>> reasons_of(const RunDir& run, const PruneRules& rules,
+std::map<int64_t, std::vector<std::string>> reasons_of(const RunDir& run, const PruneRules& rules, bool finished,
                                                        const std::vector<KnownCheckpoint>& known) {
   std::map<int64_t, std::vector<std::string>> reasons;
   for (const KnownCheckpoint& one : known) reasons[one.step];
@@ -70,6 +83,8 @@ std::map<int64_t, std::vector<std::string>> reasons_of(const RunDir& run, const 
                                                : "one of the newest " + std::to_string(rules.keep_last));
     ++newest;
   }
+  if (const auto good = finished ? std::nullopt : newest_good(run, known))
+    reasons[*good].emplace_back("known to be good");
   for (const char* pointer : {kLatest, kBest})
     if (const auto step = read_pointer(run.checkpoints(), pointer).step) reasons[*step].emplace_back(pointer);
   if (!known.empty() && !read_pointer(run.checkpoints(), kLatest).step)
@@ -84,11 +99,11 @@ std::map<int64_t, std::vector<std::string>> reasons_of(const RunDir& run, const 
 
 void add_checkpoints(const RunDir& run, const PruneRules& rules, const CheckpointUses& uses, PrunePlan& plan) {
   const std::vector<KnownCheckpoint> known = known_checkpoints(run.checkpoints(), false);
-  auto reasons = reasons_of(run, rules, known);
+  const bool finished = plan.state == "finished";
+  auto reasons = reasons_of(run, rules, finished, known);
   for (const KnownCheckpoint& one : known)
     if (one.has_optimizer && plan.resume_point.empty())
       plan.resume_point = run.checkpoints() + "/" + checkpoint_name(one.step);
-  const bool finished = plan.state == "finished";
   for (const int64_t step : steps_in(run.checkpoints())) {
     PruneEntry entry{run.checkpoints() + "/" + checkpoint_name(step), 0, {}, 0, ""};
     entry.bytes = bytes_of(entry.path);

@@ -126,6 +126,20 @@ TEST_F(Prune, ADamagedManifestIsNotJudged) {
   EXPECT_THAT(reasons(plan_prune(run_, {.keep_last = 1}, {}), 10), Contains(HasSubstr("cannot be read")));
 }
 
+TEST_F(Prune, OfAnUnfinishedRunOneStaysThatALaterStepProvedGood) {
+  write_four();
+  set_state("saved");
+  folder_.write("run/metrics.jsonl", "{\"event\": \"step\", \"step\": 45}\n");
+  EXPECT_THAT(reasons(plan_prune(run_, {.keep_last = 1}, {}), 40),
+              ElementsAre("resume point", "known to be good", "latest"));
+  EXPECT_THAT(going(plan_prune(run_, {.keep_last = 1}, {})), ElementsAre("step-0000030", "step-0000010"));
+  for (const char* line :
+       {"{\"event\": \"step\", \"step\": 40}\n", "{\"event\": \"step\", \"step\": 45, \"skipped\": true}\n"}) {
+    folder_.write("run/metrics.jsonl", line);
+    EXPECT_THAT(going(plan_prune(run_, {.keep_last = 1}, {})), ElementsAre("step-0000010")) << line;
+  }
+}
+
 TEST_F(Prune, WithoutACheckpointToResumeFromNothingGoes) {
   write_four();
   for (const int64_t step : {10, 20, 30, 40}) drop_optimizer(checkpoint(step));
@@ -174,7 +188,7 @@ TEST_F(Prune, ARunWhoseProcessIsGoneCanBePruned) {
   write_file_atomically(run_.state(), text);
   EXPECT_EQ(plan_prune(run_, {}, {}).state, "lost");
   carry_out_now({.keep_last = 1});
-  EXPECT_EQ(names_in(run_.checkpoints()), "best latest step-0000020 step-0000040");
+  EXPECT_EQ(names_in(run_.checkpoints()), "best latest step-0000020 step-0000030 step-0000040");
 }
 
 }  // namespace
