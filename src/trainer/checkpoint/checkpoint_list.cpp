@@ -1,6 +1,8 @@
 #include "trainer/checkpoint/checkpoint_list.h"
 
 #include <algorithm>
+#include <filesystem>
+#include <system_error>
 
 #include "common/errors.h"
 #include "common/files.h"
@@ -9,6 +11,14 @@
 #include "trainer/checkpoint/checkpoint.h"
 
 namespace hyperx::train {
+
+void remove_whole(const std::string& path) {
+  std::error_code error;
+  do {
+    std::filesystem::remove_all(path, error);  // fails if a file in it disappears meanwhile
+  } while (error == std::errc::no_such_file_or_directory && kind_of(path) != PathKind::kNothing);
+  if (error && kind_of(path) != PathKind::kNothing) throw SystemError(path + ": cannot be removed: " + error.message());
+}
 
 std::vector<int64_t> steps_in(const std::string& checkpoints) {
   std::vector<int64_t> steps;

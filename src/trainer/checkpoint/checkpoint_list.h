@@ -36,4 +36,8 @@ std::vector<KnownCheckpoint> known_checkpoints(const std::string& checkpoints, b
 // Those whose scores can be compared with the newest scored one's: the highest score first, of equals the earliest.
 std::vector<KnownCheckpoint> best_first(std::vector<KnownCheckpoint> known);
 
+// Removes a folder of this kind, or a file, with all that is in it; also while another process removes it, too.
+// SystemError (74).
+void remove_whole(const std::string& path);
+
 }  // namespace hyperx::train

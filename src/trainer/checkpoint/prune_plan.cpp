@@ -224,12 +224,7 @@ int64_t carry_out(const PrunePlan& plan, const PruneRules& rules, const Checkpoi
     }
     if (kind_of(run.checkpoints()) == PathKind::kFolder) sync_path(run.checkpoints());
   }
-  for (const std::string& path : doomed) {
-    std::error_code error;
-    fs::remove_all(path, error);
-    if (error && kind_of(path) != PathKind::kNothing)
-      throw SystemError(path + ": cannot be removed: " + error.message() + "; remove it by hand");
-  }
+  for (const std::string& path : doomed) remove_whole(path);
   return bytes;
 }
 

@@ -2,10 +2,14 @@
 
 #include <gmock/gmock.h>
 
+#include <latch>
+#include <thread>
+
 #include "common/errors.h"
 #include "tests/support/errors.h"
 #include "tests/trainer/checkpoint/checkpoint_sample.h"
 #include "tests/trainer/run/ended_process.h"
+#include "trainer/checkpoint/checkpoint_list.h"
 #include "trainer/checkpoint/checkpoint_writer.h"
 #include "trainer/run/run_lock.h"
 #include "trainer/run/run_state.h"
@@ -174,6 +178,23 @@ TEST_F(Prune, LeftoversGoAndWhatWasSetAsideStaysUnlessAsked) {
   carry_out_now(rules);
   EXPECT_EQ(names_in(run_.checkpoints()), "best latest step-0000010 step-0000020 step-0000030 step-0000040");
   EXPECT_FALSE(fs::exists(run_.metrics() + ".before"));
+}
+
+// A training that starts sweeps away what a prune is about to delete.
+TEST_F(Prune, TwoMayRemoveTheSame) {
+  for (int round = 0; round < 200; ++round) {
+    const std::string doomed = path("step-0000001.1.tmp");
+    for (const char* name : {"a", "b", "c", "d", "e"}) folder_.write("step-0000001.1.tmp/" + std::string(name), "x");
+    std::latch both(2);
+    std::jthread other([&] {
+      both.arrive_and_wait();
+      EXPECT_NO_THROW(remove_whole(doomed));
+    });
+    both.arrive_and_wait();
+    EXPECT_NO_THROW(remove_whole(doomed));
+    other.join();
+    EXPECT_FALSE(fs::exists(doomed));
+  }
 }
 
 TEST_F(Prune, ARunWhoseProcessIsGoneCanBePruned) {
