@@ -1,6 +1,7 @@
 #include "trainer/run/metrics_file.h"
 
 #include <algorithm>
+#include <cstring>
 #include <filesystem>
 
 #include "common/files.h"
@@ -119,6 +120,23 @@ void MetricsFile::add(const nlohmann::json& object) {
   file_->add(line);
 }
 
+namespace {
+
+// `text` without the lines at its end that do not hold `word`, as far as whole blocks of them lack it. Looking at each
+// line would take ten times as long.
+std::string_view to_block_with(std::string_view text, std::string_view word) {
+  constexpr size_t kBlock = 1 << 16;
+  while (!text.empty()) {
+    const size_t line = text.size() > kBlock ? text.rfind('\n', text.size() - kBlock) : std::string_view::npos;
+    const size_t from = line == std::string_view::npos ? 0 : line + 1;
+    if (::memmem(text.data() + from, text.size() - from, word.data(), word.size()) != nullptr) return text;
+    text = text.substr(0, from);
+  }
+  return text;
+}
+
+}  // namespace
+
 MetricsTail read_metrics_tail(const std::string& path) {
   MetricsTail tail;
   if (!std::filesystem::exists(path)) return tail;
@@ -132,6 +150,8 @@ MetricsTail read_metrics_tail(const std::string& path) {
   int steps = 0;
   bool before_evaluation = false;  // the lines of one evaluation are consecutive
   while (!rest.empty() && (steps < kRateSteps || !before_evaluation)) {
+    if (steps >= kRateSteps && tail.last_evaluation.empty()) rest = to_block_with(rest, "\"evaluation\"");
+    if (rest.empty()) break;
     rest.remove_suffix(rest.back() == '\n' ? 1 : 0);
     const size_t before = rest.rfind('\n');
     const std::string_view line = rest.substr(before == std::string_view::npos ? 0 : before + 1);
