@@ -12,12 +12,15 @@ Command score_command();
 Command inspect_command();
 Command verify_command();
 Command status_command();
+Command diff_command();
+Command prune_command();
 Command estimate_command();
 
 // These need LibTorch and MPI: tensor_commands.cpp describes their options, the tensor library implements them.
 Command train_command();
 Command evaluate_command();
 Command predict_command();
+Command doctor_command();
 
 Command options_command();
 

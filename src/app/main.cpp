@@ -20,7 +20,10 @@ std::vector<Command> all_commands() {
       evaluate_command(),
       predict_command(),
       score_command(),
+      doctor_command(),
       status_command(),
+      diff_command(),
+      prune_command(),
       inspect_command(),
       verify_command(),
       estimate_command(),
@@ -40,7 +43,8 @@ std::string program_help(const std::vector<Command>& commands) {
   }
   return text +
          "\n`hyperx COMMAND --help` describes a command; `hyperx --version` says how this program was built.\n"
-         "Exit codes: 0 done, 64 usage, 65 bad data, 66 no input, 70 our bug, 73 cannot create, 74 reading or writing "
+         "Exit codes: 0 done, 64 usage, 65 bad data, 66 no input, 69 doctor found something wrong, 70 our bug, 73 "
+         "cannot create, 74 reading or writing "
          "failed,\n"
          "75 stopped by a signal with all saved (run the same line again), 78 bad config.\n";
 }

@@ -1,155 +1,140 @@
-#include <cmath>
-#include <filesystem>
+#include <algorithm>
 #include <iostream>
 #include <map>
+#include <set>
+#include <sstream>
 
 #include "app/commands.h"
+#include "app/run_status.h"
 #include "common/errors.h"
-#include "common/files.h"
 #include "common/progress.h"
 #include "common/text_table.h"
-#include "trainer/checkpoint/checkpoint.h"
-#include "trainer/run/metrics_file.h"
-#include "trainer/run/run_state.h"
+#include "trainer/run/find_runs.h"
 
 namespace hyperx {
 namespace {
 
-struct Status {
-  std::string run;
-  std::string state;  // as observed; may be "lost"
-  train::RunState stored;
-  train::MetricsTail metrics;
-  double heartbeat_age = 0;  // seconds
-  std::optional<double> seconds_left;
-};
+// Of runs that were found in a folder, at most so many that are finished have a line of their own: the others must stay
+// on one screen.
+constexpr int64_t kFinishedLines = 40;
 
-Status status_of(std::string path) {
-  while (path.size() > 1 && path.back() == '/') path.pop_back();
-  const train::RunDir run{path};
-  if (!std::filesystem::is_directory(path)) throw UserError(ExitCode::kNoInput, path + ": no such run folder");
-  if (!std::filesystem::exists(run.state()))
-    throw UserError(ExitCode::kNoInput, path + ": holds no run: it has no state.json");
-  Status status;
-  status.run = path;
-  status.stored = train::read_run_state(run);
-  status.state = train::observed_state(run, status.stored);
-  // It may have ended between the two reads: then its last state is in the file by now.
-  if (status.state == "lost") {
-    status.stored = train::read_run_state(run);
-    status.state = train::observed_state(run, status.stored);
-  }
-  status.metrics = train::read_metrics_tail(run.metrics());
-  status.heartbeat_age = train::silent_seconds(run, status.stored);
-  const auto left = static_cast<double>(status.stored.steps - status.stored.step);
-  if (status.state == "running" && status.metrics.steps_per_second > 0)
-    status.seconds_left = left / status.metrics.steps_per_second;
-  return status;
-}
-
-nlohmann::json to_json(const Status& status) {
-  const train::RunState& stored = status.stored;
-  nlohmann::json object = {{"run", status.run},
-                           {"state", status.state},
-                           {"step", stored.step},
-                           {"steps", stored.steps},
-                           {"world_size", stored.world_size},
-                           {"started", stored.started},
-                           {"heartbeat", stored.heartbeat},
-                           {"heartbeat_age_seconds", status.heartbeat_age},
-                           {"process", stored.process.to_json()},
-                           {"checkpoint", stored.checkpoint},
-                           {"steps_per_second", status.metrics.steps_per_second},
-                           {"tokens_per_second", status.metrics.tokens_per_second},
-                           {"last_step", status.metrics.last_step},
-                           {"last_evaluation", status.metrics.last_evaluation}};
-  if (status.seconds_left) object["seconds_left"] = *status.seconds_left;
-  if (stored.best_score) object["best_score"] = *stored.best_score;
-  if (stored.failure)
-    object["failure"] = {{"rank", stored.failure->rank},
-                         {"host", stored.failure->host},
-                         {"step", stored.failure->step},
-                         {"section", stored.failure->section},
-                         {"reason", stored.failure->reason}};
-  return object;
-}
+using StateCounts = std::map<std::string, int64_t>;
 
 std::string number_of(const nlohmann::json& object, const char* key) {
   return object.is_object() && object.contains(key) && object[key].is_number() ? number_text(object[key].get<double>())
                                                                                : "-";
 }
 
-std::string text_of(const nlohmann::json& object, const char* key) {
-  return object.contains(key) && object[key].is_string() ? object[key].get<std::string>() : "?";
+// The states that --state names; all of them without it.
+std::set<std::string> wanted_states(const CommandLine& line) {
+  const std::vector<std::string>& known = status_states();
+  if (!line.has_flag("state")) return {known.begin(), known.end()};
+  std::set<std::string> wanted;
+  std::istringstream words(line.flag("state"));
+  for (std::string word; std::getline(words, word, ',');) {
+    if (std::find(known.begin(), known.end(), word) == known.end()) {
+      std::string all;
+      for (const std::string& state : known) all += (all.empty() ? "" : ", ") + state;
+      throw UserError(ExitCode::kUsage, "--state '" + word + "': the states are " + all + "; several with commas");
+    }
+    wanted.insert(word);
+  }
+  if (wanted.empty()) throw UserError(ExitCode::kUsage, "--state names no state: such as --state failed,lost");
+  return wanted;
 }
 
-// For one pair "pos:en accuracy 0.91 @5000", for several the mean of each main metric: "accuracy 0.91 (3 pairs), f1
-// 0.74 (2 pairs) @5000". A score that is missing or not finite leaves out the mean, not the pair.
-std::string evaluation_text(const std::vector<nlohmann::json>& lines) {
-  if (lines.empty()) return "-";
-  struct Scores {
-    double sum = 0;
-    int64_t pairs = 0;
-    std::string pair;
-  };
-  std::map<std::string, Scores> scores;  // by main metric
-  for (const nlohmann::json& line : lines) {
-    const std::string metric = text_of(line, "main_metric");
-    Scores& of_metric = scores[metric];
-    of_metric.pair = text_of(line, "pair") + " ";
-    of_metric.pairs += 1;
-    const nlohmann::json metrics = line.value("metrics", nlohmann::json::object());
-    const bool known = metrics.contains(metric) && metrics[metric].is_number();
-    of_metric.sum += known ? metrics[metric].get<double>() : std::nan("");
-  }
+// "412 runs: 3 failed, 2 lost, 17 running, 390 finished"
+std::string summary(const StateCounts& counts) {
+  int64_t all = 0;
   std::string text;
-  for (const auto& [metric, found] : scores) {
-    const double mean = found.sum / static_cast<double>(found.pairs);
-    text += (text.empty() ? "" : ", ") + (found.pairs == 1 ? found.pair : "") + metric + " " +
-            (std::isfinite(mean) ? number_text(mean) : "-") +
-            (found.pairs == 1 ? "" : " (" + std::to_string(found.pairs) + " pairs)");
+  for (const std::string& state : status_states()) {
+    const auto found = counts.find(state);
+    if (found == counts.end()) continue;
+    all += found->second;
+    text += (text.empty() ? "" : ", ") + std::to_string(found->second) + " " + state;
   }
-  return text + " @" + lines.back().value("step", nlohmann::json()).dump();
+  return std::to_string(all) + (all == 1 ? " run: " : " runs: ") + text;
 }
 
-void print_table(const std::vector<Status>& all) {
+std::vector<std::string> row_of(const RunStatus& status) {
+  const train::MetricsTail& metrics = status.metrics;
+  const auto rate = [](double value) { return value > 0 ? number_text(value) : std::string("-"); };
+  return {status.run,
+          status.state,
+          std::to_string(status.stored.step),
+          std::to_string(status.stored.steps),
+          rate(metrics.steps_per_second),
+          metrics.tokens_per_second > 0 ? format_count(metrics.tokens_per_second) : "-",
+          status.seconds_left ? format_duration(*status.seconds_left) : "-",
+          number_of(metrics.last_step, "loss"),
+          evaluation_text(metrics.last_evaluation),
+          status.stored.checkpoint.empty() ? "-" : status.stored.checkpoint,
+          status.heartbeat_age >= 0 ? format_duration(status.heartbeat_age) + " ago" : "-"};
+}
+
+// `searched`: folders were searched for runs, which may be very many.
+void print_table(const std::vector<RunStatus>& all, bool searched, bool may_shorten) {
+  StateCounts counts;
+  for (const RunStatus& status : all) ++counts[status.state];
+  if (searched || all.size() > 1) std::cout << summary(counts) << "\n";
+  bool any = false;
+  for (const RunStatus& status : all) {
+    if (status.reason.empty()) continue;
+    std::cout << status.state << "  " << status.run << ": " << status.reason << "\n";
+    any = true;
+  }
   TextTable table(
       {"run", "state", "step", "of", "steps/s", "tokens/s", "left", "loss", "evaluation", "checkpoint", "heartbeat"});
-  for (const Status& status : all) {
-    const train::MetricsTail& metrics = status.metrics;
-    const auto rate = [](double value) { return value > 0 ? number_text(value) : std::string("-"); };
-    table.add(
-        {status.run, status.state, std::to_string(status.stored.step), std::to_string(status.stored.steps),
-         rate(metrics.steps_per_second), metrics.tokens_per_second > 0 ? format_count(metrics.tokens_per_second) : "-",
-         status.seconds_left ? format_duration(*status.seconds_left) : "-", number_of(metrics.last_step, "loss"),
-         evaluation_text(metrics.last_evaluation), status.stored.checkpoint.empty() ? "-" : status.stored.checkpoint,
-         status.heartbeat_age >= 0 ? format_duration(status.heartbeat_age) + " ago" : "-"});
-  }
-  table.print(std::cout, "");
-  for (const Status& status : all) {
-    if (status.stored.failure) {
-      const train::RunFailure& failure = *status.stored.failure;
-      std::cout << status.run << ": rank " << failure.rank << " on " << failure.host << " failed at step "
-                << failure.step << ", section " << failure.section << ": " << failure.reason << "\n";
+  int64_t rows = 0, finished = 0, left_out = 0;
+  for (const RunStatus& status : all) {
+    if (status.state == "damaged") continue;
+    if (status.state == "finished" && ++finished > kFinishedLines && may_shorten) {
+      ++left_out;
+      continue;
     }
-    if (status.state == "lost")
-      std::cout << status.run << ": process " << status.stored.process.pid << " on " << status.stored.process.host
-                << " is gone without a word; `hyperx train ... --resume auto` continues from "
-                << (status.stored.checkpoint.empty() ? "the start" : status.stored.checkpoint) << "\n";
+    table.add(row_of(status));
+    ++rows;
   }
+  if (rows == 0) return;
+  if (searched || any) std::cout << "\n";
+  table.print(std::cout, "");
+  if (left_out > 0) std::cout << "and " << left_out << " more that are finished: --state finished lists them\n";
 }
 
 int run_status(const CommandLine& line) {
-  if (line.objects.empty()) throw UserError(ExitCode::kUsage, "name a run folder, such as runs/quick");
-  std::vector<Status> all;
-  for (const std::string& object : line.objects) all.push_back(status_of(object));
-  if (!line.has_flag("json")) {
-    print_table(all);
+  const std::set<std::string> wanted = wanted_states(line);
+  const train::FoundRuns found = train::find_runs(line.objects);
+  std::vector<RunStatus> all;
+  for (const auto& [folder, reason] : found.unreadable) {
+    RunStatus status;
+    status.run = folder;
+    status.state = "damaged";
+    status.reason = reason;
+    all.push_back(status);
+  }
+  Progress progress("read", std::ssize(found.runs), "runs");
+  for (const std::string& run : found.runs) {
+    all.push_back(status_of(run));
+    progress.advance();
+  }
+  progress.finish();
+  std::erase_if(all, [&](const RunStatus& status) { return !wanted.contains(status.state); });
+  if (line.has_flag("json")) {
+    nlohmann::json list = nlohmann::json::array();
+    for (const RunStatus& status : all) list.push_back(to_json(status));
+    std::cout << list.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
     return 0;
   }
-  nlohmann::json list = nlohmann::json::array();
-  for (const Status& status : all) list.push_back(to_json(status));
-  std::cout << list.dump(1) << "\n";
+  const auto place = [](const RunStatus& status) {
+    return std::find(status_states().begin(), status_states().end(), status.state);
+  };
+  std::stable_sort(all.begin(), all.end(), [&](const auto& a, const auto& b) { return place(a) < place(b); });
+  const bool searched = found.runs.size() != line.objects.size() || !found.unreadable.empty();
+  if (all.empty()) {
+    std::cout << found.runs.size() << " runs, none of them " << line.flag("state") << "\n";
+    return 0;
+  }
+  print_table(all, searched, searched && !line.has_flag("state"));
   return 0;
 }
 
@@ -158,14 +143,19 @@ int run_status(const CommandLine& line) {
 Command status_command() {
   CommandSpec spec;
   spec.name = "status";
-  spec.usage = "hyperx status RUN...";
-  spec.summary = "shows the state of runs";
+  spec.usage = "hyperx status RUN|FOLDER...";
+  spec.summary = "shows the state of runs, those that need you first";
   spec.help =
-      "States: queued, running, saved (stopped by a signal, can continue), finished, failed, and lost (recorded\n"
-      "as running, but its process is gone).\n\n"
-      "Example:\n"
-      "  hyperx status runs/*";
-  spec.flags = {{"json", "", "one JSON list instead of the table"}};
+      "A FOLDER is searched for runs, also in folders within it. The first line counts the runs of each state, then\n"
+      "come the reasons of failed, lost and damaged runs, then one line per run.\n"
+      "States: queued, running, saved (stopped by a signal, can continue), finished, failed, lost (recorded as\n"
+      "running, but its process is gone), and damaged (its folder cannot be read). Exits with 0 whatever they are.\n\n"
+      "Examples:\n"
+      "  hyperx status runs\n"
+      "  hyperx status runs --state failed,lost\n"
+      "  hyperx status runs/quick --json";
+  spec.flags = {{"json", "", "one JSON list instead of the table"},
+                {"state", "STATE,...", "only the runs in these states"}};
   return {spec, run_status};
 }
 

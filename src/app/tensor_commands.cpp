@@ -124,4 +124,23 @@ Command predict_command() {
   return {spec, run_tensor_command};
 }
 
+Command doctor_command() {
+  CommandSpec spec;
+  spec.name = "doctor";
+  spec.usage = "hyperx doctor [FOLDER]";
+  spec.summary = "checks ranks, hosts, GPUs, messages and disks before a training";
+  spec.help =
+      "Start it as you start a training: alone, under mpirun, or by srun in an allocation. FOLDER is the one in which\n"
+      "runs will lie; the current folder if none is named. One line per check: ok, warning or wrong, what was found,\n"
+      "and what to do. Exits with 0 if nothing is wrong, and with 69 if something is; warnings do not count.\n"
+      "The checks of GPUs and NCCL have never run on a GPU.\n\n"
+      "Examples:\n"
+      "  mpirun -np 4 hyperx doctor runs\n"
+      "  srun --mpi=pmix hyperx doctor runs";
+  spec.key_prefixes = {"device", "parallel.backend"};
+  spec.flags = {{"json", "", "one JSON object instead of lines: the findings, and the facts behind them"},
+                {"seconds", "N", "time for measuring messages between ranks; 8 if not given [s]"}};
+  return {spec, run_tensor_command};
+}
+
 }  // namespace hyperx

@@ -11,6 +11,7 @@ enum class ExitCode : int {
   kUsage = 64,          // unknown command, missing argument
   kBadData = 65,        // an input file has invalid content
   kNoInput = 66,        // an input file is missing or cannot be read
+  kUnavailable = 69,    // `doctor` found that something which a training needs is wrong
   kBug = 70,            // a condition that only a programming error can break
   kCannotCreate = 73,   // an output file or folder cannot be created
   kIo = 74,             // reading or writing failed midway

@@ -51,6 +51,7 @@ Trainer::Trainer(TrainerParts parts)
   if (state_.step > 0) run_state.checkpoint = checkpoint_name(state_.step);
   log_ = std::make_unique<RunLog>(parts_.run, writes, state_.step, mixture_.total_steps(), run_state, parts_.lock,
                                   kHeartbeatSeconds, metrics_mark_);
+  if (config_.run.tensorboard) log_->add_tensorboard();
   steps_ = std::make_unique<StepRecorder>(parts_.communicator, *log_, state_, config_.train.nonfinite_limit,
                                           parts_.model.options().device.is_cpu(),
                                           model::find_method_spec(config_.model.method).against_collapse);

@@ -94,7 +94,7 @@ TEST_F(WatchTest, ASignalEndsItAfterTheScoresInWork) {
   const Outcome outcome = watcher.wait();
   EXPECT_EQ(outcome.code, 75) << outcome.errors;
   EXPECT_TRUE(training.running());
-  EXPECT_FALSE(fs::exists(path("run") + "/watch/lock"));
+  EXPECT_FALSE(fs::exists(path("run") + "/.watch/lock"));
 }
 
 TEST_F(WatchTest, MistakesAreNamed) {

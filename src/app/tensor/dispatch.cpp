@@ -26,6 +26,7 @@ extern "C" __attribute__((visibility("default"))) int hyperx_run_tensor_command(
       return run_evaluate(*line, session, progress, stop ? &*stop : nullptr);
     });
   }
+  if (std::strcmp(name, "doctor") == 0) return run_doctor(*line, title);
   if (std::strcmp(name, "predict") == 0) return run_predict(*line);
   HYPERX_CHECK(false, "the program has a command that this library lacks");
 }

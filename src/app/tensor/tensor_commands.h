@@ -15,6 +15,8 @@ int run_train(const CommandLine& line, comm::MpiSession& session, comm::RankProg
 // `stop`: with --watch, which a signal ends after the scores that are being computed; else null.
 int run_evaluate(const CommandLine& line, comm::MpiSession& session, comm::RankProgress& progress,
                  const comm::StopRequest* stop);
+// Starts MPI itself: that this fails is one of the things that it reports.
+int run_doctor(const CommandLine& line, const std::string& title);
 int run_predict(const CommandLine& line);  // a single process, without MPI
 
 }  // namespace hyperx

@@ -17,7 +17,8 @@ enum class Source;
 }  // namespace config
 
 struct RunConfig {
-  std::string dir;  // run folder
+  std::string dir;           // run folder
+  bool tensorboard = false;  // also write the metrics as TensorBoard event files
 };
 
 struct DataConfig {

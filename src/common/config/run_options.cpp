@@ -35,6 +35,8 @@ std::vector<Option> table(const std::vector<std::string>& methods) {
   using K = CheckpointConfig;
   return {
       path_opt(&C::run, &RunConfig::dir, "run.dir", "run folder: checkpoints, log, metrics, results"),
+      opt(&C::run, &RunConfig::tensorboard, "run.tensorboard",
+          "also write the metrics as event files for TensorBoard, to RUN/tensorboard"),
 
       path_opt(&C::data, &D::corpus, "data.corpus", "folder that `prepare` writes and `train` reads"),
       path_opt(&C::data, &D::root, "data.root",

@@ -92,6 +92,12 @@ extern "C" herr_t take_link(hid_t /*group*/, const char* name, const H5L_info_t*
 
 }  // namespace
 
+std::string library_version() {
+  unsigned major = 0, minor = 0, release = 0;
+  if (H5get_libversion(&major, &minor, &release) < 0) throw SystemError("HDF5 does not tell its version");
+  return std::to_string(major) + "." + std::to_string(minor) + "." + std::to_string(release);
+}
+
 int64_t DatasetInfo::element_count() const { return product(shape); }
 int64_t DatasetInfo::byte_count() const { return element_count() * static_cast<int64_t>(size_of(type)); }
 

@@ -22,6 +22,7 @@ enum class Type {
   kUInt64
 };  // bf16 is stored as uint16 + attribute
 
+std::string library_version();  // of the HDF5 that is loaded: "1.10.8"
 size_t size_of(Type type);
 const char* name_of(Type type);  // "float32", "bfloat16", ...
 

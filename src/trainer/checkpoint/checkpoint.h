@@ -93,8 +93,8 @@ void commit_checkpoint(const std::string& folder, const std::string& final_folde
 // UserError: 65 naming the problem (not JSON, its own digest, format version); 66 missing. ReadError.
 Manifest read_manifest(const std::string& folder);
 // Rewrites the manifest without the optimizer, then removes the optimizer's file. May be repeated, also after a crash
-// in between.
-void drop_optimizer(const std::string& folder);
+// in between. `why` is recorded in the manifest.
+void drop_optimizer(const std::string& folder, const std::string& why = "kept for its score");
 
 using Progress = std::function<void(const std::string& file, int64_t bytes_done, int64_t bytes_all)>;
 // Problems of a checkpoint, one per line; empty if sizes and digests of all files are right. Reads every byte, and all

@@ -8,6 +8,7 @@
 #include "common/log.h"
 #include "common/read_error.h"
 #include "trainer/checkpoint/checkpoint.h"
+#include "trainer/checkpoint/checkpoint_list.h"
 #include "trainer/checkpoint/checkpoint_writer.h"
 #include "trainer/checkpoint/manifest_text.h"
 
@@ -17,98 +18,21 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr char kLatest[] = "latest";
-constexpr char kBest[] = "best";
-
-// Steps of the folders named step-N, newest first.
-std::vector<int64_t> steps_in(const std::string& checkpoints) {
-  std::vector<int64_t> steps;
-  for (const std::string& name : names_in(checkpoints))
-    if (const auto step = step_of_name(name); step && kind_of(checkpoints + "/" + name) == PathKind::kFolder)
-      steps.push_back(*step);
-  std::sort(steps.rbegin(), steps.rend());
-  return steps;
-}
-
-// What the file `latest` or `best` says.
-struct Pointer {
-  bool exists = false;
-  std::string text;             // without the end of the line
-  std::optional<int64_t> step;  // of the checkpoint that it names, if that exists
-
-  std::string what_it_says() const {
-    if (!exists) return "is missing";
-    if (text.empty()) return "is empty";
-    return (step ? "names " : "names no checkpoint here: '") + text.substr(0, 40) + (step ? "" : "'");
-  }
-};
-
-Pointer read_pointer(const std::string& checkpoints, const char* name) {
-  Pointer pointer;
-  const std::string path = checkpoints + "/" + name;
-  pointer.exists = kind_of(path) != PathKind::kNothing;
-  if (!pointer.exists) return pointer;
-  pointer.text = read_file(path);
-  pointer.text.erase(pointer.text.find_last_not_of(" \r\n") + 1);
-  const std::optional<int64_t> step = step_of_name(pointer.text);
-  if (step && kind_of(checkpoints + "/" + pointer.text) == PathKind::kFolder) pointer.step = step;
-  return pointer;
-}
-
-// What a checkpoint records of itself.
-struct Known {
-  int64_t step;
-  std::optional<double> score;
-  std::string score_of;
-  bool has_optimizer, keeps_best;
-};
-
-// Newest first. Those whose manifest is damaged cannot be judged: they are left out, with a warning if `warns`.
-std::vector<Known> known_checkpoints(const std::string& folder, bool warns) {
-  std::vector<Known> known;
-  for (const int64_t step : steps_in(folder)) {
-    const std::string path = folder + "/" + checkpoint_name(step);
-    try {
-      const Manifest manifest = read_manifest(path);
-      const std::string config = manifest.all.value("config", "");
-      const bool keeps_best = config.find("\ncheckpoint.keep_best = 0\n") == std::string::npos;
-      known.push_back({step, manifest.score, manifest.score_of, manifest.has_optimizer(), keeps_best});
-    } catch (const ReadError&) {
-      throw;
-    } catch (const UserError& error) {
-      if (warns && kind_of(path) != PathKind::kNothing) log::warning("{}", error.what());  // else deleted meanwhile
-    }
-  }
-  return known;
-}
-
-// Those whose scores can be compared with the newest scored one's: the highest score first, of equals the earliest.
-std::vector<Known> best_first(std::vector<Known> known) {
-  std::erase_if(known, [](const Known& one) { return !one.score; });
-  if (known.empty()) return known;
-  std::erase_if(known, [of = known.front().score_of](const Known& one) {
-    return one.score_of != of && !one.score_of.empty();  // version 0.1.0 did not record what it scored
-  });
-  std::sort(known.begin(), known.end(),
-            [](const Known& a, const Known& b) { return a.score != b.score ? *a.score > *b.score : a.step < b.step; });
-  return known;
-}
-
 // The step that a run stands for; `asked` is for messages.
 int64_t chosen_step(const std::string& checkpoints, const std::string& asked) {
   const std::vector<int64_t> steps = steps_in(checkpoints);
   if (steps.empty())
     throw UserError(ExitCode::kNoInput,
                     asked + ": holds no checkpoint. A run saves its first one after checkpoint.every steps.");
-  const std::vector<Known> known = known_checkpoints(checkpoints, true);
+  const std::vector<KnownCheckpoint> known = known_checkpoints(checkpoints, true);
   const auto record_of = [&](int64_t step) {
-    return std::find_if(known.begin(), known.end(), [step](const Known& one) { return one.step == step; });
+    return std::find_if(known.begin(), known.end(), [step](const KnownCheckpoint& one) { return one.step == step; });
   };
   const Pointer best = read_pointer(checkpoints, kBest);
   if (best.step && record_of(*best.step) == known.end()) return *best.step;  // damaged: opening it says so
-  const std::vector<Known> scored = best_first(known);
+  const std::vector<KnownCheckpoint> scored = best_first(known);
   if (!scored.empty() && known.front().keeps_best) {
-    const Known& highest = scored.front();
+    const KnownCheckpoint& highest = scored.front();
     if (best.step && record_of(*best.step)->score == highest.score) return *best.step;
     log::warning("{}/{} {}: {} is taken, which has the highest score by the checkpoints' own records", checkpoints,
                  kBest, best.what_it_says(), checkpoint_name(highest.step));
@@ -221,7 +145,7 @@ std::string take_resume_point(const std::string& checkpoints) {
 
 std::string drop_diverged(const std::string& checkpoints, int64_t good_before, int keep_best) {
   std::string good;
-  for (const Known& one : known_checkpoints(checkpoints, false)) {
+  for (const KnownCheckpoint& one : known_checkpoints(checkpoints, false)) {
     const std::string folder = checkpoints + "/" + checkpoint_name(one.step);
     if (one.step >= good_before)
       log::warning("checkpoint set aside as {}: it has the weights of a training that diverged",
@@ -249,8 +173,8 @@ std::string resolve_checkpoint(const std::string& run_or_checkpoint) {
 }
 
 void name_checkpoints(const std::string& folder, int keep_best) {
-  const std::vector<Known> known = known_checkpoints(folder, false);
-  const auto name = [&](const char* pointer, const std::vector<Known>& from) {
+  const std::vector<KnownCheckpoint> known = known_checkpoints(folder, false);
+  const auto name = [&](const char* pointer, const std::vector<KnownCheckpoint>& from) {
     if (from.empty() || read_pointer(folder, pointer).step == from.front().step) return;
     write_file_atomically(folder + "/" + pointer, checkpoint_name(from.front().step) + "\n");
   };
@@ -260,24 +184,24 @@ void name_checkpoints(const std::string& folder, int keep_best) {
 
 std::vector<std::string> prune_checkpoints(const std::string& folder, int keep_last, int keep_best,
                                            int64_t good_before) {
-  const std::vector<Known> known = known_checkpoints(folder, true);
+  const std::vector<KnownCheckpoint> known = known_checkpoints(folder, true);
   std::set<int64_t> stays, keeps_optimizer;
-  for (const Known& one : known)
+  for (const KnownCheckpoint& one : known)
     if (one.has_optimizer && keeps_optimizer.size() < static_cast<size_t>(std::max(1, keep_last)))
       keeps_optimizer.insert(one.step);
-  const auto good = std::find_if(known.begin(), known.end(), [good_before](const Known& one) {
+  const auto good = std::find_if(known.begin(), known.end(), [good_before](const KnownCheckpoint& one) {
     return one.has_optimizer && one.step < good_before;
   });
   if (good != known.end()) keeps_optimizer.insert(good->step);
   stays = keeps_optimizer;
   for (const char* name : {kLatest, kBest})
     if (const auto step = read_pointer(folder, name).step) stays.insert(*step);
-  const std::vector<Known> scored = best_first(known);
+  const std::vector<KnownCheckpoint> scored = best_first(known);
   for (size_t i = 0; i < scored.size() && i < static_cast<size_t>(std::max(0, keep_best)); ++i)
     stays.insert(scored[i].step);
 
   std::vector<std::string> deleted;
-  for (const Known& one : known) {
+  for (const KnownCheckpoint& one : known) {
     const std::string name = checkpoint_name(one.step), path = folder + "/" + name;
     if (stays.contains(one.step)) {
       if (!keeps_optimizer.contains(one.step)) drop_optimizer(path);

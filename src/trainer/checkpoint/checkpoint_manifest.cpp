@@ -87,12 +87,12 @@ Manifest read_manifest(const std::string& folder) {
   return parse_manifest(read_file(path), path);
 }
 
-void drop_optimizer(const std::string& folder) {
+void drop_optimizer(const std::string& folder, const std::string& why) {
   Manifest manifest = read_manifest(folder);
   if (manifest.has_optimizer()) {
     manifest.files.erase(kOptimizerFile);
     manifest.all["files"] = files_object(manifest.files);
-    manifest.all["optimizer"] = "dropped: kept for its score";
+    manifest.all["optimizer"] = "dropped: " + why;
     write_file_atomically(folder + "/" + kManifestFile, manifest_text(manifest.all));
   }
   const std::string path = folder + "/" + kOptimizerFile;

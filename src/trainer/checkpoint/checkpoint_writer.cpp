@@ -12,6 +12,7 @@
 #include "common/files.h"
 #include "common/log.h"
 #include "common/read_error.h"
+#include "trainer/checkpoint/checkpoint_list.h"
 
 namespace hyperx::train {
 
@@ -74,7 +75,7 @@ void sweep(const std::string& folder) {
     const bool ours = name.starts_with("step-") || name.starts_with("latest.") || name.starts_with("best.");
     if (!name.ends_with(".tmp") || !ours) continue;
     log::info("removed {}: left unfinished by an earlier process", name);
-    fs::remove_all(folder + "/" + name);
+    remove_whole(folder + "/" + name);  // `prune` may still be removing it
   }
 }
 

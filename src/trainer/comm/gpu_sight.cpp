@@ -30,4 +30,19 @@ GpuSight look_for_gpus() {
   return sight;
 }
 
+GpuDetails describe_gpu([[maybe_unused]] int local_rank, [[maybe_unused]] const GpuSight& sight) {
+  GpuDetails details;
+#ifdef HYPERX_WITH_CUDA
+  details.built_cuda = CUDART_VERSION;
+  if (cudaDriverGetVersion(&details.driver_cuda) != cudaSuccess) details.driver_cuda = 0;
+  if (sight.usable == 0) return details;
+  const int index = local_rank % sight.usable;
+  cudaDeviceProp properties{};
+  if (cudaGetDeviceProperties(&properties, index) == cudaSuccess) details.name = properties.name;
+  char bus[32] = "";
+  if (cudaDeviceGetPCIBusId(bus, sizeof bus, index) == cudaSuccess) details.bus = bus;
+#endif
+  return details;
+}
+
 }  // namespace hyperx::comm

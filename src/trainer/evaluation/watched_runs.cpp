@@ -6,8 +6,8 @@
 #include "common/errors.h"
 #include "common/files.h"
 #include "common/json.h"
-#include "common/line_file.h"
 #include "trainer/checkpoint/checkpoint.h"
+#include "trainer/run/find_runs.h"
 #include "trainer/run/run_state.h"
 
 namespace hyperx::train {
@@ -15,25 +15,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kDeepest = 4;  // folders within folders that may hold runs
-
-bool is_run(const std::string& folder) { return fs::exists(RunDir{folder}.state()); }
-
-void find_runs_in(const std::string& folder, int depth, std::vector<std::string>& found) {
-  if (is_run(folder)) {
-    found.push_back(folder);
-    return;
+// None where there is no run yet.
+std::vector<std::string> runs_in(const std::string& folder) {
+  try {
+    return find_runs({folder}).runs;
+  } catch (const UserError&) {
+    return {};
   }
-  if (depth == kDeepest) return;
-  std::vector<std::string> inner;
-  std::error_code error;  // a folder that vanishes meanwhile holds no run
-  for (auto entry = fs::directory_iterator(folder, error); !error && entry != fs::directory_iterator();
-       entry.increment(error)) {
-    std::error_code ignored;
-    if (entry->is_directory(ignored)) inner.push_back(entry->path().string());
-  }
-  std::sort(inner.begin(), inner.end());
-  for (const std::string& path : inner) find_runs_in(path, depth + 1, found);
 }
 
 std::vector<std::string> checkpoints_of(const std::string& run) {
@@ -87,7 +75,7 @@ std::set<int64_t> saved_steps(const std::string& run) {
   return steps;
 }
 
-std::string watch_folder(const std::string& root) { return root + "/watch"; }
+std::string watch_folder(const std::string& root) { return root + "/.watch"; }  // no run, for find_runs()
 
 std::string without_slashes(std::string path) {
   while (path.size() > 1 && path.back() == '/') path.pop_back();
@@ -95,12 +83,6 @@ std::string without_slashes(std::string path) {
 }
 
 }  // namespace
-
-std::vector<std::string> find_runs(const std::string& folder) {
-  std::vector<std::string> found;
-  find_runs_in(without_slashes(folder), 0, found);
-  return found;
-}
 
 WatchedRuns::WatchedRuns(const std::string& run_or_folder, Options options)
     : root_(without_slashes(run_or_folder)), options_(options) {
@@ -127,7 +109,7 @@ void WatchedRuns::require_unwatched(const std::string& folder) const {
 }
 
 void WatchedRuns::look_for_runs() {
-  for (const std::string& run : find_runs(root_)) {
+  for (const std::string& run : runs_in(root_)) {
     if (!known_runs_.insert(run).second) continue;
     if (run != root_) require_unwatched(run);
     runs_.push_back(run);

@@ -50,8 +50,4 @@ class WatchedRuns {
   std::set<std::string> known_runs_, seen_;  // run folders; checkpoint folders
 };
 
-// The run folders in `folder`, which may be a run itself, in the order of their names; runs within runs are not looked
-// for. Links are followed once.
-std::vector<std::string> find_runs(const std::string& folder);
-
 }  // namespace hyperx::train

@@ -1,6 +1,7 @@
 #include "trainer/run/metrics_file.h"
 
 #include <algorithm>
+#include <cstring>
 #include <filesystem>
 
 #include "common/files.h"
@@ -12,7 +13,8 @@ namespace hyperx::train {
 
 namespace {
 
-constexpr int kRateSteps = 100;  // the rate is averaged over this many last steps
+constexpr int kRateSteps = 100;               // the rate is averaged over this many last steps
+constexpr size_t kSearchedBytes = 8'000'000;  // of the end of the file, for the last evaluation: some 30,000 steps
 
 std::string line_of(const nlohmann::json& object) {
   return object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
@@ -118,15 +120,38 @@ void MetricsFile::add(const nlohmann::json& object) {
   file_->add(line);
 }
 
+namespace {
+
+// `text` without the lines at its end that do not hold `word`, as far as whole blocks of them lack it. Looking at each
+// line would take ten times as long.
+std::string_view to_block_with(std::string_view text, std::string_view word) {
+  constexpr size_t kBlock = 1 << 16;
+  while (!text.empty()) {
+    const size_t line = text.size() > kBlock ? text.rfind('\n', text.size() - kBlock) : std::string_view::npos;
+    const size_t from = line == std::string_view::npos ? 0 : line + 1;
+    if (::memmem(text.data() + from, text.size() - from, word.data(), word.size()) != nullptr) return text;
+    text = text.substr(0, from);
+  }
+  return text;
+}
+
+}  // namespace
+
 MetricsTail read_metrics_tail(const std::string& path) {
   MetricsTail tail;
   if (!std::filesystem::exists(path)) return tail;
   const MappedFile file(path);
   std::string_view rest = file.view();
+  if (rest.size() > kSearchedBytes) {  // from the beginning of a line
+    const size_t end = rest.find('\n', rest.size() - kSearchedBytes);
+    rest.remove_prefix(end == std::string_view::npos ? 0 : end + 1);
+  }
   double seconds = 0, tokens = 0;
   int steps = 0;
   bool before_evaluation = false;  // the lines of one evaluation are consecutive
   while (!rest.empty() && (steps < kRateSteps || !before_evaluation)) {
+    if (steps >= kRateSteps && tail.last_evaluation.empty()) rest = to_block_with(rest, "\"evaluation\"");
+    if (rest.empty()) break;
     rest.remove_suffix(rest.back() == '\n' ? 1 : 0);
     const size_t before = rest.rfind('\n');
     const std::string_view line = rest.substr(before == std::string_view::npos ? 0 : before + 1);

@@ -50,7 +50,7 @@ class MetricsFile {
   Xxh128 digest_;
 };
 
-// Read from the end of the file, for `status`.
+// Read from the last 8 MB of the file, for `status`.
 struct MetricsTail {
   nlohmann::json last_step;                     // null: none yet
   std::vector<nlohmann::json> last_evaluation;  // one line per pair, all of one step; empty: none yet

@@ -110,6 +110,7 @@ RunDir open_run_dir(const std::string& path, bool resume) {
 
 void remove_leftovers(const RunDir& run) {
   remove_dead_temporaries(run.path);
+  remove_dead_temporaries(run.tensorboard());
   std::error_code gone;
   for (const auto& entry : fs::recursive_directory_iterator(run.path + "/results", gone))
     if (entry.is_directory(gone)) remove_dead_temporaries(entry.path().string());

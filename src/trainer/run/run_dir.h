@@ -18,6 +18,7 @@ struct RunDir {
   std::string state() const { return path + "/state.json"; }
   std::string metrics() const { return path + "/metrics.jsonl"; }
   std::string log() const { return path + "/train.log"; }
+  std::string tensorboard() const { return path + "/tensorboard"; }
   std::string lock() const { return path + "/lock"; }
   std::string checkpoints() const { return path + "/checkpoints"; }
   std::string ranks() const { return path + "/ranks"; }

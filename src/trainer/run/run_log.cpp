@@ -5,6 +5,7 @@
 #include <thread>
 #include <utility>
 
+#include "common/errors.h"
 #include "common/log.h"
 #include "common/progress.h"
 
@@ -67,14 +68,35 @@ bool RunLog::flush_metrics() {
   return attempt(metrics_trouble_, [&] { metrics_->flush(); });
 }
 
+bool RunLog::flush_tensorboard() {
+  return attempt(tensorboard_trouble_, [&] { tensorboard_->flush(); });
+}
+
+bool RunLog::may_try(const Trouble& trouble) const {
+  return trouble.failures == 0 || seconds_between(trouble.last, Clock::now()) >= retry_seconds_;
+}
+
 bool RunLog::write_state(bool sync) {
   return attempt(state_trouble_, [&] { write_run_state(run_, state_, sync); });
 }
 
 void RunLog::add_line(const nlohmann::json& object) {
   metrics_->add(object);
-  if (metrics_trouble_.failures == 0 || seconds_between(metrics_trouble_.last, Clock::now()) >= retry_seconds_)
-    flush_metrics();
+  if (may_try(metrics_trouble_)) flush_metrics();
+  if (!tensorboard_) return;
+  tensorboard_->add(object, wall_time_now());
+  if (may_try(tensorboard_trouble_)) flush_tensorboard();
+}
+
+void RunLog::add_tensorboard() {
+  if (!writes_) return;
+  if (lock_ != nullptr) lock_->check();
+  try {
+    tensorboard_ = std::make_unique<TensorboardFile>(run_);
+  } catch (const std::runtime_error& error) {  // UserError, SystemError
+    log::warning("no event files for TensorBoard: {}; the run continues without, metrics.jsonl has all of it",
+                 error.what());
+  }
 }
 
 void RunLog::step(const StepRecord& record) {
@@ -169,6 +191,8 @@ void RunLog::set_state(const std::string& state) {
     metrics_written = flush_metrics();
   }
   if (tries == 1) return;
+  if (tensorboard_ && !flush_tensorboard())
+    log::error("the event files for TensorBoard are incomplete: {}", tensorboard_trouble_.reason);
   if (!state_written) log::error("state.json does not say that the run is {}: {}", state, state_trouble_.reason);
   if (!metrics_written)
     log::error("metrics.jsonl lacks {} lines: {}", metrics_->lines_waiting(), metrics_trouble_.reason);

@@ -9,6 +9,7 @@
 #include "trainer/run/run_dir.h"
 #include "trainer/run/run_lock.h"
 #include "trainer/run/run_state.h"
+#include "trainer/run/tensorboard_file.h"
 
 namespace hyperx::train {
 
@@ -39,6 +40,9 @@ class RunLog {
          const RunLock* lock = nullptr, double retry_seconds = kHeartbeatSeconds,
          const std::optional<MetricsMark>& mark = std::nullopt);
 
+  // From here on also writes what goes to metrics.jsonl for TensorBoard. If that cannot be begun, it is a warning.
+  void add_tensorboard();
+
   void step(const StepRecord& record);
   void evaluation(int64_t step, const std::vector<data::EvaluationResult>& results, double seconds);
   // checkpoint(): a checkpoint was handed to the writer. saved(): it is on disk.
@@ -62,6 +66,8 @@ class RunLog {
   bool attempt(Trouble& trouble, const Write& write);
   void add_line(const nlohmann::json& object);
   bool flush_metrics();
+  bool flush_tensorboard();
+  bool may_try(const Trouble& trouble) const;
   bool write_state(bool sync);
   void progress_line(const StepRecord& record);
 
@@ -72,7 +78,8 @@ class RunLog {
   const RunLock* lock_;
   double retry_seconds_;
   std::unique_ptr<MetricsFile> metrics_;
-  Trouble metrics_trouble_, state_trouble_;
+  std::unique_ptr<TensorboardFile> tensorboard_;
+  Trouble metrics_trouble_, state_trouble_, tensorboard_trouble_;
   Clock::time_point start_, last_line_, last_heartbeat_;
   int64_t tokens_since_line_ = 0;
 };

@@ -41,15 +41,6 @@ class WatchedRunsTest : public testing::Test {
   test::TemporaryFolder folder_;
 };
 
-TEST_F(WatchedRunsTest, FindsRunsWithinFolders) {
-  for (const char* run : {"b/one", "b/two", "a"}) set_state(run, "finished");
-  set_state("a/checkpoints/inner", "finished");  // a folder within a run is no run
-  make_folders(path("empty/deeper"));
-  EXPECT_THAT(find_runs(path("")), ElementsAre(path("a"), path("b/one"), path("b/two")));
-  EXPECT_THAT(find_runs(path("b/one/")), ElementsAre(path("b/one")));
-  EXPECT_THAT(find_runs(path("empty")), IsEmpty());
-}
-
 TEST_F(WatchedRunsTest, GivesEachCheckpointOnceByStep) {
   set_state("run", "running");
   save("run", "0000010");

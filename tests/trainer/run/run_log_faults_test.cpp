@@ -73,6 +73,37 @@ class RunLogFaultsTest : public FolderTest {
   RunDir run_;
 };
 
+TEST_F(RunLogFaultsTest, EventFilesThatCannotBeBegunDoNotEndTheRun) {
+  folder_.write("run/tensorboard", "a file, where a folder should be");
+  testing::internal::CaptureStderr();
+  RunLog log(run_, true, 0, 400, {}, nullptr, 0);
+  EXPECT_NO_THROW(log.add_tensorboard());
+  log.step(record(1));
+  log.set_state("finished");
+  EXPECT_THAT(testing::internal::GetCapturedStderr(), HasSubstr("no event files for TensorBoard"));
+  EXPECT_EQ(last_step(), 1);
+}
+
+TEST_F(RunLogFaultsTest, EventsThatCannotBeWrittenWait) {
+  RunLog log(run_, true, 0, 400, {}, nullptr, 0);
+  log.add_tensorboard();
+  for (int step = 1; step <= 20; ++step) log.step(record(step));
+  const std::string events = fs::directory_iterator(run_.tensorboard())->path().string();
+  const auto before = fs::file_size(events);
+  ASSERT_LT(before, fs::file_size(run_.metrics())) << "only the event file must be too large below";
+  testing::internal::CaptureStderr();
+  fs::resize_file(run_.metrics(), 0);  // so that it has space
+  {
+    const FullDisk full(before + 20);  // in the middle of a record
+    EXPECT_NO_THROW(log.step(record(21)));
+    EXPECT_EQ(fs::file_size(events), before) << "a torn record stays out of the file";
+  }
+  log.step(record(22));
+  EXPECT_THAT(testing::internal::GetCapturedStderr(), HasSubstr("written again after 1 failed tries"));
+  EXPECT_EQ((fs::file_size(events) - before) % 2, 0U);
+  EXPECT_GT(fs::file_size(events), before + 100);
+}
+
 TEST_F(RunLogFaultsTest, LinesThatCannotBeWrittenWait) {
   RunLog log(run_, true, 0, 400, {}, nullptr, 0);
   for (int step = 1; step <= 200; ++step) log.step(record(step));
