@@ -13,6 +13,7 @@ Command inspect_command();
 Command verify_command();
 Command status_command();
 Command estimate_command();
+Command sweep_command();
 
 // These need LibTorch and MPI: tensor_commands.cpp describes their options, the tensor library implements them.
 Command train_command();

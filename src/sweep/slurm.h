@@ -1,0 +1,26 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+// What SLURM's own programs say. All of them throw UserError (74) with the program's message if it fails.
+namespace hyperx::sweep {
+
+// The user's jobs that wait or run.
+struct Queue {
+  std::map<std::string, std::string> states;           // "12_3" → "RUNNING"; a job that is no array: "12"
+  std::map<std::string, std::string> job_of_comment;  // number of the job, by the comment that sbatch was given
+};
+
+bool has_slurm();        // its programs are on PATH
+Queue read_queue();      // squeue
+int64_t largest_array();  // MaxArraySize: an index is less than this
+// Most jobs that the user may have in the queue, if accounting knows a limit.
+std::optional<int64_t> most_jobs();
+// How tasks of arrays ended, such as TIMEOUT or NODE_FAIL, by "12_3"; empty if the cluster keeps no accounts.
+std::map<std::string, std::string> ended_states(const std::vector<std::string>& jobs);
+
+}  // namespace hyperx::sweep
