@@ -31,6 +31,22 @@ std::string without_slashes(std::string path) {
   return path;
 }
 
+std::string plan_file(const std::string& folder) { return folder + "/plan.json"; }
+
+nlohmann::json read_object(const std::string& folder) {
+  const std::string path = plan_file(folder);
+  if (kind_of(path) == PathKind::kNothing)
+    throw UserError(ExitCode::kNoInput,
+                    folder + ": is not a sweep: it has no plan.json. `hyperx sweep plan FILE --output " + folder +
+                        "` makes one");
+  nlohmann::json object = parse_json(read_file(path), path, "restore the file");
+  const int64_t version = JsonValue(path, object)["format_version"].integer();
+  if (version != kFormatVersion)
+    throw UserError(ExitCode::kBadData, path + ": is of format " + std::to_string(version) + ", this hyperx reads " +
+                                            std::to_string(kFormatVersion));
+  return object;
+}
+
 Plan plan_of(const JsonValue& root, const std::string& folder) {
   Plan plan;
   plan.folder = folder;
@@ -49,21 +65,17 @@ Plan plan_of(const JsonValue& root, const std::string& folder) {
 }  // namespace
 
 Plan read_plan(const std::string& named) {
-  const std::string folder = without_slashes(named), path = folder + "/plan.json";
-  if (kind_of(path) == PathKind::kNothing)
-    throw UserError(ExitCode::kNoInput,
-                    folder + ": is not a sweep: it has no plan.json. `hyperx sweep plan FILE --output " + folder +
-                        "` makes one");
-  const nlohmann::json object = parse_json(read_file(path), path, "restore the file");
-  const JsonValue root(path, object);
-  const int64_t version = root["format_version"].integer();
-  if (version != kFormatVersion)
-    throw UserError(ExitCode::kBadData, path + ": is of format " + std::to_string(version) + ", this hyperx reads " +
-                                            std::to_string(kFormatVersion));
-  if (!root.has("chunk_of")) return plan_of(root, folder);
-  const fs::path whole = fs::path(folder) / root["chunk_of"].text();
-  Plan plan = read_plan(whole.lexically_normal().string());
-  plan.offset = root["offset"].integer(0, plan.size());
+  std::string folder = without_slashes(named);
+  nlohmann::json object = read_object(folder);
+  std::string path = plan_file(folder);  // which a JsonValue refers to
+  if (!object.contains("chunk_of")) return plan_of(JsonValue(path, object), folder);
+  const JsonValue chunk(path, object);
+  const int64_t offset = chunk["offset"].integer(0);
+  folder = without_slashes((fs::path(folder) / chunk["chunk_of"].text()).lexically_normal().string());
+  object = read_object(folder);
+  path = plan_file(folder);
+  Plan plan = plan_of(JsonValue(path, object), folder);
+  plan.offset = offset;
   return plan;
 }
 
@@ -91,17 +103,15 @@ int64_t Plan::find(const std::string& name) const {
   const auto refuse = [&](const std::string& why) {
     throw UserError(ExitCode::kUsage, "row '" + name + "': " + why);
   };
-  int64_t number = 0;
   const nlohmann::json entry = parse_json_or_discard(name);
   const bool is_entry = entry.is_object() && entry.contains("row") && entry["row"].is_number_integer();
-  if (is_entry) number = entry["row"].get<int64_t>();
-  if (is_entry || config::read_value(name, number) == config::Reading::kGood) {
-    if (name.size() < kShortestDigest || is_entry || number <= size()) {
-      number += offset;
-      if (number < 1 || number > size()) refuse("the rows of " + folder + " are 1 to " + std::to_string(size()));
-      return number;
-    }
-  }
+  int64_t number = is_entry ? entry["row"].get<int64_t>() : 0;
+  const bool is_number = is_entry || config::read_value(name, number) == config::Reading::kGood;
+  // An entry of `list` has the sweep's own number.
+  number += is_entry ? 0 : offset;
+  if (is_number && number >= 1 && number <= size()) return number;
+  if (is_entry || (is_number && name.size() < kShortestDigest))
+    refuse("the rows of " + folder + " are 1 to " + std::to_string(size()));
   int64_t found = 0;
   for (int64_t each = 1; name.size() >= kShortestDigest && each <= size(); ++each) {
     if (!row(each).digest.starts_with(name)) continue;

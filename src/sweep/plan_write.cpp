@@ -3,7 +3,7 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <set>
+#include <map>
 
 #include "common/digest.h"
 #include "common/errors.h"
@@ -103,6 +103,19 @@ void set_values(Plan& plan, const std::vector<std::string>& keys, const std::vec
   }
 }
 
+// Defaults may differ between the version that made the row and this one; a digest does not tell.
+void require_same_settings(const Plan& plan, int64_t number, const RowMaker& maker,
+                           const std::vector<std::string>& before, const Row& now) {
+  const config::Option* const option = maker.difference(before, now.values);
+  if (option == nullptr) return;
+  const auto place = static_cast<size_t>(std::find(maker.keys().begin(), maker.keys().end(), option->key) -
+                                         maker.keys().begin());
+  throw UserError(ExitCode::kBadConfig,
+                  plan.settings_file(number) + ": row " + std::to_string(number) + " has " + option->key + " = " +
+                      before[place] + ", and this version of hyperx takes " + now.values[place] +
+                      " where it is not set: set it in the sweep file to the one that you mean");
+}
+
 }  // namespace
 
 Plan write_plan(const std::string& folder, const SweepFile& file, const RowMaker& maker, const Expansion& expansion) {
@@ -137,14 +150,17 @@ Extended extend_plan(const Plan& before, const SweepFile& file, const RowMaker& 
   plan.evaluations = stored_evaluations(maker.schema(), file, maker);
   result.evaluates_differently = plan.evaluations != before.evaluations;
   std::vector<std::vector<std::string>> values;
-  std::set<std::string> known;
+  std::map<std::string, size_t> known;  // place by digest
   for (const PlanRow& row : before.rows) {
     values.push_back(maker.values_of(settings_file_of(before.folder, row.digest)));
-    known.insert(row.digest);
+    known.emplace(row.digest, known.size());
     if (!expansion.place.contains(row.digest)) ++result.only_before;
   }
   for (const Row& row : expansion.rows) {
-    if (known.contains(row.digest)) continue;
+    if (const auto found = known.find(row.digest); found != known.end()) {
+      require_same_settings(before, static_cast<int64_t>(found->second + 1), maker, values[found->second], row);
+      continue;
+    }
     plan.rows.push_back({row.digest, {}});
     values.push_back(row.values);
     write_settings(before.folder, row);

@@ -57,10 +57,10 @@ bool affects_scores(const Option& option) {
          option.key.starts_with("checkpoint.");
 }
 
-bool is_of_another_method(const Option& option, const Config& config) {
+bool is_of_another_method(const Option& option, const std::string& method) {
   const auto& specs = model::method_specs();
   return std::any_of(specs.begin(), specs.end(), [&](const model::MethodSpec& spec) {
-    return spec.name != config.model.method && option.key.starts_with(std::string(spec.name) + ".");
+    return spec.name != method && option.key.starts_with(std::string(spec.name) + ".");
   });
 }
 
@@ -174,9 +174,16 @@ void RowMaker::check(const SweepFile& file, const Candidate& candidate) const {
   }
 }
 
-bool RowMaker::counts(const Option& option, const Candidate& candidate) const {
-  if (is_of_another_method(option, candidate.config)) return false;
-  return option.resume != config::Resume::kFree || affects_scores(option) || candidate.varies(option);
+bool RowMaker::counts(const Option& option, const std::string& method) const {
+  return !is_of_another_method(option, method) && (option.resume != config::Resume::kFree || affects_scores(option));
+}
+
+const Option* RowMaker::difference(const std::vector<std::string>& values,
+                                   const std::vector<std::string>& others) const {
+  const auto method = std::find(keys_.begin(), keys_.end(), "model.method") - keys_.begin();
+  for (size_t i = 0; i < options_.size(); ++i)
+    if (values[i] != others[i] && counts(*options_[i], values[static_cast<size_t>(method)])) return options_[i];
+  return nullptr;
 }
 
 Row RowMaker::make_row(const Candidate& candidate) const {
@@ -185,11 +192,14 @@ Row RowMaker::make_row(const Candidate& candidate) const {
   for (const Option& option : schema_.options)
     if (option.paths != config::Paths::kNone)
       option.text(config) = config::with_paths(option, option.get(config), store);
+  const Config standard;
   Row row;
   std::string text;
   for (const Option* option : options_) {
     row.values.push_back(option->get(config));
-    if (counts(*option, candidate)) text += option->key + " = " + row.values.back() + "\n";
+    const bool is_part = counts(*option, config.model.method) ||
+                         (candidate.varies(*option) && !is_of_another_method(*option, config.model.method));
+    if (is_part && row.values.back() != option->get(standard)) text += option->key + " = " + row.values.back() + "\n";
   }
   row.digest = xxh128_hex(text);
   config.run.dir = "../runs/" + row.digest;

@@ -26,9 +26,10 @@ struct Expansion {
 
 // Makes the rows of a sweep in `folder`, which need not exist.
 //
-// A digest is the XXH128 of what the results depend on: every key that `train` takes, without run.dir, without the
-// options of methods other than the row's, and without what only says how it is computed (options that any resumed run
-// may change, such as threads and parallel.*). The latter count where the sweep itself varies them.
+// A digest is the XXH128 of what the results depend on: the keys that `train` takes whose values are not the defaults,
+// without run.dir, without the options of methods other than the row's, and without what only says how it is computed
+// (options that any resumed run may change, such as threads and parallel.*). The latter count where the sweep itself
+// varies them. So a row keeps its name when a later version has more options.
 class RowMaker {
  public:
   // Paths in `project` are stored relative to the sweep, others absolute.
@@ -42,6 +43,8 @@ class RowMaker {
   const config::Schema& schema() const { return schema_; }
   std::string stored(const std::string& path) const;  // as it is stored in the sweep
   std::string project_from_sweep() const;             // the project, relative to the sweep's folder
+  // A key, other than what only says how it is computed, whose values differ; nullptr: the rows mean the same.
+  const config::Option* difference(const std::vector<std::string>& values, const std::vector<std::string>& others) const;
   // The values of keys() in a row's settings file.
   std::vector<std::string> values_of(const std::string& settings_file) const;
 
@@ -51,7 +54,7 @@ class RowMaker {
   void add(const SweepFile& file, Candidate candidate, Expansion& expansion) const;
   void check(const SweepFile& file, const Candidate& candidate) const;
   Row make_row(const Candidate& candidate) const;
-  bool counts(const config::Option& option, const Candidate& candidate) const;
+  bool counts(const config::Option& option, const std::string& method) const;
 
   const config::Schema& schema_;
   const CommandSpecs& specs_;
