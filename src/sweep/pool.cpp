@@ -120,7 +120,9 @@ class Pool {
   void begin_stage(Job& job) {
     const Stage& stage = job.stages.front();
     Program program;
-    program.words = command_of(plan_, job.row, stage, options_.ranks);
+    Ranks ranks = options_.ranks;
+    ranks.share_machine = slots() > 1;
+    program.words = command_of(plan_, job.row, stage, ranks);
     if (options_.logs) {
       program.log = plan_.log(job.row);
       LineFile log(program.log);

@@ -59,6 +59,7 @@ std::vector<std::string> command_of(const Plan& plan, int64_t row, const Stage& 
   std::vector<std::string> words = {this_program()};
   if (ranks.count > 1) {
     words = {find_script("launch/run"), "-n", std::to_string(ranks.count)};
+    if (ranks.share_machine) words.emplace_back("--unbound");
     if (words[0].empty())
       throw UserError(ExitCode::kNoInput, "--ranks needs launch/run, which is not near " + this_program() +
                                               ": start `mpirun -n N hyperx sweep run ... --only train` instead");

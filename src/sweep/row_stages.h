@@ -20,6 +20,7 @@ struct Stage {
 struct Ranks {
   int count = 1;        // above 1: launch/run -n COUNT
   bool launched = false;  // this process is one of several that mpirun or srun started
+  bool share_machine = false;  // with those of other rows
   static Ranks of(int64_t asked);  // UserError (64): --ranks under a launcher
 };
 

@@ -111,11 +111,16 @@ std::optional<int64_t> evaluated_step(const Plan& plan, int64_t row, const Evalu
 }
 
 void note_evaluated(const Plan& plan, int64_t row, const Evaluation& evaluation) {
-  const std::string run = plan.run_folder(row), checkpoint = train::resolve_checkpoint(run);
-  nlohmann::json note = {{"settings", evaluation.text()},
-                         {"checkpoint", std::filesystem::path(checkpoint).filename().string()},
-                         {"step", train::step_of_name(std::filesystem::path(checkpoint).filename().string()).value_or(-1)},
-                         {"time", train::utc_time()}};
+  const std::string run = plan.run_folder(row);
+  std::vector<std::string> scored;  // checkpoints
+  for (const std::string& name : names_in(run + "/results"))
+    if (train::step_of_name(name) && kind_of(run + "/results/" + name + "/" + evaluation.split) == PathKind::kFolder)
+      scored.push_back(name);
+  // Of several, the one that `evaluate` takes.
+  if (scored.size() != 1) scored = {std::filesystem::path(train::resolve_checkpoint(run)).filename().string()};
+  const nlohmann::json note = {{"settings", evaluation.text()},
+                               {"step", train::step_of_name(scored[0]).value_or(-1)},
+                               {"time", train::utc_time()}};
   make_folders(run + "/results");
   write_file_atomically(note_path(plan, row, evaluation), note.dump(1) + "\n");
 }
