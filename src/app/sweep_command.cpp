@@ -40,6 +40,7 @@ void require_objects(const CommandLine& line, size_t count) {
 }
 
 std::vector<int64_t> rows_of(const CommandLine& line, const sweep::Plan& plan) {
+  if (line.has_flag("row")) return {plan.find(line.flag("row"))};
   if (line.has_flag("rows")) return sweep::parse_row_set(line.flag("rows"), plan.size(), "--rows");
   std::vector<int64_t> rows;
   for (int64_t row = 1; row <= plan.size(); ++row) rows.push_back(row);
@@ -210,7 +211,7 @@ struct SubWord {
 std::vector<SubWord> sub_words() {
   return {{"plan", {"output"}, run_plan},
           {"extend", {}, run_extend},
-          {"list", {"format", "rows", "output"}, run_list},
+          {"list", {"format", "row", "rows", "output"}, run_list},
           {"run", {"row", "rows", "jobs", "ranks", "only"}, run_rows},
           {"submit", {"failed", "pending", "rows", "max", "canary", "dry-run", "script"}, run_submit},
           {"status", {"all", "json", "slurm"}, run_status},
@@ -248,7 +249,7 @@ Command sweep_command() {
       "       hyperx sweep status SWEEP [--all] [--json] [--slurm]\n"
       "       hyperx sweep collect SWEEP [--output FILE.csv]\n"
       "       hyperx sweep extend SWEEP FILE\n"
-      "       hyperx sweep list SWEEP --format lines|array|json|snakemake|row [--rows 1,4-7] [--output FILE]";
+      "       hyperx sweep list SWEEP --format lines|array|json|folder|snakemake|row [--rows 1,4-7] [--output FILE]";
   spec.summary = "plans, runs and collects many runs: grids, seeds, ablations";
   spec.help =
       "plan checks every row of a sweep file and freezes them in the folder SWEEP. A row has a number, and a name that\n"
@@ -261,7 +262,7 @@ Command sweep_command() {
       "  hyperx sweep run sweeps/sizes --jobs 4\n"
       "  hyperx sweep collect sweeps/sizes --output sizes.csv";
   spec.flags = {{"output", "PATH", "plan: the new folder; collect, list: file to write instead of standard output"},
-                {"row", "I", "run: a row's number, the first digits of its digest, or its entry of list --format json"},
+                {"row", "I", "run, list: a row's number, the first digits of its digest, or its entry of list --format json"},
                 {"rows", "1,4-7", "run, submit, list: only these rows; default: all"},
                 {"jobs", "N", "run: rows at the same time, which share this machine's cores; default: 1"},
                 {"ranks", "N", "run: start each row with launch/run -n N"},
@@ -275,7 +276,7 @@ Command sweep_command() {
                 {"all", "", "status: list every row"},
                 {"json", "", "status: as JSON"},
                 {"slurm", "", "status: also ask squeue and sacct"},
-                {"format", "FORMAT", "list: lines, array, json, snakemake or row"}};
+                {"format", "FORMAT", "list: lines, array, json, folder, snakemake or row"}};
   return {spec, run_sweep};
 }
 

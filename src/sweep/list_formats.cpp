@@ -37,6 +37,12 @@ std::string lines_of(const Plan& plan, const std::vector<int64_t>& rows) {
   return text;
 }
 
+std::string folders_of(const Plan& plan, const std::vector<int64_t>& rows) {
+  std::string text;
+  for (const int64_t row : rows) text += plan.run_folder(row) + "\n";
+  return text;
+}
+
 std::string json_of(const Plan& plan, const std::vector<int64_t>& rows) {
   nlohmann::ordered_json list = nlohmann::ordered_json::array();
   for (const int64_t row : rows)
@@ -81,10 +87,11 @@ void write_if_new(const std::string& path, const std::string& text) {
 
 std::string list_rows(const Plan& plan, const std::vector<int64_t>& rows, const std::string& format) {
   if (format == "lines") return lines_of(plan, rows);
+  if (format == "folder") return folders_of(plan, rows);
   if (format == "array") return row_set_text(rows) + "\n";
   if (format == "json") return json_of(plan, rows);
   if (format == "snakemake") return snakefile_of(plan, rows);
-  throw UserError(ExitCode::kUsage, "--format '" + format + "': it is lines, array, json, snakemake or row");
+  throw UserError(ExitCode::kUsage, "--format '" + format + "': it is lines, array, json, folder, snakemake or row");
 }
 
 void write_row_project(const Plan& plan, const std::vector<int64_t>& rows, const std::string& folder) {

@@ -11,6 +11,7 @@ namespace hyperx::sweep {
 //   lines      one command line per row: GNU parallel, xargs, `hq submit --each-line`
 //   array      the rows' numbers, "1-3,7": sbatch --array
 //   json       a list of objects with "row", "digest", "values": hq submit --from-json
+//   folder     the rows' run folders, one per line
 //   snakemake  a Snakefile with one job per row
 // UserError (64): another word.
 std::string list_rows(const Plan& plan, const std::vector<int64_t>& rows, const std::string& format);

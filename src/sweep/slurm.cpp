@@ -39,7 +39,13 @@ Queue read_queue() {
     cells.resize(4);
     const bool is_task = cells[1].find_first_not_of("0123456789") == std::string::npos && !cells[1].empty();
     queue.states[is_task ? cells[0] + "_" + cells[1] : cells[0]] = cells[2];
-    queue.job_of_comment[cells[3]] = cells[0];
+    queue.jobs_of_comment[cells[3]].push_back(cells[0]);
+  }
+  for (auto& [comment, jobs] : queue.jobs_of_comment) {
+    std::sort(jobs.begin(), jobs.end(), [](const std::string& a, const std::string& b) {
+      return a.size() != b.size() ? a.size() < b.size() : a < b;  // as numbers
+    });
+    jobs.erase(std::unique(jobs.begin(), jobs.end()), jobs.end());
   }
   return queue;
 }

@@ -11,8 +11,9 @@ namespace hyperx::sweep {
 
 // The user's jobs that wait or run.
 struct Queue {
-  std::map<std::string, std::string> states;           // "12_3" → "RUNNING"; a job that is no array: "12"
-  std::map<std::string, std::string> job_of_comment;  // number of the job, by the comment that sbatch was given
+  std::map<std::string, std::string> states;  // "12_3" → "RUNNING"; of a job that is no array: "12"
+  // Numbers of the jobs, ascending, by the comment that sbatch was given.
+  std::map<std::string, std::vector<std::string>> jobs_of_comment;
 };
 
 bool has_slurm();        // its programs are on PATH

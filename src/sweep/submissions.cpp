@@ -64,6 +64,8 @@ void Submissions::take(Submission submission) {
   const auto earlier = std::find_if(all_.begin(), all_.end(),
                                     [&](const Submission& each) { return each.token == submission.token; });
   const auto place = static_cast<size_t>(earlier - all_.begin());
+  if (earlier != all_.end())  // which may have named more rows
+    for (const int64_t row : earlier->rows) last_.erase(row);
   for (const int64_t row : submission.rows) last_[row] = place;
   if (earlier == all_.end())
     all_.push_back(std::move(submission));

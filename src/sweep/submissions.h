@@ -9,7 +9,7 @@
 
 namespace hyperx::sweep {
 
-// One job array that was handed to SLURM, or was about to be.
+// One job that was handed to SLURM, or was about to be: an array, or where the site has none, the job of one row.
 struct Submission {
   std::string time;   // UTC
   std::string token;  // the job's comment, by which a submission whose job is not recorded is found again

@@ -47,15 +47,15 @@ std::vector<int64_t> indices_of(const Array& array) {
   return indices;
 }
 
-// "12" of "12\n" or "12;cluster\n", the last line that sbatch --parsable prints.
-std::string job_of(const std::string& output) {
+// Numbers of jobs, such as "12" of "12\n" or "12;cluster\n": the lines that sbatch --parsable prints.
+std::vector<std::string> jobs_of(const std::string& output) {
   std::istringstream lines(output);
-  std::string job;
+  std::vector<std::string> jobs;
   for (std::string line; std::getline(lines, line);) {
     const std::string number = line.substr(0, line.find(';'));
-    if (!number.empty() && number.find_first_not_of("0123456789") == std::string::npos) job = number;
+    if (!number.empty() && number.find_first_not_of("0123456789") == std::string::npos) jobs.push_back(number);
   }
-  return job;
+  return jobs;
 }
 
 class Submitter {
@@ -86,18 +86,18 @@ class Submitter {
   void recover() {
     const std::vector<Submission> known = submissions_.all();
     for (Submission each : known) {
-      const auto found = queue_.job_of_comment.find(each.token);
-      if (!each.job.empty() || found == queue_.job_of_comment.end()) continue;
-      each.job = found->second;
-      log::warning("job {} was submitted by a call that was killed before it noted that: rows {}", each.job,
-                   row_set_text(each.rows));
-      if (!options_.dry_run) submissions_.write(each);
+      const auto found = queue_.jobs_of_comment.find(each.token);
+      if (!each.job.empty() || found == queue_.jobs_of_comment.end()) continue;
+      log::warning("rows {} were submitted, beginning with job {}, by a call that was killed before it noted that",
+                   row_set_text(each.rows), found->second[0]);
+      if (!options_.dry_run) note(each, found->second);
     }
   }
 
   bool is_queued(int64_t row) const {
     const Submission* const last = submissions_.last_of(row);
-    return last != nullptr && !last->job.empty() && queue_.states.contains(last->task(row));
+    return last != nullptr && !last->job.empty() &&
+           (queue_.states.contains(last->task(row)) || queue_.states.contains(last->job));
   }
 
   std::vector<int64_t> chosen_rows() {
@@ -144,9 +144,9 @@ class Submitter {
     const std::string sweep = array.offset == 0 ? plan_.folder : make_chunk(plan_, array.offset);
     std::vector<std::string> words = {options_.script, "--sweep", sweep, "--array", indices, "--parsable"};
     if (!after.empty())
-      words.insert(words.end(), {"--dependency", "afterok:" + after, "--kill-on-invalid-dep=yes"});
+      words.insert(words.end(), {"--dependency", "afterok:" + after});
+    words.insert(words.end(), {"--", "--comment=" + submission.token});
     words.insert(words.end(), options_.arguments.begin(), options_.arguments.end());
-    words.push_back("--comment=" + submission.token);
     if (options_.dry_run) {
       words.insert(words.begin() + 1, "--dry-run");
       std::cout << shell_line(words) << std::endl;
@@ -155,16 +155,32 @@ class Submitter {
     }
     submissions_.write(submission);
     const Output output = output_of(words);
-    submission.job = job_of(output.text);
-    if (output.code != 0 || submission.job.empty())
-      throw UserError(ExitCode::kIo, "rows " + row_set_text(array.rows) + " were not submitted: `" + shell_line(words) +
-                                         "` ended with code " + std::to_string(output.code) +
+    const std::vector<std::string> jobs = jobs_of(output.text);
+    note(submission, jobs);
+    if (output.code != 0 || jobs.empty())
+      throw UserError(ExitCode::kIo, "rows " + row_set_text(array.rows) + " were not all submitted: `" +
+                                         shell_line(words) + "` ended with code " + std::to_string(output.code) +
                                          (output.text.empty() ? "" : " and printed '" + output.text + "'") +
-                                         "; its message stands above. What was submitted before is noted");
-    submissions_.write(submission);
-    std::cout << "job " << submission.job << ": rows " << row_set_text(array.rows)
-              << (after.empty() ? "" : ", after the success of job " + after) << std::endl;
-    return submission.job;
+                                         "; its message stands above. What was submitted is noted");
+    std::cout << (jobs.size() == 1 ? "job " + jobs[0] : "jobs " + jobs.front() + " to " + jobs.back()) << ": rows "
+              << row_set_text(array.rows) << (after.empty() ? "" : ", after the success of job " + after) << std::endl;
+    return jobs[0];
+  }
+
+  // One job is an array of all rows, or, where the site allows no arrays, there is one for each row.
+  void note(Submission submission, const std::vector<std::string>& jobs) {
+    const std::vector<int64_t> rows = submission.rows;
+    if (jobs.size() == 1) {
+      submission.job = jobs[0];
+      return submissions_.write(submission);
+    }
+    const std::string token = submission.token;
+    for (size_t i = 0; i < std::min(jobs.size(), rows.size()); ++i) {
+      submission.job = jobs[i];
+      submission.rows = {rows[i]};
+      submission.token = i == 0 ? token : token + "-" + std::to_string(i);  // the first takes the place of the array
+      submissions_.write(submission);
+    }
   }
 
   const Plan& plan_;
