@@ -35,8 +35,8 @@ const std::string& object_of(const CommandLine& line, size_t place, const char* 
 
 void require_objects(const CommandLine& line, size_t count) {
   if (line.objects.size() > count)
-    throw UserError(ExitCode::kUsage, "'" + line.objects[count] + "': one argument too many for `hyperx sweep " +
-                                          line.objects[0] + "`");
+    throw UserError(ExitCode::kUsage,
+                    "'" + line.objects[count] + "': one argument too many for `hyperx sweep " + line.objects[0] + "`");
 }
 
 std::vector<int64_t> rows_of(const CommandLine& line, const sweep::Plan& plan) {
@@ -88,7 +88,8 @@ int run_plan(const CommandLine& line) {
   for (size_t i = 0; i < plan.varying.size(); ++i) std::cout << (i == 0 ? "; varying: " : ", ") << plan.varying[i];
   std::cout << "\n";
   print_expansion(expansion);
-  for (const sweep::Evaluation& each : plan.evaluations) std::cout << "each row is evaluated with " << each.text() << "\n";
+  for (const sweep::Evaluation& each : plan.evaluations)
+    std::cout << "each row is evaluated with " << each.text() << "\n";
   warn_of_missing(expansion, maker, plan.folder);
   return 0;
 }
@@ -125,16 +126,17 @@ int run_list(const CommandLine& line) {
   const std::vector<int64_t> rows = rows_of(line, plan);
   const std::string format = line.flag("format", "lines"), output = line.flag("output");
   if (format == "row") {
-    if (output.empty())
-      throw UserError(ExitCode::kUsage, "--format row writes a folder: name it with --output");
+    if (output.empty()) throw UserError(ExitCode::kUsage, "--format row writes a folder: name it with --output");
     sweep::write_row_project(plan, rows, output);
-    return 0;
-  }
-  const std::string text = sweep::list_rows(plan, rows, format);
-  if (output.empty())
-    std::cout << text;
-  else
+  } else {
+    const std::string text = sweep::list_rows(plan, rows, format);
+    if (output.empty()) {
+      std::cout << text;
+      return 0;
+    }
     write_file_atomically(output, text);
+  }
+  std::cout << output << ": " << rows.size() << " rows\n";
   return 0;
 }
 
@@ -185,7 +187,8 @@ int run_status(const CommandLine& line) {
   std::vector<sweep::RowStatus> statuses = sweep::status_of_all(plan, submissions);
   if (line.has_flag("slurm")) sweep::add_slurm(plan, submissions, statuses);
   if (line.has_flag("json"))
-    std::cout << sweep::status_json(plan, statuses).dump(1, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
+    std::cout << sweep::status_json(plan, statuses).dump(1, ' ', false, nlohmann::json::error_handler_t::replace)
+              << "\n";
   else
     sweep::print_status(plan, statuses, line.has_flag("all"));
   return 0;
@@ -194,11 +197,14 @@ int run_status(const CommandLine& line) {
 int run_collect(const CommandLine& line) {
   const sweep::Plan plan = sweep::read_plan(object_of(line, 1, "the sweep"));
   require_objects(line, 2);
-  const std::string text = sweep::scores_csv(plan, sweep::status_of_all(plan, sweep::Submissions::read(plan)));
-  if (line.has_flag("output"))
-    write_file_atomically(line.flag("output"), text);
-  else
-    std::cout << text;
+  const sweep::ScoreTable table =
+      sweep::collect_scores(plan, sweep::status_of_all(plan, sweep::Submissions::read(plan)));
+  if (!line.has_flag("output")) {
+    std::cout << table.csv;
+    return 0;
+  }
+  write_file_atomically(line.flag("output"), table.csv);
+  std::cout << line.flag("output") << ": " << plan.size() << " rows, " << table.scored << " of them with scores\n";
   return 0;
 }
 
@@ -231,10 +237,10 @@ int run_sweep(const CommandLine& line) {
     return each.run(line);
   }
   const std::string nearest = nearest_word(word, names);
-  throw UserError(ExitCode::kUsage, (word.empty() ? "say what to do" : "unknown word '" + word + "'") +
-                                        (nearest.empty() || word.empty()
-                                             ? ": plan, extend, list, run, submit, status or collect"
-                                             : "; did you mean '" + nearest + "'?"));
+  throw UserError(ExitCode::kUsage,
+                  (word.empty() ? "say what to do" : "unknown word '" + word + "'") +
+                      (nearest.empty() || word.empty() ? ": plan, extend, list, run, submit, status or collect"
+                                                       : "; did you mean '" + nearest + "'?"));
 }
 
 }  // namespace
@@ -245,38 +251,43 @@ Command sweep_command() {
   spec.usage =
       "hyperx sweep plan FILE --output SWEEP\n"
       "       hyperx sweep run SWEEP --row I | [--rows 1,4-7] --jobs N [--ranks N] [--only train|evaluate]\n"
-      "       hyperx sweep submit SWEEP [--failed] [--pending] [--rows 1,4-7] [--max N] [--canary] [--dry-run] [-- SBATCH OPTION...]\n"
+      "       hyperx sweep submit SWEEP [--failed] [--pending] [--rows 1,4-7] [--max N] [--canary] [--dry-run] [-- "
+      "SBATCH OPTION...]\n"
       "       hyperx sweep status SWEEP [--all] [--json] [--slurm]\n"
       "       hyperx sweep collect SWEEP [--output FILE.csv]\n"
       "       hyperx sweep extend SWEEP FILE\n"
       "       hyperx sweep list SWEEP --format lines|array|json|folder|snakemake|row [--rows 1,4-7] [--output FILE]";
   spec.summary = "plans, runs and collects many runs: grids, seeds, ablations";
   spec.help =
-      "plan checks every row of a sweep file and freezes them in the folder SWEEP. A row has a number, and a name that\n"
-      "follows from its settings; SWEEP/runs/NAME is its run folder. run trains rows and evaluates them: a row that is\n"
-      "done ends at once, one that was stopped continues. submit hands rows to SLURM, list to other schedulers. status\n"
+      "plan checks every row of a sweep file and freezes them in the folder SWEEP. A row has a number, and a name "
+      "that\n"
+      "follows from its settings; SWEEP/runs/NAME is its run folder. run trains rows and evaluates them: a row that "
+      "is\n"
+      "done ends at once, one that was stopped continues. submit hands rows to SLURM, list to other schedulers. "
+      "status\n"
       "reads the run folders; collect writes one table of all scores.\n\n"
       "Exit codes of run: 0 all done; 75 rows were saved by a signal, run the same line again; else as train.\n\n"
       "Example (configs/sweeps/adapter_sizes.conf shows what a sweep file can say):\n"
       "  hyperx sweep plan configs/sweeps/adapter_sizes.conf --output sweeps/sizes\n"
       "  hyperx sweep run sweeps/sizes --jobs 4\n"
       "  hyperx sweep collect sweeps/sizes --output sizes.csv";
-  spec.flags = {{"output", "PATH", "plan: the new folder; collect, list: file to write instead of standard output"},
-                {"row", "I", "run, list: a row's number, the first digits of its digest, or its entry of list --format json"},
-                {"rows", "1,4-7", "run, submit, list: only these rows; default: all"},
-                {"jobs", "N", "run: rows at the same time, which share this machine's cores; default: 1"},
-                {"ranks", "N", "run: start each row with launch/run -n N"},
-                {"only", "train|evaluate", "run: this stage only, for batch scripts with one srun per stage"},
-                {"failed", "", "submit: rows that failed"},
-                {"pending", "", "submit: rows that are not done and did not fail (the default without --failed)"},
-                {"max", "N", "submit: as many that at most N rows of the sweep wait or run"},
-                {"canary", "", "submit: the others wait until the first row has succeeded"},
-                {"dry-run", "", "submit: print what would be done"},
-                {"script", "FILE", "submit: what calls sbatch; default: cluster/submit"},
-                {"all", "", "status: list every row"},
-                {"json", "", "status: as JSON"},
-                {"slurm", "", "status: also ask squeue and sacct"},
-                {"format", "FORMAT", "list: lines, array, json, folder, snakemake or row"}};
+  spec.flags = {
+      {"output", "PATH", "plan: the new folder; collect, list: file to write instead of standard output"},
+      {"row", "I", "run, list: a row's number, the first digits of its digest, or its entry of list --format json"},
+      {"rows", "1,4-7", "run, submit, list: only these rows; default: all"},
+      {"jobs", "N", "run: rows at the same time, which share this machine's cores; default: 1"},
+      {"ranks", "N", "run: start each row with launch/run -n N"},
+      {"only", "train|evaluate", "run: this stage only, for batch scripts with one srun per stage"},
+      {"failed", "", "submit: rows that failed"},
+      {"pending", "", "submit: rows that are not done and did not fail (the default without --failed)"},
+      {"max", "N", "submit: as many that at most N rows of the sweep wait or run"},
+      {"canary", "", "submit: the others wait until the first row has succeeded"},
+      {"dry-run", "", "submit: print what would be done"},
+      {"script", "FILE", "submit: what calls sbatch; default: cluster/submit"},
+      {"all", "", "status: list every row"},
+      {"json", "", "status: as JSON"},
+      {"slurm", "", "status: also ask squeue and sacct"},
+      {"format", "FORMAT", "list: lines, array, json, folder, snakemake or row"}};
   return {spec, run_sweep};
 }
 

@@ -78,11 +78,13 @@ Scores scores_of(const Plan& plan, int64_t row) {
 
 }  // namespace
 
-std::string scores_csv(const Plan& plan, const std::vector<RowStatus>& statuses) {
+ScoreTable collect_scores(const Plan& plan, const std::vector<RowStatus>& statuses) {
+  ScoreTable table;
   std::vector<Scores> all;
   std::map<std::string, std::string> columns;  // name → name of its count
   for (int64_t row = 1; row <= plan.size(); ++row) {
     all.push_back(scores_of(plan, row));
+    table.scored += all.back().empty() ? 0 : 1;
     for (const auto& [name, score] : all.back()) columns[name] = name.substr(0, name.rfind(' ')) + " n";
   }
   std::string text = "row,digest";
@@ -98,12 +100,14 @@ std::string scores_csv(const Plan& plan, const std::vector<RowStatus>& statuses)
     text += std::string(",") + word_of(status.state) + "," + std::to_string(status.step) + "," + cell(status.reason);
     for (const auto& [name, count] : columns) {
       const auto found = all[at].find(name);
-      text += found == all[at].end() ? ",,"
-                                     : "," + number(found->second.value) + "," + std::to_string(found->second.sentences);
+      text += found == all[at].end()
+                  ? ",,"
+                  : "," + number(found->second.value) + "," + std::to_string(found->second.sentences);
     }
     text += "\n";
   }
-  return text;
+  table.csv = std::move(text);
+  return table;
 }
 
 }  // namespace hyperx::sweep

@@ -20,9 +20,7 @@ std::string absolute(const Plan& plan) {
 }
 
 // "hyperx sweep run SWEEP --row", with paths that hold in every folder.
-std::string run_line(const Plan& plan) {
-  return shell_line({this_program(), "sweep", "run", absolute(plan), "--row"});
-}
+std::string run_line(const Plan& plan) { return shell_line({this_program(), "sweep", "run", absolute(plan), "--row"}); }
 
 nlohmann::ordered_json values_of(const Plan& plan, int64_t row) {
   nlohmann::ordered_json values = nlohmann::ordered_json::object();
@@ -99,8 +97,7 @@ void write_row_project(const Plan& plan, const std::vector<int64_t>& rows, const
     const std::string directory = folder + "/workspace/" + plan.row(row).digest;
     nlohmann::ordered_json value = {{"row", row}, {"values", values_of(plan, row)}};
     make_folders(directory);
-    write_if_new(directory + "/value.json",
-                 value.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+    write_if_new(directory + "/value.json", value.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
   }
   // A TOML string in ''' ''' takes everything as it is; a row is done when its directory holds the product.
   write_if_new(folder + "/workflow.toml",

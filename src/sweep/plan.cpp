@@ -36,9 +36,9 @@ std::string plan_file(const std::string& folder) { return folder + "/plan.json";
 nlohmann::json read_object(const std::string& folder) {
   const std::string path = plan_file(folder);
   if (kind_of(path) == PathKind::kNothing)
-    throw UserError(ExitCode::kNoInput,
-                    folder + ": is not a sweep: it has no plan.json. `hyperx sweep plan FILE --output " + folder +
-                        "` makes one");
+    throw UserError(
+        ExitCode::kNoInput,
+        folder + ": is not a sweep: it has no plan.json. `hyperx sweep plan FILE --output " + folder + "` makes one");
   nlohmann::json object = parse_json(read_file(path), path, "restore the file");
   const int64_t version = JsonValue(path, object)["format_version"].integer();
   if (version != kFormatVersion)
@@ -100,9 +100,7 @@ std::string Plan::describe(int64_t number) const {
 }
 
 int64_t Plan::find(const std::string& name) const {
-  const auto refuse = [&](const std::string& why) {
-    throw UserError(ExitCode::kUsage, "row '" + name + "': " + why);
-  };
+  const auto refuse = [&](const std::string& why) { throw UserError(ExitCode::kUsage, "row '" + name + "': " + why); };
   const nlohmann::json entry = parse_json_or_discard(name);
   const bool is_entry = entry.is_object() && entry.contains("row") && entry["row"].is_number_integer();
   int64_t number = is_entry ? entry["row"].get<int64_t>() : 0;

@@ -56,12 +56,9 @@ std::vector<Evaluation> stored_evaluations(const config::Schema& schema, const S
 }
 
 std::string plan_text(const Plan& plan) {
-  nlohmann::ordered_json object = {{"format_version", kFormatVersion},
-                                   {"project", plan.project},
-                                   {"varying", plan.varying},
-                                   {"evaluations", nlohmann::json::array()},
-                                   {"sources", plan.sources},
-                                   {"rows", nlohmann::json::array()}};
+  nlohmann::ordered_json object = {{"format_version", kFormatVersion}, {"project", plan.project},
+                                   {"varying", plan.varying},          {"evaluations", nlohmann::json::array()},
+                                   {"sources", plan.sources},          {"rows", nlohmann::json::array()}};
   for (const Evaluation& each : plan.evaluations) {
     nlohmann::json settings = nlohmann::json::object();
     for (const auto& [key, value] : each.settings) settings[key] = value;
@@ -108,12 +105,12 @@ void require_same_settings(const Plan& plan, int64_t number, const RowMaker& mak
                            const std::vector<std::string>& before, const Row& now) {
   const config::Option* const option = maker.difference(before, now.values);
   if (option == nullptr) return;
-  const auto place = static_cast<size_t>(std::find(maker.keys().begin(), maker.keys().end(), option->key) -
-                                         maker.keys().begin());
-  throw UserError(ExitCode::kBadConfig,
-                  plan.settings_file(number) + ": row " + std::to_string(number) + " has " + option->key + " = " +
-                      before[place] + ", and this version of hyperx takes " + now.values[place] +
-                      " where it is not set: set it in the sweep file to the one that you mean");
+  const auto place =
+      static_cast<size_t>(std::find(maker.keys().begin(), maker.keys().end(), option->key) - maker.keys().begin());
+  throw UserError(ExitCode::kBadConfig, plan.settings_file(number) + ": row " + std::to_string(number) + " has " +
+                                            option->key + " = " + before[place] +
+                                            ", and this version of hyperx takes " + now.values[place] +
+                                            " where it is not set: set it in the sweep file to the one that you mean");
 }
 
 }  // namespace

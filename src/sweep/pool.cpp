@@ -171,7 +171,8 @@ class Pool {
   void stop(int signal) {
     const bool at_once = stopping_ && signal == SIGINT;
     if (!stopping_)
-      log::info("stopping: {} rows save and end{}", jobs_.size(), signal == SIGINT ? "; Ctrl-C again ends them at once" : "");
+      log::info("stopping: {} rows save and end{}", jobs_.size(),
+                signal == SIGINT ? "; Ctrl-C again ends them at once" : "");
     stopping_ = true;
     // launch/run hands SIGTERM to a training as a request to save, and SIGQUIT as one to end.
     for (const Job& job : jobs_) ::kill(job.process, at_once ? SIGQUIT : SIGTERM);
@@ -216,7 +217,8 @@ class Pool {
   static Ended failure(int64_t row, const std::exception& error) {
     Ended ended{row, Result::kFailed, static_cast<int>(ExitCode::kIo), error.what()};
     if (const auto* const user = dynamic_cast<const UserError*>(&error)) ended.code = static_cast<int>(user->code());
-    if (const auto* const system = dynamic_cast<const SystemError*>(&error)) ended.code = static_cast<int>(system->code());
+    if (const auto* const system = dynamic_cast<const SystemError*>(&error))
+      ended.code = static_cast<int>(system->code());
     const bool locked = ended.reason.find("is running in this folder") != std::string::npos;
     if (locked && ended.code == static_cast<int>(ExitCode::kCannotCreate)) ended.result = Result::kElsewhere;
     return ended;

@@ -11,8 +11,8 @@ namespace hyperx::sweep {
 struct PoolOptions {
   Only only = Only::kAll;
   Ranks ranks;
-  int64_t jobs = 1;   // rows at the same time
-  bool logs = true;   // the output of each row goes to its file in logs/, otherwise to that of this process
+  int64_t jobs = 1;  // rows at the same time
+  bool logs = true;  // the output of each row goes to its file in logs/, otherwise to that of this process
 };
 
 // Runs rows, `jobs` at a time, with the cores of this process (and the GPUs that CUDA_VISIBLE_DEVICES lists) shared out

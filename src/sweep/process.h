@@ -11,8 +11,8 @@ namespace hyperx::sweep {
 // A program to start. It gets a process group of its own, so that the terminal's Ctrl-C does not reach it directly, no
 // blocked signals, and SIGTERM if this process is killed.
 struct Program {
-  std::vector<std::string> words;                                                 // its path and arguments
-  std::vector<int> cores;                                                         // that it may use; empty: as this one
+  std::vector<std::string> words;  // its path and arguments
+  std::vector<int> cores;          // that it may use; empty: as this one
   std::vector<std::pair<std::string, std::optional<std::string>>> variables = {};  // set, or removed
   std::string log = {};  // its output is appended there; empty: to that of this process
 };
@@ -20,8 +20,8 @@ struct Program {
 // Returns its number. SystemError: it cannot be started.
 pid_t start(const Program& program);
 
-// Replaces this process by the program: signals and exit code are its own. `keep_blocked`: signals that are blocked stay
-// so, for a program that unblocks them once it can take them.
+// Replaces this process by the program: signals and exit code are its own. `keep_blocked`: signals that are blocked
+// stay so, for a program that unblocks them once it can take them.
 [[noreturn]] void become(const std::vector<std::string>& words, bool keep_blocked);
 
 struct Output {

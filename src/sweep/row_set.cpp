@@ -17,9 +17,9 @@ std::vector<int64_t> parse_row_set(const std::string& text, int64_t most, const 
   for (std::string part; std::getline(parts, part, ',');) {
     const size_t dash = part.find('-');
     int64_t first = 0, last = 0;
-    const bool good = config::read_value(part.substr(0, dash), first) == config::Reading::kGood &&
-                      config::read_value(dash == part.npos ? part : part.substr(dash + 1), last) ==
-                          config::Reading::kGood;
+    const bool good =
+        config::read_value(part.substr(0, dash), first) == config::Reading::kGood &&
+        config::read_value(dash == part.npos ? part : part.substr(dash + 1), last) == config::Reading::kGood;
     if (!good || first > last) refuse("expected numbers and ranges, such as 1,4-7");
     if (first < 1 || last > most) refuse("the numbers are 1 to " + std::to_string(most));
     for (int64_t number = first; number <= last; ++number) numbers.push_back(number);

@@ -22,8 +22,8 @@ constexpr int kFoldersUp = 4;  // from build/NAME/bin to the repository
 void add_settings(const Plan& plan, const Evaluation& evaluation, std::vector<std::string>& words) {
   for (const auto& [key, value] : evaluation.settings) {
     const config::Option* const option = model::options().find(key);
-    if (option == nullptr) config::throw_unknown_key(model::options(), key, plan.folder + "/plan.json: ",
-                                                     ExitCode::kBadConfig, nullptr);
+    if (option == nullptr)
+      config::throw_unknown_key(model::options(), key, plan.folder + "/plan.json: ", ExitCode::kBadConfig, nullptr);
     const auto resolve = [&](const std::string& path) { return config::path_of_stored(path, plan.folder + "/rows"); };
     words.push_back("--" + key + "=" + config::with_paths(*option, value, resolve));
   }
@@ -47,7 +47,8 @@ std::vector<Stage> stages_left(const Plan& plan, int64_t row, Only only) {
   std::vector<Stage> stages;
   if (only == Only::kEvaluate && !trained && !plan.evaluations.empty())
     throw UserError(ExitCode::kNoInput, plan.run_folder(row) + ": row " + std::to_string(row) + " is " +
-                                            word_of(status.state) + ", not trained to its end: run `--only train` first");
+                                            word_of(status.state) +
+                                            ", not trained to its end: run `--only train` first");
   if (only != Only::kEvaluate && !trained) stages.push_back({});
   if (only == Only::kTrain) return stages;
   for (const Evaluation& each : plan.evaluations)
@@ -65,8 +66,8 @@ std::vector<std::string> command_of(const Plan& plan, int64_t row, const Stage& 
                                               ": start `mpirun -n N hyperx sweep run ... --only train` instead");
   }
   if (stage.evaluation == nullptr) {
-    words.insert(words.end(), {"train", "--config", plan.settings_file(row), "--run.dir", plan.run_folder(row),
-                               "--resume", "auto"});
+    words.insert(words.end(),
+                 {"train", "--config", plan.settings_file(row), "--run.dir", plan.run_folder(row), "--resume", "auto"});
   } else {
     words.insert(words.end(), {"evaluate", plan.run_folder(row)});
     add_settings(plan, *stage.evaluation, words);

@@ -18,9 +18,9 @@ struct Stage {
 
 // How the ranks of a row are started: by this process's launcher, or by launch/run, or there is one.
 struct Ranks {
-  int count = 1;        // above 1: launch/run -n COUNT
-  bool launched = false;  // this process is one of several that mpirun or srun started
-  bool share_machine = false;  // with those of other rows
+  int count = 1;                   // above 1: launch/run -n COUNT
+  bool launched = false;           // this process is one of several that mpirun or srun started
+  bool share_machine = false;      // with those of other rows
   static Ranks of(int64_t asked);  // UserError (64): --ranks under a launcher
 };
 

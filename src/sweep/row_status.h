@@ -17,7 +17,7 @@ enum class RowState {
   kSaved,      // stopped by a signal: starting it again continues
   kLost,       // its process is gone: starting it again continues from its last checkpoint
   kFailed,
-  kFinished,   // trained; if the sweep evaluates, that remains
+  kFinished,  // trained; if the sweep evaluates, that remains
   kEvaluated,
 };
 const char* word_of(RowState state);  // "pending"

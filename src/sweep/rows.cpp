@@ -156,11 +156,12 @@ void RowMaker::check(const SweepFile& file, const Candidate& candidate) const {
   const std::string place =
       file.path + (candidate.line > 0 ? ":" + std::to_string(candidate.line) : "") + ": " + candidate.text() + ": ";
   const Config& config = candidate.config;
-  for (const auto& [value, key] : {std::pair(&config.data.corpus, "data.corpus"),
-                                   std::pair(&config.train.pairs, "train.pairs"),
-                                   std::pair(&config.model.encoder, "model.encoder")})
+  for (const auto& [value, key] :
+       {std::pair(&config.data.corpus, "data.corpus"), std::pair(&config.train.pairs, "train.pairs"),
+        std::pair(&config.model.encoder, "model.encoder")})
     if (value->empty())
-      throw UserError(ExitCode::kBadConfig, place + key + " is not set: add a line `" + key + " = ...` above the first [section]");
+      throw UserError(ExitCode::kBadConfig,
+                      place + key + " is not set: add a line `" + key + " = ...` above the first [section]");
   const Config standard;
   try {
     schema_.check(config, [&](std::string_view key) {

@@ -44,7 +44,8 @@ class RowMaker {
   std::string stored(const std::string& path) const;  // as it is stored in the sweep
   std::string project_from_sweep() const;             // the project, relative to the sweep's folder
   // A key, other than what only says how it is computed, whose values differ; nullptr: the rows mean the same.
-  const config::Option* difference(const std::vector<std::string>& values, const std::vector<std::string>& others) const;
+  const config::Option* difference(const std::vector<std::string>& values,
+                                   const std::vector<std::string>& others) const;
   // The values of keys() in a row's settings file.
   std::vector<std::string> values_of(const std::string& settings_file) const;
 

@@ -55,9 +55,10 @@ int64_t largest_array() {
   for (std::string line; std::getline(lines, line);) {
     if (!line.starts_with("MaxArraySize")) continue;
     const int64_t size = std::atoll(line.substr(line.find('=') + 1).c_str());
-    if (size < 2) throw UserError(ExitCode::kBadConfig, "MaxArraySize of this SLURM is " + std::to_string(size) +
-                                                            ": it takes no job arrays. `sweep run --rows` packs rows "
-                                                            "into an ordinary job");
+    if (size < 2)
+      throw UserError(ExitCode::kBadConfig, "MaxArraySize of this SLURM is " + std::to_string(size) +
+                                                ": it takes no job arrays. `sweep run --rows` packs rows "
+                                                "into an ordinary job");
     return size;
   }
   return 1001;  // SLURM's default

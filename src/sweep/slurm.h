@@ -16,8 +16,8 @@ struct Queue {
   std::map<std::string, std::vector<std::string>> jobs_of_comment;
 };
 
-bool has_slurm();        // its programs are on PATH
-Queue read_queue();      // squeue
+bool has_slurm();         // its programs are on PATH
+Queue read_queue();       // squeue
 int64_t largest_array();  // MaxArraySize: an index is less than this
 // Most jobs that the user may have in the queue, if accounting knows a limit.
 std::optional<int64_t> most_jobs();

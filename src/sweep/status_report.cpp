@@ -13,8 +13,8 @@
 namespace hyperx::sweep {
 namespace {
 
-constexpr size_t kRateRows = 100;  // the rate is that of the last so many
-constexpr int64_t kShownRows = 20;  // of each state, without --all
+constexpr size_t kRateRows = 100;    // the rate is that of the last so many
+constexpr int64_t kShownRows = 20;   // of each state, without --all
 constexpr size_t kShownDigits = 12;  // of a digest
 constexpr double kHour = 3600;
 
@@ -112,26 +112,26 @@ void print_status(const Plan& plan, const std::vector<RowStatus>& statuses, bool
 nlohmann::ordered_json status_json(const Plan& plan, const std::vector<RowStatus>& statuses) {
   const SweepProgress progress = progress_of(plan, statuses);
   nlohmann::ordered_json counts = nlohmann::ordered_json::object(), rows = nlohmann::ordered_json::array();
-  for (int state = 0; state < kRowStates; ++state) counts[word_of(static_cast<RowState>(state))] = progress.counts[state];
+  for (int state = 0; state < kRowStates; ++state)
+    counts[word_of(static_cast<RowState>(state))] = progress.counts[state];
   for (int64_t row = 1; row <= plan.size(); ++row) {
     const RowStatus& status = statuses[static_cast<size_t>(row - 1)];
     nlohmann::ordered_json values = nlohmann::ordered_json::object();
     for (size_t i = 0; i < plan.varying.size(); ++i) values[plan.varying[i]] = plan.row(row).values[i];
-    nlohmann::ordered_json object = {{"row", row},
-                                     {"digest", plan.row(row).digest},
-                                     {"run", plan.run_folder(row)},
-                                     {"values", values},
-                                     {"state", word_of(status.state)},
-                                     {"step", status.step},
-                                     {"steps", status.steps}};
+    nlohmann::ordered_json object = {
+        {"row", row},           {"digest", plan.row(row).digest}, {"run", plan.run_folder(row)},
+        {"values", values},     {"state", word_of(status.state)}, {"step", status.step},
+        {"steps", status.steps}};
     if (!status.started.empty()) object["started"] = status.started;
     if (!status.heartbeat.empty()) object["heartbeat"] = status.heartbeat;
     if (!status.place.empty()) object["place"] = status.place;
     if (!status.reason.empty()) object["reason"] = status.reason;
     rows.push_back(std::move(object));
   }
-  nlohmann::ordered_json all = {{"sweep", plan.folder},         {"rows_done", progress.done},
-                                {"rows_all", progress.rows},    {"counts", counts},
+  nlohmann::ordered_json all = {{"sweep", plan.folder},
+                                {"rows_done", progress.done},
+                                {"rows_all", progress.rows},
+                                {"counts", counts},
                                 {"rows_per_hour", progress.rows_per_hour}};
   if (progress.seconds_left) all["seconds_left"] = *progress.seconds_left;
   all["rows"] = std::move(rows);

@@ -12,8 +12,8 @@ namespace hyperx::sweep {
 struct SweepProgress {
   int64_t counts[kRowStates] = {};
   int64_t done = 0, rows = 0;
-  int64_t step = 0, steps = 0;          // of the rows that have started
-  double rows_per_hour = 0;             // over the last rows that were done; 0: unknown
+  int64_t step = 0, steps = 0;         // of the rows that have started
+  double rows_per_hour = 0;            // over the last rows that were done; 0: unknown
   std::optional<double> seconds_left;  // only while rows run
 };
 SweepProgress progress_of(const Plan& plan, const std::vector<RowStatus>& statuses);

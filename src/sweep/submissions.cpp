@@ -40,8 +40,7 @@ Submissions Submissions::read(const Plan& plan) {
   std::string line;
   for (int64_t number = 1; std::getline(lines, line); ++number)
     if (number > 1)
-      submissions.take(
-          submission_of(line, submissions.path_ + ":" + std::to_string(number) + ": ", plan.size()));
+      submissions.take(submission_of(line, submissions.path_ + ":" + std::to_string(number) + ": ", plan.size()));
   return submissions;
 }
 
@@ -61,8 +60,8 @@ void Submissions::write(const Submission& submission) {
 }
 
 void Submissions::take(Submission submission) {
-  const auto earlier = std::find_if(all_.begin(), all_.end(),
-                                    [&](const Submission& each) { return each.token == submission.token; });
+  const auto earlier =
+      std::find_if(all_.begin(), all_.end(), [&](const Submission& each) { return each.token == submission.token; });
   const auto place = static_cast<size_t>(earlier - all_.begin());
   if (earlier != all_.end())  // which may have named more rows
     for (const int64_t row : earlier->rows) last_.erase(row);

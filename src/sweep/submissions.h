@@ -11,9 +11,9 @@ namespace hyperx::sweep {
 
 // One job that was handed to SLURM, or was about to be: an array, or where the site has none, the job of one row.
 struct Submission {
-  std::string time;   // UTC
-  std::string token;  // the job's comment, by which a submission whose job is not recorded is found again
-  std::string job;    // number of the array; empty: not known, because `sweep submit` was killed in between
+  std::string time;    // UTC
+  std::string token;   // the job's comment, by which a submission whose job is not recorded is found again
+  std::string job;     // number of the array; empty: not known, because `sweep submit` was killed in between
   int64_t offset = 0;  // row of the sweep = index in the array + offset
   std::vector<int64_t> rows;
 

@@ -143,8 +143,7 @@ class Submitter {
     const std::string indices = row_set_text(indices_of(array));
     const std::string sweep = array.offset == 0 ? plan_.folder : make_chunk(plan_, array.offset);
     std::vector<std::string> words = {options_.script, "--sweep", sweep, "--array", indices, "--parsable"};
-    if (!after.empty())
-      words.insert(words.end(), {"--dependency", "afterok:" + after});
+    if (!after.empty()) words.insert(words.end(), {"--dependency", "afterok:" + after});
     words.insert(words.end(), {"--", "--comment=" + submission.token});
     words.insert(words.end(), options_.arguments.begin(), options_.arguments.end());
     if (options_.dry_run) {
@@ -194,8 +193,9 @@ class Submitter {
 
 int submit(const Plan& plan, const SubmitOptions& options) {
   if (!has_slurm())
-    throw UserError(ExitCode::kNoInput, "squeue and scontrol are not on PATH: this machine has no SLURM. `sweep run "
-                                        "--rows` runs rows here; `sweep list --format` is for other schedulers");
+    throw UserError(ExitCode::kNoInput,
+                    "squeue and scontrol are not on PATH: this machine has no SLURM. `sweep run "
+                    "--rows` runs rows here; `sweep list --format` is for other schedulers");
   const auto lock = options.dry_run ? nullptr : lock_sweep(plan.folder);
   return Submitter(plan, options).run();
 }

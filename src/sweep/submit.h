@@ -7,7 +7,6 @@
 
 #include "sweep/plan.h"
 
-
 namespace hyperx::sweep {
 
 struct SubmitOptions {

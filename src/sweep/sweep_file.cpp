@@ -147,8 +147,7 @@ class Reader {
   Setting setting(const Assignment& each, const std::string& key, const CommandSpec& spec) const {
     const Option* const option = schema_.find(key);
     if (option == nullptr) config::throw_unknown_key(schema_, key, place(each.line), ExitCode::kBadConfig, &spec);
-    if (!config::takes(spec, *option))
-      refuse(each.line, key + " is no key of `" + spec.title() + "`: leave it out");
+    if (!config::takes(spec, *option)) refuse(each.line, key + " is no key of `" + spec.title() + "`: leave it out");
     if (key == "run.dir") refuse(each.line, "run.dir is chosen by the sweep, one folder per row: leave it out");
     Setting setting{option, {}, each.line};
     for (const std::string& value : split(each.value, "|")) {
@@ -177,9 +176,9 @@ class Reader {
 
   // A list's keys have as many values as its longest one; a single value serves all rows.
   void even_out(Section& section) const {
-    const auto longest = std::max_element(
-        section.settings.begin(), section.settings.end(),
-        [](const Setting& a, const Setting& b) { return a.values.size() < b.values.size(); });
+    const auto longest =
+        std::max_element(section.settings.begin(), section.settings.end(),
+                         [](const Setting& a, const Setting& b) { return a.values.size() < b.values.size(); });
     const size_t rows = longest->values.size();
     const std::string key_of_longest = longest->option->key;
     for (Setting& each : section.settings) {

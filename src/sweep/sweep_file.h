@@ -13,9 +13,9 @@
 //   config = a.conf | b.conf         settings files; a later one wins
 //   seeds = 1-5,8                    every row once per value of train.seed
 //   [grid] or [grid NAME]            KEY = VALUE | VALUE ...: rows for every combination
-//   [list] or [list NAME]            KEY = VALUE | VALUE ...: a row for the first value of each key, one for the second...
-//   [when KEY = VALUE | VALUE and KEY != VALUE]      for the rows that it fits: further settings, or `skip = yes`
-//   [evaluate]                       settings of `hyperx evaluate`; one evaluation per value of eval.split
+//   [list] or [list NAME]            KEY = VALUE | VALUE ...: a row for the first value of each key, one for the
+//   second... [when KEY = VALUE | VALUE and KEY != VALUE]      for the rows that it fits: further settings, or `skip =
+//   yes` [evaluate]                       settings of `hyperx evaluate`; one evaluation per value of eval.split
 namespace hyperx::sweep {
 
 // Of the two commands that a sweep runs, what they take.

@@ -37,8 +37,8 @@ TEST_F(SweepTest, TheSettingsOfARowAreCompleteAndHoldInEveryFolder) {
 
 TEST_F(SweepTest, ASweepIsMovedWithItsProject) {
   const auto digest = [&](const std::string& project) {
-    const std::string path = folder_.write("base.conf", "data.corpus = " + project + "/corpus\nmodel.encoder = " +
-                                                            project + "/e\ntrain.pairs = pos:en\n");
+    const std::string path = folder_.write(
+        "base.conf", "data.corpus = " + project + "/corpus\nmodel.encoder = " + project + "/e\ntrain.pairs = pos:en\n");
     const RowMaker made(model::options(), specs_, project + "/sweeps/s", project);
     return made.expand(read_sweep_file(model::options(), specs_, path)).rows.at(0).digest;
   };
@@ -66,7 +66,8 @@ TEST_F(SweepTest, AChunkCountsFromItsOffset) {
   const Plan made = plan(kGrid);
   const Plan chunk = read_plan(make_chunk(made, 2));
   EXPECT_EQ(chunk.find("1"), 3);
-  EXPECT_EQ(std::filesystem::weakly_canonical(chunk.run_folder(3)), std::filesystem::weakly_canonical(made.run_folder(3)));
+  EXPECT_EQ(std::filesystem::weakly_canonical(chunk.run_folder(3)),
+            std::filesystem::weakly_canonical(made.run_folder(3)));
   EXPECT_EQ(test::user_error([&] { (void)chunk.find("3"); }).substr(0, 2), "64");
 }
 
@@ -97,9 +98,10 @@ TEST_F(SweepTest, OneChangesASweepAtATime) {
 
 TEST_F(SweepTest, DamagedPlansAreRefused) {
   EXPECT_EQ(test::user_error([&] { read_plan(folder_.path("nothing")); }).substr(0, 2), "66");
-  for (const char* text : {"{", "{}", "[]", "{\"format_version\": 2}", "{\"format_version\": 1, \"chunk_of\": \"x\", \"offset\": 0}",
-                           "{\"format_version\": 1, \"project\": \".\", \"varying\": [], \"evaluations\": [], \"sources\": [], "
-                           "\"rows\": [{\"digest\": \"../x\", \"values\": []}]}"}) {
+  for (const char* text :
+       {"{", "{}", "[]", "{\"format_version\": 2}", "{\"format_version\": 1, \"chunk_of\": \"x\", \"offset\": 0}",
+        "{\"format_version\": 1, \"project\": \".\", \"varying\": [], \"evaluations\": [], \"sources\": [], "
+        "\"rows\": [{\"digest\": \"../x\", \"values\": []}]}"}) {
     folder_.write("sweeps/bad/plan.json", text);
     const std::string error = test::user_error([&] { read_plan(sweep("bad")); });
     EXPECT_TRUE(error.starts_with("65") || error.starts_with("66")) << text << error;

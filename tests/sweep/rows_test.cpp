@@ -51,8 +51,8 @@ TEST_F(SweepTest, ANameFollowsFromWhatTheResultsDependOn) {
   const auto name = [&](const std::string& text) { return expand(text).rows.at(0).digest; };
   const std::string plain = name("train.steps = 10\n");
   EXPECT_EQ(plain.size(), 32u);
-  EXPECT_EQ(name("[grid]\ntrain.steps = 10\n"), plain);                             // wherever it is set
-  EXPECT_EQ(name("train.steps = 10\ntrain.temperature = 5\n"), plain);              // a default
+  EXPECT_EQ(name("[grid]\ntrain.steps = 10\n"), plain);                               // wherever it is set
+  EXPECT_EQ(name("train.steps = 10\ntrain.temperature = 5\n"), plain);                // a default
   EXPECT_EQ(name("train.steps = 10\nthreads = 3\nparallel.backend = mpi\n"), plain);  // how it is computed
   EXPECT_NE(name("train.steps = 11\n"), plain);
   EXPECT_NE(name("train.steps = 10\neval.every = 7\n"), plain);  // decides which checkpoint is scored

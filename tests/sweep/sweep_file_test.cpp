@@ -6,7 +6,8 @@ namespace hyperx::sweep {
 namespace {
 
 TEST_F(SweepTest, EveryMistakeIsFoundWithFileAndLine) {
-  EXPECT_EQ(error_of("[grid]\ntrain.step = 10 | 20\n"), "78 sweep.conf:5: unknown key train.step; did you mean train.steps?");
+  EXPECT_EQ(error_of("[grid]\ntrain.step = 10 | 20\n"),
+            "78 sweep.conf:5: unknown key train.step; did you mean train.steps?");
   EXPECT_EQ(error_of("[grid]\ntrain.steps = 10 | many\n"),
             "78 sweep.conf:5: train.steps = 'many': expected an integer, at least 1");
   EXPECT_EQ(error_of("[grid]\nrun.dir = a | b\n"),

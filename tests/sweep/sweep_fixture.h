@@ -17,7 +17,8 @@ class SweepTest : public testing::Test {
   static CommandSpecs specs() {
     CommandSpecs specs;
     specs.train.name = "train";
-    specs.train.key_prefixes = {"run.", "data.corpus", "model.", "train.", "parallel.", "eval.", "checkpoint.", "threads"};
+    specs.train.key_prefixes = {"run.",      "data.corpus", "model.",      "train.",
+                                "parallel.", "eval.",       "checkpoint.", "threads"};
     specs.evaluate.name = "evaluate";
     specs.evaluate.key_prefixes = {"data.corpus", "eval.", "threads"};
     return specs;

@@ -73,7 +73,8 @@ std::vector<Assignment> parse_assignments(const std::string& text, const std::st
           throw UserError(ExitCode::kBadConfig, place + option.string_key + " stands in line " +
                                                     std::to_string(earlier->second) + " already: remove one of them");
         }
-        found.push_back({option.string_key, option.value.empty() ? "" : option.value.front(), number, name_of(section)});
+        found.push_back(
+            {option.string_key, option.value.empty() ? "" : option.value.front(), number, name_of(section)});
       }
     } catch (const po::error&) {
       throw UserError(ExitCode::kBadConfig,

@@ -108,8 +108,8 @@ struct Assignment {
 // UserError (78) naming file and line: a line other than `key = value`, `# comment` or `[section]`; a repeated key.
 std::vector<Assignment> parse_assignments(const std::string& text, const std::string& file);
 
-// Sets what a settings file says, of the keys that `spec` takes, and calls `taken` for each of them. Paths in a file that
-// a run or a sweep stored are resolved. UserError (78) naming file and line.
+// Sets what a settings file says, of the keys that `spec` takes, and calls `taken` for each of them. Paths in a file
+// that a run or a sweep stored are resolved. UserError (78) naming file and line.
 void read_settings(const Schema& schema, const CommandSpec& spec, const std::string& file, Config& config,
                    const std::function<void(const std::string& key, int line)>& taken);
 // UserError (`code`): "PLACEkey = 'value': expected ...".
