@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <filesystem>
 #include <sstream>
 
 #include "common/config/make_option.h"
 #include "common/errors.h"
+#include "common/read_error.h"
 #include "sweep/process.h"
 
 namespace hyperx::sweep {
@@ -25,6 +27,16 @@ std::vector<std::string> cells_of(const std::string& line, char separator) {
   std::istringstream text(line);
   for (std::string cell; std::getline(text, cell, separator);) cells.push_back(cell);
   return cells;
+}
+
+// What cluster/submit itself would read. A site.conf that is wrong is its business to report.
+std::optional<int64_t> site_limit(const std::string& script) {
+  const std::string common = std::filesystem::path(script).parent_path().string() + "/common.sh";
+  if (kind_of(common) != PathKind::kFile) return std::nullopt;
+  const Output output =
+      output_of({"bash", "-c", "source \"$0\" && load_site >/dev/null 2>&1 && echo \"$max_submit\"", common});
+  const int64_t limit = std::atoll(output.text.c_str());
+  return output.code == 0 && limit > 0 ? std::optional(limit) : std::nullopt;
 }
 
 }  // namespace
@@ -64,7 +76,8 @@ int64_t largest_array() {
   return 1001;  // SLURM's default
 }
 
-std::optional<int64_t> most_jobs() {
+std::optional<int64_t> most_jobs(const std::string& script) {
+  if (const auto limit = site_limit(script)) return limit;
   if (!is_on_path("sacctmgr")) return std::nullopt;
   const char* const user = std::getenv("USER");
   const std::string of = user == nullptr ? "" : user;

@@ -19,8 +19,9 @@ struct Queue {
 bool has_slurm();         // its programs are on PATH
 Queue read_queue();       // squeue
 int64_t largest_array();  // MaxArraySize: an index is less than this
-// Most jobs that the user may have in the queue, if accounting knows a limit.
-std::optional<int64_t> most_jobs();
+// Most jobs that the user may have in the queue: max_submit of the site.conf that `script` reads, else what accounting
+// knows; none: no limit is known.
+std::optional<int64_t> most_jobs(const std::string& script);
 // How tasks of arrays ended, such as TIMEOUT or NODE_FAIL, by "12_3"; empty if the cluster keeps no accounts.
 std::map<std::string, std::string> ended_states(const std::vector<std::string>& jobs);
 

@@ -133,7 +133,7 @@ class Submitter {
   size_t room() const {
     int64_t room = plan_.size();
     if (options_.most) room = std::min(room, *options_.most - queued_);
-    if (const auto most = most_jobs()) room = std::min(room, *most - std::ssize(queue_.states));
+    if (const auto most = most_jobs(options_.script)) room = std::min(room, *most - std::ssize(queue_.states));
     return static_cast<size_t>(std::max<int64_t>(0, room));
   }
 

@@ -142,4 +142,24 @@ counts sweeps/two running 2
 scancel --signal=USR1 "$job"
 holds "the jobs end" wait_for_queue
 counts sweeps/two saved 2
+
+# A site that allows no arrays: a job for each row; and one that lets a user have three jobs in the queue.
+{
+  cat site.conf
+  printf 'arrays=no\nmax_submit=3\n'
+} >single.conf
+{
+  settings 4
+  printf '[sweep]\nseeds = 31-34\n'
+} >four.conf
+"$hyperx" sweep plan four.conf --output sweeps/four >/dev/null
+export HYPERX_SITE=$scratch/single.conf
+expect 75 "1 rows remain for a later call" "$hyperx" sweep submit sweeps/four -- --hold
+holds "there are three jobs" [ "$(squeue -h | wc -l)" = 3 ]
+expect 75 "3 rows are in the queue already" "$hyperx" sweep submit sweeps/four
+scontrol release "$(squeue -h -o %A | paste -sd,)"
+holds "the jobs end" wait_for_queue
+expect 0 ": rows 4" "$hyperx" sweep submit sweeps/four
+holds "the jobs end" wait_for_queue
+counts sweeps/four finished 4
 finish
