@@ -291,7 +291,7 @@ Command estimate_command() {
       "; ib-ndr400x8: eight of them per node\n\n"
       "Example:\n"
       "  hyperx estimate --config configs/models/base.conf --model.encoder mbert --gpu h100 --network ib-ndr400x4";
-  spec.key_prefixes = {"data.", "model.", "train.", "parallel.", "eval.", "checkpoint.", "threads"};
+  spec.key_prefixes = {"run.", "data.", "model.", "train.", "parallel.", "eval.", "checkpoint.", "threads"};
   spec.flags = {{"machine", "FILE", "rates measured by `hyperx-bench machine step --json FILE`"},
                 {"gpu", "NAME", "rates of a GPU's data sheet"},
                 {"link", "NAME", "between the ranks of a node (the GPU's usual one; shared-memory)"},

@@ -10,7 +10,6 @@
 #include <filesystem>
 #include <initializer_list>
 #include <iostream>
-#include <thread>
 
 #include "common/errors.h"
 #include "common/host.h"
@@ -43,13 +42,22 @@ std::string from_launcher(std::initializer_list<const char*> names) {
   return "";
 }
 
+// Waits for a stop signal. srun ends the other ranks with SIGTERM and reports the highest exit code: a rank that let
+// the signal kill it would hide rank 0's code behind 143.
+bool stopped_within(std::chrono::seconds time) {
+  const sigset_t signals = stop_signal_set();
+  ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  const timespec limit{time.count(), 0};
+  return ::sigtimedwait(&signals, nullptr, &limit) > 0;
+}
+
 // Most mistakes are common to all ranks, and mpirun ends the others once rank 0 has printed its message and exited. A
 // rank that is still alive at its turn has a mistake of its own, such as a file missing on its node.
 int fail_in_turn(const std::string& title, const UserError& error) {
   const std::string rank = from_launcher({"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "SLURM_PROCID"});
   if (rank.empty() || rank == "0") return fail(title, error.what(), error.code());
   const std::string on_node = from_launcher({"OMPI_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID"});
-  std::this_thread::sleep_for(on_node.empty() || on_node == "0" ? kTurn : 2 * kTurn);
+  if (stopped_within(on_node.empty() || on_node == "0" ? kTurn : 2 * kTurn)) return static_cast<int>(error.code());
   return fail(title, "rank " + rank + " on host " + host_name() + ": " + error.what(), error.code());
 }
 

@@ -74,13 +74,16 @@ Command train_command() {
 Command evaluate_command() {
   CommandSpec spec;
   spec.name = "evaluate";
-  spec.usage = "hyperx evaluate RUN|CHECKPOINT [--KEY VALUE]...";
+  spec.usage = "hyperx evaluate RUN|CHECKPOINT [--watch] [--KEY VALUE]...";
   spec.summary = "scores pairs with a trained model; skips pairs that are scored already";
   spec.help =
       "RUN stands for its best checkpoint, or the latest if none is marked best. All ranks share the work. One\n"
       "result file per pair and split is written below the run's results/.\n\n"
-      "Example:\n"
-      "  mpirun -np 2 hyperx evaluate runs/quick --eval.split test --eval.pairs 'pos:*'";
+      "With --watch, RUN may also be a folder of runs. Every checkpoint is scored, as it appears, until each run is\n"
+      "finished (or has given no sign of life for some time) and everything is scored. The trainings are only read.\n\n"
+      "Examples:\n"
+      "  mpirun -np 2 hyperx evaluate runs/quick --eval.split test --eval.pairs 'pos:*'\n"
+      "  hyperx evaluate runs --watch --eval.split both";
   spec.key_prefixes = {"data.corpus",
                        "data.max_subwords",
                        "model.encoder",
@@ -91,7 +94,11 @@ Command evaluate_command() {
                        "device",
                        "kernels",
                        "threads"};
-  spec.flags = {{"force", "", "score again what already has a result file"}};
+  spec.flags = {{"force", "", "score again what already has a result file"},
+                {"watch", "", "follow a run, or a folder of runs, and score every checkpoint"},
+                {"patience", "SECONDS",
+                 "with --watch: after so long without a sign of life a run that is not finished counts as ended (600)"},
+                {"look-every", "SECONDS", "with --watch: how often it looks for checkpoints (5)"}};
   return {spec, run_tensor_command};
 }
 

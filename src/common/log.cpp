@@ -19,6 +19,7 @@ namespace {
 
 using spdlog::level::level_enum;
 
+constexpr char kFilePattern[] = "%Y-%m-%dT%H:%M:%S%z %l %v";
 constexpr int kPatienceMs = 2000;  // for a busy reader of standard error
 
 // train.log: lines that cannot be written now are written later.
@@ -73,7 +74,7 @@ class Outputs {
     const std::lock_guard lock(mutex_);
     file_ = std::make_shared<FileSink>(path);
     to_file_ = std::make_unique<spdlog::logger>("file", file_);
-    to_file_->set_pattern("%Y-%m-%dT%H:%M:%S%z %l %v");
+    to_file_->set_pattern(kFilePattern);
     tell_of_lost_lines();
   }
 
@@ -131,6 +132,15 @@ void add_file(const std::string& path) {
     outputs().add_file(path);
   } catch (const SystemError& error) {
     warning("{}; log lines go to standard error only", error.what());
+  }
+}
+
+void append_error(const std::string& path, const std::string& text) {
+  try {
+    spdlog::logger once("once", std::make_shared<FileSink>(path));
+    once.set_pattern(kFilePattern);
+    once.error("error: " + with_short_values(text));
+  } catch (const SystemError&) {  // the folder may be gone: state.json and standard error have it, too
   }
 }
 

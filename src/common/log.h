@@ -11,6 +11,9 @@ namespace hyperx::log {
 
 void set_rank(int rank, int size);
 void add_file(const std::string& path);  // appends to the file; a warning if it cannot be opened
+// Appends one error line to the log of a run from any rank and thread, whatever state this process is in: for the
+// reason why it ends. Failures are ignored.
+void append_error(const std::string& path, const std::string& text);
 void write_info(const std::string& text);
 void write_warning(const std::string& text);
 void write_error(const std::string& text);

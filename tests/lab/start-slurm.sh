@@ -6,7 +6,8 @@
 #   LAB_DIR=DIR2 set   the hosts of `labnet.sh up DIR2`: the first runs slurmctld, each of the others is a node
 # GPUS (default 2): fake GPUs of each node; 0 for none.
 # Environment: SLURM_LAB_CPUS, the CPUs that each node claims (default `nproc`); SLURM_PORT, the first port (default 16817);
-# SLURMD_TIMEOUT, seconds until a dead node is DOWN (default 30).
+# SLURMD_TIMEOUT, seconds until a dead node is DOWN (default 30); SLURM_LAB_PREEMPTION=1: a second partition, `urgent`, whose jobs
+# send those of `main` back into the queue, 20 s after their SIGTERM.
 # Afterwards: . DIR/env.sh, then sbatch, srun, ... (with LAB_DIR: on one of its hosts).
 set -euo pipefail
 here=$(dirname "$(realpath "$0")")
@@ -80,7 +81,13 @@ for n in "${names[@]}"; do
   else w="NodeHostname=$me NodeAddr=127.0.0.1 Port=$((port + i))"; fi
   echo "NodeName=$n $w CPUs=$cpus SocketsPerBoard=1 CoresPerSocket=$cpus RealMemory=$((mem / nodes))$g State=UNKNOWN"
 done
-echo "PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE DefaultTime=10 State=UP"
+if [ -n "${SLURM_LAB_PREEMPTION:-}" ]; then
+  echo "PreemptType=preempt/partition_prio"
+  echo "PreemptMode=REQUEUE"
+  echo "PartitionName=urgent Nodes=ALL PriorityTier=10 MaxTime=INFINITE DefaultTime=10 State=UP"
+  preempted=" PriorityTier=1 PreemptMode=REQUEUE GraceTime=20"
+fi
+echo "PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE DefaultTime=10 State=UP${preempted:-}"
 } > "$dir/slurm.conf"
 if ((gpus > 0)); then echo "Name=gpu Type=fake File=$dir/dev/gpu[0-$((gpus - 1))]" > "$dir/gres.conf"; fi
 cat > "$dir/env.sh" <<C

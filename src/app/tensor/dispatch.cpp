@@ -1,5 +1,6 @@
 #include <csignal>
 #include <cstring>
+#include <optional>
 
 #include "app/tensor/rank_setup.h"
 #include "app/tensor/tensor_commands.h"
@@ -18,9 +19,13 @@ extern "C" __attribute__((visibility("default"))) int hyperx_run_tensor_command(
       return run_train(*line, session, progress, stop, on_failure);
     });
   }
-  if (std::strcmp(name, "evaluate") == 0)
-    return run_under_mpi(title,
-                         [&](auto& session, auto& progress, auto&) { return run_evaluate(*line, session, progress); });
+  if (std::strcmp(name, "evaluate") == 0) {
+    std::optional<comm::StopRequest> stop;
+    if (line->has_flag("watch")) stop.emplace();
+    return run_under_mpi(title, [&](auto& session, auto& progress, auto&) {
+      return run_evaluate(*line, session, progress, stop ? &*stop : nullptr);
+    });
+  }
   if (std::strcmp(name, "predict") == 0) return run_predict(*line);
   HYPERX_CHECK(false, "the program has a command that this library lacks");
 }

@@ -6,75 +6,40 @@
 #include <filesystem>
 #include <functional>
 #include <optional>
+#include <thread>
 
+#include "app/tensor/checkpoint_scorer.h"
 #include "app/tensor/model_setup.h"
 #include "app/tensor/rank_setup.h"
 #include "app/tensor/tensor_commands.h"
-#include "common/clock.h"
 #include "common/errors.h"
 #include "common/files.h"
 #include "common/log.h"
 #include "common/read_error.h"
 #include "data/tasks/result_table.h"
-#include "data/tokenizer/tokenizer.h"
+#include "model/comm/local_communicator.h"
 #include "model/encoder/encoder_spec.h"
-#include "trainer/checkpoint/model_checkpoint.h"
 #include "trainer/comm/make_communicator.h"
 #include "trainer/comm/rank_zero.h"
 #include "trainer/comm/watchdog.h"
-#include "trainer/evaluation/evaluation.h"
-#include "trainer/run/run_dir.h"
+#include "trainer/evaluation/watched_runs.h"
 
 namespace hyperx {
 namespace {
 
-// RUN/checkpoints/step-N has its results in RUN, a checkpoint elsewhere next to itself.
-std::string results_folder(const train::LoadedModel& loaded, const std::string& split) {
-  return train::RunDir{train::run_of_checkpoint(loaded.checkpoint)}.results(loaded.step, split);
-}
-
-// The model's training configuration, with the keys that the command line or a file sets for this evaluation.
-Config evaluation_config(const CommandLine& line, const train::ModelInfo& info) {
-  Config config = line.config;
-  config.train.seed = info.config.train.seed;
-  config.model.encoder = info.encoder_source;
-  if (!line.given("data.max_subwords")) config.data.max_subwords = info.config.data.max_subwords;
-  if (config.data.corpus.empty()) {
-    config.data.corpus = info.config.data.corpus;
-    if (!std::filesystem::exists(config.data.corpus))
-      throw UserError(ExitCode::kNoInput, fmt::format("{}: the corpus that the model was trained on is not there (any "
-                                                      "more): name its folder with --data.corpus",
-                                                      config.data.corpus));
-  }
-  return config;
-}
-
 // Files in the results folder are about whole splits.
-void require_whole_splits_for_predictions(const EvalConfig& config) {
-  if (config.limit == 0 || !config.predictions) return;
-  throw UserError(ExitCode::kBadConfig,
-                  fmt::format("eval.predictions = yes with eval.limit = {}: files are written for whole splits only. "
-                              "Set eval.limit to 0 to write them, or eval.predictions to no to see a part's scores",
-                              config.limit));
-}
-
-// Corpus and encoder folder must have the vocabulary that the model was trained with.
-void check_vocabulary(const data::Corpus& corpus, const Config& config, const train::ModelInfo& info) {
-  if (corpus.index().tokenizer_digest != info.tokenizer_digest)
+void require_whole_splits(const CommandLine& line) {
+  const EvalConfig& config = line.config.eval;
+  if (config.limit == 0) return;
+  if (config.predictions)
     throw UserError(ExitCode::kBadConfig,
-                    config.data.corpus + ": was prepared with another vocabulary than the model was trained with");
-  if (corpus.index().label_position != info.label_position)
-    throw UserError(ExitCode::kBadConfig,
-                    fmt::format("{}: was prepared with data.label_position = {}, but the model was "
-                                "trained with {}: prepare it again",
-                                config.data.corpus, corpus.index().label_position, info.label_position));
-  const std::string folder = model::encoder_folder(config.model.encoder);
-  const auto tokenizer = data::Tokenizer::load(folder);
-  if (tokenizer->digest() != info.tokenizer_digest)
-    throw UserError(ExitCode::kBadData, folder +
-                                            ": its vocabulary is not the one the model was trained with. Name the "
-                                            "right folder with --model.encoder");
-  check_tokenizer(corpus, config, model::read_encoder_spec(folder, info.config.model.encoder_layers), *tokenizer);
+                    fmt::format("eval.predictions = yes with eval.limit = {}: files are written for whole splits only. "
+                                "Set eval.limit to 0 to write them, or eval.predictions to no to see a part's scores",
+                                config.limit));
+  if (line.has_flag("watch"))
+    throw UserError(ExitCode::kBadConfig, fmt::format("--watch with eval.limit = {}: results are written for whole "
+                                                      "splits only. Set eval.limit to 0",
+                                                      config.limit));
 }
 
 // All ranks open the same checkpoint; they look again if a training deleted it for one of them in between.
@@ -97,146 +62,196 @@ train::Checkpoint open_on_all(const std::string& run_or_checkpoint, comm::Commun
   }
 }
 
-// One line per word, gold<TAB>predicted, an empty line after each sentence; `_` where there is no prediction. Of a
-// tree, gold and predicted are two columns each: head and relation.
-std::string predictions_text(const data::Split& split, const data::Task& task,
-                             const train::SplitPredictions& predictions) {
-  std::string text;
-  size_t word = 0;
-  for (int64_t sentence = 0; word < predictions.labels.size(); ++sentence) {
-    for (const data::LabelId gold : split.labels_of(sentence)) {
-      const data::LabelId guess = predictions.labels[word++];
-      text += task.tag_of(gold) + '\t' +
-              (guess >= 0       ? task.tag_of(guess)
-               : task.is_tree() ? task.no_prediction()
-                                : "_") +
-              '\n';
-    }
-    text += '\n';
+// Calls `work` for each run of scores of the same checkpoint and split.
+void for_each_group(const std::vector<train::Score>& scores, size_t most,
+                    const std::function<void(const train::Score& first, const std::vector<data::Pair>& pairs)>& work) {
+  for (size_t start = 0; start < scores.size();) {
+    std::vector<data::Pair> pairs;
+    size_t end = start;
+    for (; end < scores.size() && pairs.size() < most && scores[end].checkpoint == scores[start].checkpoint &&
+           scores[end].split == scores[start].split;
+         ++end)
+      pairs.push_back(scores[end].pair);
+    work(scores[start], pairs);
+    start = end;
   }
-  return text;
 }
 
-void log_result(const data::EvaluationResult& result, double sentences_per_second) {
-  const std::string name = result.pair.name();
-  log::info("{} {} {} {:.4f} ({} sentences, {:.0f} a second)", name, result.split, result.main_metric,
-            result.main_value(), result.sentences, sentences_per_second);
-  if (result.unlabelled_words + result.truncated_words > 0)
-    log::info("{} {}: {} words without a sub-word and {} beyond data.max_subwords count as wrong", name, result.split,
-              result.unlabelled_words, result.truncated_words);
+// Scores one checkpoint, and prints the table.
+int evaluate_one(ScoringSetup& setup, comm::Communicator& ranks) {
+  const Config& config = setup.line.config;
+  const train::Checkpoint checkpoint = open_on_all(setup.line.objects[0], ranks);
+  const train::RunDir run{train::run_of_checkpoint(checkpoint.folder())};
+  const auto folder_of = [&](const std::string& split) { return run.results(checkpoint.step(), split); };
+  std::vector<train::Score> present;
+  const std::string text = comm::on_rank_zero(ranks, [&] {
+    CheckpointScores scores = scores_of(checkpoint, setup);
+    present = std::move(scores.present);
+    for (const train::Score& score : present)
+      log::info("{} {} is scored already: {}", score.pair.name(), score.split,
+                data::result_path(folder_of(score.split), score.pair));
+    if (config.eval.limit > 0)
+      log::info("eval.limit = {}: no file is written to {}, which holds results of whole splits", config.eval.limit,
+                folder_of(config.eval.split));
+    return train::scores_to_text(scores.missing);
+  });
+  const std::vector<train::Score> missing = train::scores_from_text(text);
+  train::ScorePlan plan = train::share_out(missing, ranks.size());
+  if (config.eval.limit > 0) plan = {missing, std::vector<std::vector<train::Score>>(plan.whole.size())};  // no files
+  CheckpointScorer scorer(checkpoint, setup);
+  std::vector<data::EvaluationResult> results;
+  for_each_group(plan.shared, static_cast<size_t>(ranks.size()), [&](const auto& first, const auto& pairs) {
+    for (data::EvaluationResult& result : scorer.score(first.split, pairs, ranks)) results.push_back(std::move(result));
+  });
+  comm::LocalCommunicator alone;
+  for_each_group(plan.whole[static_cast<size_t>(ranks.rank())], 1,
+                 [&](const auto& first, const auto& pairs) { scorer.score(first.split, pairs, alone); });
+  ranks.barrier();
+  if (ranks.rank() != 0) return static_cast<int>(ExitCode::kDone);
+  if (config.eval.limit == 0) {
+    results.clear();
+    present.insert(present.end(), missing.begin(), missing.end());
+    for (const train::Score& score : present)
+      results.push_back(data::read_result(data::result_path(folder_of(score.split), score.pair)));
+  }
+  const auto read = model::languages_read_by(model::encoder_folder(scorer.loaded().info.encoder_source));
+  for (const std::string& split : setup.splits()) {
+    std::vector<data::EvaluationResult> of_split;
+    std::copy_if(results.begin(), results.end(), std::back_inserter(of_split),
+                 [&](const auto& result) { return result.split == split; });
+    if (!of_split.empty()) std::fputs(data::results_table(of_split, read).c_str(), stdout);
+  }
+  return static_cast<int>(ExitCode::kDone);
 }
 
-// Scores the pairs of one split and writes one result file per pair. All its member functions are collective.
-class SplitScorer {
+// Follows runs, and scores their checkpoints as they appear.
+class Watch {
  public:
-  SplitScorer(const train::LoadedModel& loaded, const data::Corpus& corpus, const Config& config,
-              comm::Communicator& communicator, std::function<void()> on_progress)
-      : loaded_(loaded),
-        corpus_(corpus),
-        config_(config),
-        communicator_(communicator),
-        folder_(results_folder(loaded, config.eval.split)),
-        evaluator_(*loaded.model, corpus, communicator, config, std::move(on_progress)) {
-    if (communicator.rank() == 0) remove_dead_temporaries(folder_);
-  }
+  Watch(ScoringSetup& setup, comm::Communicator& ranks, comm::Watchdog& watchdog, const comm::StopRequest& stop)
+      : setup_(setup), ranks_(ranks), watchdog_(watchdog), stop_(stop) {}
 
-  // Results of `pairs`, on rank 0; existing results are read instead of computed, unless `again`.
-  std::vector<data::EvaluationResult> score(const std::vector<data::Pair>& pairs, bool again) {
-    if (config_.eval.limit > 0)
-      log::info("eval.limit = {}: no file is written to {}, which holds results of whole splits", config_.eval.limit,
-                folder_);
-    std::vector<data::EvaluationResult> results(pairs.size());
-    std::vector<size_t> group;  // scored together, so that every rank has work; written before the next group
-    for (size_t place = 0; place < pairs.size(); ++place) {
-      const std::string path = data::result_path(folder_, pairs[place]);
-      const std::string scored = comm::on_rank_zero(communicator_, [&] {
-        const bool keep = !again && config_.eval.limit == 0;
-        return std::string(keep && is_scored_already(pairs[place]) ? "yes" : "");
+  int run() {
+    const double patience = setup_.line.number_flag("patience", 600);
+    const auto pause = std::chrono::duration<double>(setup_.line.number_flag("look-every", 5));
+    comm::on_rank_zero(ranks_, [&] {
+      runs_ = std::make_unique<train::WatchedRuns>(setup_.line.objects[0],
+                                                   train::WatchedRuns::Options{.patience_seconds = patience});
+      return std::string();
+    });
+    for (;;) {
+      // Before looking, so that a checkpoint that was saved before the end is seen.
+      bool over = false;
+      const std::string text = comm::on_rank_zero(ranks_, [&] {
+        over = runs_->over();
+        return train::scores_to_text(missing_scores());
       });
-      if (scored.empty()) {
-        group.push_back(place);
-      } else {
-        log::info("{} {} is scored already: {}", pairs[place].name(), config_.eval.split, path);
-        if (communicator_.rank() == 0) results[place] = data::read_result(path);
-      }
-      if (group.size() == static_cast<size_t>(communicator_.size())) score_group(pairs, group, results);
+      const std::vector<train::Score> missing = train::scores_from_text(text);
+      if (!missing.empty()) score(train::share_out(missing, ranks_.size()));
+      const auto agreed = ranks_.all_reduce_max({stop_.signal(), ranks_.rank() == 0 && over && queue_.empty() ? 1 : 0});
+      watchdog_.beat();
+      if (agreed[0] != 0 || (agreed[1] != 0 && missing.empty())) return end(static_cast<int>(agreed[0]));
+      if (missing.empty()) std::this_thread::sleep_for(pause);  // all ranks, so that none waits in a busy loop
     }
-    if (!group.empty()) score_group(pairs, group, results);
-    return results;
   }
 
  private:
-  // Scored with the same checkpoint, corpus and settings; and the predictions exist, if they are requested.
-  bool is_scored_already(const data::Pair& pair) const {
-    const std::string path = data::result_path(folder_, pair);
-    if (kind_of(path) == PathKind::kNothing) return false;
-    data::EvaluationResult result;
+  static constexpr size_t kAtOnce = 16;  // checkpoints that are open at the same time
+
+  // On rank 0: of the next new checkpoints.
+  std::vector<train::Score> missing_scores() {
+    for (std::string& folder : runs_->new_checkpoints()) queue_.push_back(std::move(folder));
+    std::vector<train::Score> missing;
+    const size_t count = std::min(kAtOnce, queue_.size());
+    for (size_t i = 0; i < count; ++i) {
+      if (const auto checkpoint = open(queue_[i])) {
+        CheckpointScores scores = scores_of(*checkpoint, setup_);
+        already_ += std::ssize(scores.present);
+        missing.insert(missing.end(), scores.missing.begin(), scores.missing.end());
+      }
+      watchdog_.beat();
+    }
+    queue_.erase(queue_.begin(), queue_.begin() + static_cast<std::ptrdiff_t>(count));
+    return missing;
+  }
+
+  // None: it was pruned meanwhile, or is damaged; both are counted.
+  std::optional<train::Checkpoint> open(const std::string& folder) {
     try {
-      result = data::read_result(path);
-      if (result.pair != pair || result.split != config_.eval.split)
-        throw UserError(ExitCode::kBadData, path + ": holds the result of " + result.pair.name() + " " + result.split);
-    } catch (const ReadError&) {
-      throw;
+      return train::Checkpoint::open(folder);
     } catch (const UserError& error) {
-      log::warning("{}: it is replaced", error.what());
-      return false;
+      if (kind_of(folder) == PathKind::kNothing) {
+        pruned_.insert(folder);
+      } else {
+        unreadable_.insert(folder);
+        log::warning("{}; it is not scored", error.what());
+      }
+      return std::nullopt;
     }
-    const data::Task& task = evaluator_.tasks().at(pair.task);
-    if (result.main_metric != task.main_metric()) return false;
-    const std::string scorer = train::scorer_text(config_, result.main_metric, *loaded_.model, pair);
-    if (result.signature.find("|" + scorer + "|") == std::string::npos) return false;
-    const bool needs_predictions = config_.eval.predictions && !task.masked();
-    if (needs_predictions && !std::filesystem::exists(data::predictions_path(folder_, pair))) return false;
-    return result.checkpoint_xxh128 == loaded_.checkpoint_digest && result.corpus_xxh128 == corpus_.digest();
   }
 
-  // `group` holds indices into `pairs`, and is emptied.
-  void score_group(const std::vector<data::Pair>& pairs, std::vector<size_t>& group,
-                   std::vector<data::EvaluationResult>& results) {
-    std::vector<data::Pair> members;
-    for (const size_t place : group) members.push_back(pairs[place]);
-    const Clock::time_point start = Clock::now();
-    std::vector<train::SplitPredictions> predictions;
-    auto found = evaluator_.evaluate(members, config_.eval.split, &predictions);
-    const double seconds = std::max(seconds_since(start), 1e-9);
-    int64_t sentences = 0;
-    for (const data::EvaluationResult& result : found) sentences += result.sentences;
-    for (size_t i = 0; i < group.size(); ++i) {
-      const auto& trained = loaded_.info.trained_pairs;
-      found[i].trained = std::find(trained.begin(), trained.end(), members[i]) != trained.end();
-      found[i].checkpoint_xxh128 = loaded_.checkpoint_digest;
-      found[i].corpus_xxh128 = corpus_.digest();
-      log_result(found[i], static_cast<double>(sentences) / seconds);
-      if (communicator_.rank() != 0) continue;
-      if (config_.eval.limit == 0) write(found[i], predictions[i]);
-      results[group[i]] = std::move(found[i]);
+  void score(const train::ScorePlan& plan) {
+    for_each_group(plan.shared, static_cast<size_t>(ranks_.size()), [&](const auto& first, const auto& pairs) {
+      auto checkpoint = open(first.checkpoint);
+      if (ranks_.all_reduce_max({checkpoint ? 0 : 1})[0] != 0) return;
+      CheckpointScorer(*checkpoint, setup_).score(first.split, pairs, ranks_);
+      written_ += ranks_.rank() == 0 ? std::ssize(pairs) : 0;
+    });
+    // Opened before any is scored: what is open stays readable when the training deletes it.
+    const std::vector<train::Score>& own = plan.whole[static_cast<size_t>(ranks_.rank())];
+    std::map<std::string, std::optional<train::Checkpoint>> opened;
+    for (const train::Score& score : own)
+      if (!opened.contains(score.checkpoint)) opened.emplace(score.checkpoint, open(score.checkpoint));
+    comm::LocalCommunicator alone;
+    std::string in_memory;
+    std::optional<CheckpointScorer> scorer;
+    for_each_group(own, 1, [&](const auto& first, const auto& pairs) {
+      const auto& checkpoint = opened.at(first.checkpoint);
+      if (!checkpoint) return;
+      if (in_memory != first.checkpoint) scorer.reset(), scorer.emplace(*checkpoint, setup_);
+      in_memory = first.checkpoint;
+      scorer->score(first.split, pairs, alone);
+      written_ += 1;
+    });
+  }
+
+  int end(int signal) {
+    const auto all = ranks_.all_reduce_sum({written_, std::ssize(pruned_), std::ssize(unreadable_)});
+    comm::on_rank_zero(ranks_, [&] {
+      const train::WatchedRuns::Counts counts = runs_->counts();
+      log::info(
+          "{} runs, {} checkpoints: {} results written, {} were there; {} checkpoints were pruned before they "
+          "could be scored, {} are unreadable",
+          counts.runs, counts.checkpoints, all[0], already_, all[1] + counts.pruned, all[2]);
+      if (counts.silent > 0)
+        log::warning("{} of {} runs ended without being finished; `hyperx status {}` shows which", counts.silent,
+                     counts.runs, setup_.line.objects[0]);
+      return std::string();
+    });
+    if (signal != 0) {
+      log::info("stopped by {}: run the same line again to continue", comm::StopRequest::name(signal));
+      return static_cast<int>(ExitCode::kSavedRunAgain);
     }
-    group.clear();
+    return static_cast<int>(all[2] > 0 ? ExitCode::kBadData : ExitCode::kDone);
   }
 
-  void write(const data::EvaluationResult& result, const train::SplitPredictions& predictions) const {
-    make_folders(folder_);
-    const bool with_predictions = config_.eval.predictions && !predictions.labels.empty();
-    data::write_result(folder_, result,
-                       with_predictions ? predictions_text(corpus_.split(result.pair, result.split),
-                                                           corpus_.tasks().at(result.pair.task), predictions)
-                                        : "");
-  }
-
-  const train::LoadedModel& loaded_;
-  const data::Corpus& corpus_;
-  const Config& config_;
-  comm::Communicator& communicator_;
-  const std::string folder_;
-  train::Evaluator evaluator_;
+  ScoringSetup& setup_;
+  comm::Communicator& ranks_;
+  comm::Watchdog& watchdog_;
+  const comm::StopRequest& stop_;
+  std::unique_ptr<train::WatchedRuns> runs_;  // rank 0
+  std::vector<std::string> queue_;            // rank 0: checkpoints to be looked at
+  std::set<std::string> pruned_, unreadable_;
+  int64_t written_ = 0, already_ = 0;
 };
 
 }  // namespace
 
-int run_evaluate(const CommandLine& line, comm::MpiSession& session, comm::RankProgress& progress) {
+int run_evaluate(const CommandLine& line, comm::MpiSession& session, comm::RankProgress& progress,
+                 const comm::StopRequest* stop) {
   if (line.objects.size() != 1)
-    throw UserError(ExitCode::kUsage, "name one run or checkpoint: hyperx evaluate RUN|CHECKPOINT");
-  require_whole_splits_for_predictions(line.config.eval);
+    throw UserError(ExitCode::kUsage,
+                    "name one run or checkpoint: hyperx evaluate RUN|CHECKPOINT, or evaluate RUN|FOLDER --watch");
+  require_whole_splits(line);
   const at::NoGradGuard no_gradient;
   const at::Device device = comm::choose_device(line.config.device, session);
   choose_kernels(line.config, device, session.rank());
@@ -247,30 +262,10 @@ int run_evaluate(const CommandLine& line, comm::MpiSession& session, comm::RankP
   comm::Watchdog watchdog(session.info(), progress, options);  // its thread ends before the communicator
   watchdog.watch(communicator.get());
   const auto section = watchdog.enter("evaluation", 0);
-
   train::set_determinism(line.config.train, device);
-  const std::string precision = train::agreed_precision(line.config.train.precision, "", device, *communicator);
-  const train::LoadedModel loaded =
-      train::load_model(open_on_all(line.objects[0], *communicator), line.config.model.encoder, options_of_line(line),
-                        train::compute_type(precision), device);
-  const Config config = evaluation_config(line, loaded.info);
-  const data::Corpus corpus = open_corpus(config.data.corpus, *communicator);
-  comm::on_rank_zero(*communicator, [&] {
-    check_vocabulary(corpus, config, loaded.info);
-    return std::string();
-  });
-  const std::string& split = config.eval.split;
-  const auto pairs = train::scorable_pairs(corpus, config.eval.pairs, split, loaded.model->options(), "eval.pairs");
-  if (pairs.empty())
-    throw UserError(ExitCode::kBadConfig,
-                    "no pair of " + config.data.corpus + " has a '" + split + "' split that this model can score");
-
-  SplitScorer scorer(loaded, corpus, config, *communicator, [&] { watchdog.beat(); });
-  const auto results = scorer.score(pairs, line.has_flag("force"));
-  const std::string table =
-      data::results_table(results, model::languages_read_by(model::encoder_folder(loaded.info.encoder_source)));
-  if (communicator->rank() == 0) std::fputs(table.c_str(), stdout);
-  return static_cast<int>(ExitCode::kDone);
+  ScoringSetup setup{line, device, train::agreed_precision(line.config.train.precision, "", device, *communicator),
+                     line.has_flag("force"), [&] { watchdog.beat(); }};
+  return stop != nullptr ? Watch(setup, *communicator, watchdog, *stop).run() : evaluate_one(setup, *communicator);
 }
 
 }  // namespace hyperx

@@ -12,7 +12,9 @@ namespace hyperx {
 // Sets `on_failure`, which run_rank calls when the command has failed.
 int run_train(const CommandLine& line, comm::MpiSession& session, comm::RankProgress& progress,
               const comm::StopRequest& stop, comm::OnFailure& on_failure);
-int run_evaluate(const CommandLine& line, comm::MpiSession& session, comm::RankProgress& progress);
+// `stop`: with --watch, which a signal ends after the scores that are being computed; else null.
+int run_evaluate(const CommandLine& line, comm::MpiSession& session, comm::RankProgress& progress,
+                 const comm::StopRequest* stop);
 int run_predict(const CommandLine& line);  // a single process, without MPI
 
 }  // namespace hyperx

@@ -94,6 +94,8 @@ std::vector<train::HostRow> host_rows(const comm::MpiSession& session, at::Devic
 // before its first step says nothing about a run that has taken steps.
 void record_failure(const RunDir& run, const std::string& token, const comm::FailureReport& report) {
   if (train::RunLock::other_owner(run.lock(), token)) return;
+  log::append_error(run.log(), fmt::format("rank {} on host {}, section {}: {}", report.rank, report.host,
+                                           report.section, report.reason));
   try {
     if (report.step < 0 && has_state_to_keep(run)) return;
     train::RunState state = state_before(run);
@@ -217,6 +219,8 @@ int run_train(const CommandLine& line, comm::MpiSession& session, comm::RankProg
     throw UserError(ExitCode::kUsage, "--resume '" + line.flag("resume") + "': it takes only auto or restart");
   require(config.run.dir, "run.dir", "name the folder for the run's checkpoints, logs and results");
   require(config.data.corpus, "data.corpus", "name the folder that `hyperx prepare` wrote");
+  if (config.eval.split == "both")
+    throw UserError(ExitCode::kBadConfig, "eval.split = both is for `hyperx evaluate`: a training scores dev or test");
   require(config.train.pairs, "train.pairs", "name pairs such as pos:en,mlm:*");
 
   const at::Device device = comm::choose_device(config.device, session);

@@ -66,7 +66,7 @@ struct ParallelConfig {
   std::string exchange = "auto";         // auto | factors | gather | dense
   std::string backend = "auto";          // auto | nccl | mpi | local
   int start_limit_seconds = 600;         // watchdog limits of the sections, in seconds
-  int step_limit_seconds = 300;
+  int step_limit_seconds = 0;            // 0: 20 times what steps took, at least 60 s
   int checkpoint_limit_seconds = 420;
   int evaluation_limit_seconds = 1800;
 };

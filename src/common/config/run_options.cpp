@@ -125,7 +125,10 @@ std::vector<Option> table(const std::vector<std::string>& methods) {
       opt(&C::parallel, &P::start_limit_seconds, "parallel.start_limit_seconds",
           "longest start before the watchdog ends the job [s]", at_least(1)),
       opt(&C::parallel, &P::step_limit_seconds, "parallel.step_limit_seconds",
-          "longest step before the watchdog ends the job [s]", at_least(1)),
+          "longest step before the watchdog ends the job; 0: 20 times what steps took so far, at least 60 s (300 s for "
+          "the "
+          "first 16 steps) [s]",
+          at_least(0)),
       opt(&C::parallel, &P::checkpoint_limit_seconds, "parallel.checkpoint_limit_seconds",
           "longest checkpoint before the watchdog ends the job [s]", at_least(1)),
       opt(&C::parallel, &P::evaluation_limit_seconds, "parallel.evaluation_limit_seconds",
@@ -135,7 +138,8 @@ std::vector<Option> table(const std::vector<std::string>& methods) {
           any_text(), Resume::kLogged),
       opt(&C::eval, &E::every, "eval.every", "evaluate after every so many steps; 0: never [optimizer steps]",
           at_least(0)),
-      opt(&C::eval, &E::split, "eval.split", "split to score", one_of({"dev", "test"}), Resume::kLogged),
+      opt(&C::eval, &E::split, "eval.split", "split to score; both: for `evaluate` only",
+          one_of({"dev", "test", "both"}), Resume::kLogged),
       opt(&C::eval, &E::limit, "eval.limit", "most sentences scored per pair; 0: all [sentences]", at_least(0),
           Resume::kLogged),
       opt(&C::eval, &E::batch_tokens, "eval.batch_tokens", "evaluation batch [tokens]", at_least(1)),

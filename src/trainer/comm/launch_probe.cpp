@@ -26,7 +26,14 @@ LaunchProbe probe_launch(const Environment& environment) {
 }
 
 void check_launch(const LaunchProbe& probe, int mpi_size) {
-  if (mpi_size != 1 || probe.expected_ranks <= 1) return;
+  if (mpi_size == probe.expected_ranks || probe.expected_ranks < 1) return;
+  if (mpi_size != 1)
+    throw UserError(ExitCode::kUsage,
+                    probe.source + "=" + std::to_string(probe.expected_ranks) + ", but MPI sees " +
+                        std::to_string(mpi_size) +
+                        " processes: the launcher and the MPI library disagree. Start with `srun --mpi=pmix hyperx "
+                        "...`, or with the mpirun of the MPI library that hyperx was built with (`hyperx --version` "
+                        "names it).");
   const std::string seen = probe.source + "=" + std::to_string(probe.expected_ranks) + ", but MPI sees one process: ";
   throw UserError(
       ExitCode::kUsage,

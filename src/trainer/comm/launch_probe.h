@@ -17,8 +17,8 @@ using Environment = std::function<const char*(const char* name)>;  // nullptr: n
 
 LaunchProbe probe_launch(const Environment& environment);
 
-// UserError (64), saying what to do, if the launcher started several processes and MPI sees only one (mpi_size): each
-// of them would train separately. Launcher and MPI library do not match then.
+// UserError (64), saying what to do, if the launcher started another number of processes than MPI sees (mpi_size). One:
+// each of them would train separately. Launcher and MPI library do not match then.
 void check_launch(const LaunchProbe& probe, int mpi_size);
 
 }  // namespace hyperx::comm

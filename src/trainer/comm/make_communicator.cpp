@@ -55,7 +55,8 @@ std::unique_ptr<Communicator> make_nccl([[maybe_unused]] const ParallelConfig& c
 #ifdef HYPERX_WITH_CUDA
   if (!session.launched()) refuse("nccl", "ranks find each other over MPI: start with `mpirun -np N hyperx ...`");
   const NcclLimits limits{std::chrono::seconds(config.start_limit_seconds),
-                          std::chrono::seconds(config.step_limit_seconds)};
+                          config.step_limit_seconds > 0 ? std::chrono::seconds(config.step_limit_seconds)
+                                                        : std::chrono::seconds(300)};  // the watchdog is earlier
   return std::make_unique<NcclCommunicator>(session, limits);
 #else
   refuse("nccl", "this hyperx was built without CUDA: build with -DHYPERX_CUDA=ON, or take mpi");

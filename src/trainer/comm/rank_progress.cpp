@@ -17,7 +17,8 @@ RankProgress::Place RankProgress::failure() const {
 
 void RankProgress::enter(const std::string& section, int64_t step) {
   const std::lock_guard lock(mutex_);
-  place_ = {section, step, Clock::now()};
+  const Clock::time_point now = Clock::now();
+  place_ = {section, step, now, now};
   has_failed_ = false;  // an earlier exception was handled
 }
 
@@ -27,7 +28,17 @@ void RankProgress::leave(const Place& before, bool failing) {
     has_failed_ = true;
     failed_ = place_;
   }
-  place_ = {before.section, std::max(before.step, place_.step), Clock::now()};
+  const Clock::time_point now = Clock::now();
+  if (place_.section == "step" && !failing) {
+    steps_done_ += 1;
+    step_time_ += (now - place_.entered - step_time_) / std::min(steps_done_, kStepsMeasured);
+  }
+  place_ = {before.section, std::max(before.step, place_.step), now, before.entered + (now - place_.entered)};
+}
+
+std::optional<RankProgress::Clock::duration> RankProgress::step_time() const {
+  const std::lock_guard lock(mutex_);
+  return steps_done_ < kStepsMeasured ? std::nullopt : std::optional(step_time_);
 }
 
 void RankProgress::beat() {

@@ -51,15 +51,22 @@ SectionLimits SectionLimits::of(const ParallelConfig& config) {
           seconds(config.checkpoint_limit_seconds), seconds(config.evaluation_limit_seconds)};
 }
 
-std::chrono::milliseconds SectionLimits::of(const std::string& section) const {
+std::chrono::milliseconds SectionLimits::of(const std::string& section,
+                                            std::optional<RankProgress::Clock::duration> step_time) const {
   if (section == "start") return start;
-  if (section == "step") return step;
+  if (section == "step") {
+    if (step.count() > 0) return step;
+    if (!step_time) return kFirstStepLimit;
+    return std::max(kShortestStepLimit, std::chrono::duration_cast<std::chrono::milliseconds>(kStepTimes * *step_time));
+  }
   if (section == "checkpoint") return checkpoint;
   HYPERX_CHECK(section == "evaluation", "no section '" + section + "'");
   return evaluation;
 }
 
-std::chrono::milliseconds SectionLimits::shortest() const { return std::min({start, step, checkpoint, evaluation}); }
+std::chrono::milliseconds SectionLimits::shortest() const {
+  return std::min({start, step.count() > 0 ? step : kShortestStepLimit, checkpoint, evaluation});
+}
 
 Watchdog::Watchdog(const RankInfo& info, RankProgress& progress, WatchdogOptions options)
     : info_(info), progress_(progress), options_(std::move(options)), files_(options_.folder, info_) {
@@ -108,7 +115,7 @@ void Watchdog::run() {
       next_publish = now + publish_every_;
     }
     const auto spent = now - place.since - stopped;
-    if (spent > options_.limits.of(place.section)) expire(place, spent);
+    if (spent > options_.limits.of(place.section, progress_.step_time())) expire(place, spent);
     wake_.wait_for(lock, look_every_);
   }
 }

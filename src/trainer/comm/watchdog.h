@@ -3,6 +3,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 
@@ -19,11 +20,18 @@ namespace hyperx::comm {
 // How long a rank may stay in a section without progress. Time during which its process was stopped (a suspended job)
 // does not count.
 struct SectionLimits {
-  std::chrono::milliseconds start{600'000}, step{300'000}, checkpoint{420'000}, evaluation{1'800'000};
+  std::chrono::milliseconds start{600'000}, step{0}, checkpoint{420'000}, evaluation{1'800'000};  // step 0: measured
   static SectionLimits of(const ParallelConfig& config);
-  std::chrono::milliseconds of(const std::string& section) const;  // HYPERX_CHECK: one of the four
+  // HYPERX_CHECK: the section is one of the four. `step_time`: what a step takes on this rank; none: not known yet.
+  std::chrono::milliseconds of(const std::string& section,
+                               std::optional<RankProgress::Clock::duration> step_time = std::nullopt) const;
   std::chrono::milliseconds shortest() const;
 };
+
+// The limit of a step that is not given: kStepTimes times what steps took, at least kShortestStepLimit; before that is
+// known, kFirstStepLimit.
+constexpr int kStepTimes = 20;
+constexpr std::chrono::milliseconds kShortestStepLimit{60'000}, kFirstStepLimit{300'000};
 
 struct WatchdogOptions {
   SectionLimits limits;

@@ -84,11 +84,10 @@ void add_scores(const data::Task& task, const data::Split& split, int64_t senten
 
 }  // namespace
 
-std::string scorer_text(const Config& config, const std::string& main_metric, const model::Model& model,
-                        const data::Pair& pair) {
-  const std::string built_on = model.method().built_on(pair.base_language());
-  return main_metric + ",max_subwords=" + std::to_string(config.data.max_subwords) + "," +
-         c10::toString(model.options().compute) + (built_on.empty() ? "" : "," + built_on);
+std::string scorer_text(const Config& config, const std::string& main_metric, at::ScalarType compute,
+                        const std::string& built_on) {
+  return main_metric + ",max_subwords=" + std::to_string(config.data.max_subwords) + "," + c10::toString(compute) +
+         (built_on.empty() ? "" : "," + built_on);
 }
 
 std::vector<int64_t> best_labels(model::Model& model, const data::Batch& batch) {
@@ -176,8 +175,10 @@ void Evaluator::evaluate_group(const std::vector<data::Pair>& pairs, const std::
     result.pair = pairs[i];
     result.split = split;
     result.sentences = sentences_scored(scored, config_.eval.limit);
-    result.signature = data::signature_line(pairs[i], split, source_text(corpus_, pairs[i], split), result.sentences,
-                                            result.words, scorer_text(config_, result.main_metric, model_, pairs[i]));
+    result.signature =
+        data::signature_line(pairs[i], split, source_text(corpus_, pairs[i], split), result.sentences, result.words,
+                             scorer_text(config_, result.main_metric, model_.options().compute,
+                                         model_.method().built_on(pairs[i].base_language())));
     results.push_back(std::move(result));
   }
 }
@@ -263,7 +264,8 @@ data::EvaluationResult Evaluator::masked_result(const data::Task& task, const da
 }
 
 std::vector<data::Pair> scorable_pairs(const data::Corpus& corpus, const std::string& set, const std::string& split,
-                                       const model::ModelOptions& model, const std::string& key) {
+                                       const model::ModelOptions& model, const std::string& key,
+                                       std::string* left_out) {
   const std::set<std::string> languages(model.languages.begin(), model.languages.end());
   const bool any_language = !model::find_method_spec(model.config.model.method).by_language(model.config);
   const auto known = [&](const data::Pair& pair) {
@@ -271,12 +273,12 @@ std::vector<data::Pair> scorable_pairs(const data::Corpus& corpus, const std::st
   };
   const std::vector<data::Pair> available = corpus.pairs_with(split);
   std::vector<data::Pair> chosen;
-  std::string left_out;
+  std::string names;
   for (const data::Pair& pair : set.empty() ? available : data::select_pairs(set, available, key)) {
     if (known(pair)) {
       chosen.push_back(pair);
     } else if (set.empty() || set.find('*') != std::string::npos) {
-      left_out += fmt::format(" {}", pair.name());
+      names += fmt::format(" {}", pair.name());
     } else {
       const bool knows_task = model.tasks.find(pair.task) != nullptr;
       throw UserError(ExitCode::kBadConfig,
@@ -284,7 +286,11 @@ std::vector<data::Pair> scorable_pairs(const data::Corpus& corpus, const std::st
                                   knows_task ? "language" : "task", knows_task ? pair.base_language() : pair.task));
     }
   }
-  if (!left_out.empty()) log::info("not scored, as the model has not learnt their task or language:{}", left_out);
+  if (left_out != nullptr) {
+    *left_out = names;
+  } else if (!names.empty()) {
+    log::info("not scored, as the model has not learnt their task or language:{}", names);
+  }
   return chosen;
 }
 

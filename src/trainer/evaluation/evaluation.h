@@ -58,8 +58,8 @@ class Evaluator {
 
 // The settings that determine a result besides checkpoint and corpus, for its signature: metric, truncation, compute
 // type, and Method::built_on. Results that differ in it are not comparable.
-std::string scorer_text(const Config& config, const std::string& main_metric, const model::Model& model,
-                        const data::Pair& pair);
+std::string scorer_text(const Config& config, const std::string& main_metric, at::ScalarType compute,
+                        const std::string& built_on);
 
 // The best label of each row with a label in a batch of one pair; of a tree, with the heads as numbers of words of the
 // sentence, from 1.
@@ -67,8 +67,10 @@ std::vector<int64_t> best_labels(model::Model& model, const data::Batch& batch);
 
 // The pairs of `set` that `model` can score on `split`: known task, known language (any, if the method's output does
 // not depend on it), and a split that is not used for training. With an empty set, all such pairs. A named pair that
-// cannot be scored is a UserError (78), or, if the set has a *, left out.
+// cannot be scored is a UserError (78), or, if the set has a *, left out: `left_out` becomes those; without it, they
+// are logged.
 std::vector<data::Pair> scorable_pairs(const data::Corpus& corpus, const std::string& set, const std::string& split,
-                                       const model::ModelOptions& model, const std::string& key);
+                                       const model::ModelOptions& model, const std::string& key,
+                                       std::string* left_out = nullptr);
 
 }  // namespace hyperx::train

@@ -124,8 +124,8 @@ std::optional<RunLock::Sight> RunLock::look(const std::string& path) {
                time_of(status), last_written(RunDir{folder_of(path)}.first_rank())};
 }
 
-RunLock::RunLock(const RunDir& run, LockTiming timing, const std::function<bool()>& stop)
-    : path_(run.lock()), timing_(timing), owner_(Owner::self()) {
+RunLock::RunLock(const RunDir& run, LockTiming timing, const std::function<bool()>& stop, std::string refusal)
+    : path_(run.lock()), timing_(timing), refusal_(std::move(refusal)), owner_(Owner::self()) {
   try {
     hold_folder();
     while (!make()) {
@@ -219,9 +219,7 @@ bool RunLock::falls_silent(const Sight& found, const std::function<bool()>& stop
 }
 
 void RunLock::refuse(const Owner& owner) const {
-  throw UserError(ExitCode::kCannotCreate,
-                  folder_of(path_) + ": " + name_of(owner.process) +
-                      " is running in this folder. Wait for it, stop it, or name another --run.dir.");
+  throw UserError(ExitCode::kCannotCreate, folder_of(path_) + ": " + name_of(owner.process) + " " + refusal_ + ".");
 }
 
 // Two starts may find the same owner dead: flock orders them, and the second one sees that the file has changed. On a

@@ -49,8 +49,10 @@ class RunLock {
  public:
   // UserError (73): another process runs here, the file cannot be created, or its name is taken by a folder, link or
   // pipe; (75): stop() became true while it waited for the other's sign of life.
+  // `refusal`: what the message says about the other process.
   explicit RunLock(
-      const RunDir& run, LockTiming timing = {}, const std::function<bool()>& stop = [] { return false; });
+      const RunDir& run, LockTiming timing = {}, const std::function<bool()>& stop = [] { return false; },
+      std::string refusal = "is running in this folder. Wait for it, stop it, or name another --run.dir");
   ~RunLock();  // removes the file if it is still ours
   RunLock(const RunLock&) = delete;
   RunLock& operator=(const RunLock&) = delete;
@@ -89,6 +91,7 @@ class RunLock {
 
   const std::string path_;
   const LockTiming timing_;
+  const std::string refusal_;
   const Owner owner_;
   int folder_ = -1, fd_ = -1;                        // of the run folder, held by flock(); of the file
   mutable std::mutex mutex_;                         // guards the next line

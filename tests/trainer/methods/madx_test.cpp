@@ -152,7 +152,7 @@ TEST_F(MadxTest, ALanguageNeedsItsAdapter) {
                 model.begin_step({{"pos", "aa"}}, false);
               }),
               AllOf(StartsWith("78"), HasSubstr("no adapter of the language aa")));
-  EXPECT_THAT(scorer_text(info.config, "accuracy", model, {"pos", "bb"}),
+  EXPECT_THAT(scorer_text(info.config, "accuracy", at::kDouble, model.method().built_on("bb")),
               HasSubstr(",adapter=" + info.needed.at(0).xxh128.substr(0, 12)));
 }
 

@@ -50,6 +50,13 @@ TEST(LaunchProbe, SrunWithoutPmixNamesTheWayOut) {
   EXPECT_THAT(refusal(probe({{"SLURM_NTASKS", "8"}}), 1), HasSubstr("SLURM_NTASKS=8"));
 }
 
+TEST(LaunchProbe, AnyOtherNumberOfRanksIsRefused) {
+  const LaunchProbe four = probe({{"SLURM_STEP_NUM_TASKS", "4"}, {"PMIX_RANK", "0"}});
+  EXPECT_EQ(refusal(four, 4), "");
+  EXPECT_THAT(refusal(four, 2), HasSubstr("SLURM_STEP_NUM_TASKS=4, but MPI sees 2 processes"));
+  EXPECT_THAT(refusal(probe({{"SLURM_STEP_NUM_TASKS", "1"}}), 2), HasSubstr("but MPI sees 2 processes"));
+}
+
 TEST(LaunchProbe, OneRankInALargerAllocation) {
   EXPECT_EQ(refusal(probe({{"SLURM_NTASKS", "8"}, {"OMPI_COMM_WORLD_SIZE", "1"}}), 1), "");
   EXPECT_EQ(refusal(probe({{"SLURM_NTASKS", "8"}, {"SLURM_STEP_NUM_TASKS", "1"}}), 1), "");

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <stdexcept>
+#include <thread>
 
 namespace hyperx::comm {
 namespace {
@@ -32,6 +33,19 @@ TEST(RankProgress, LimitsStartAnew) {
   EXPECT_GE(entered, before);
   progress.beat();
   EXPECT_GT(progress.now().since, entered);
+}
+
+TEST(RankProgress, MeasuresStepsWithoutWhatIsInsideThem) {
+  RankProgress progress;
+  for (int64_t step = 0; step < RankProgress::kStepsMeasured; ++step) {
+    EXPECT_FALSE(progress.step_time().has_value());
+    const Section section(progress, "step", step);
+    if (step != 3) continue;
+    const Section evaluation(progress, "evaluation", step);
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  }
+  ASSERT_TRUE(progress.step_time().has_value());
+  EXPECT_LT(*progress.step_time(), std::chrono::milliseconds(200) / RankProgress::kStepsMeasured);
 }
 
 TEST(RankProgress, RemembersWhereAnExceptionCameFrom) {

@@ -183,5 +183,16 @@ TEST_F(WatchdogTest, LimitsAreThoseOfTheConfiguration) {
   EXPECT_EQ(limits.shortest(), 1s);
 }
 
+TEST_F(WatchdogTest, TheLimitOfAStepFollowsFromTheStepsMeasured) {
+  const SectionLimits limits = SectionLimits::of(ParallelConfig());
+  EXPECT_EQ(limits.of("step"), 300s);
+  EXPECT_EQ(limits.of("step", 10ms), 60s);
+  EXPECT_EQ(limits.of("step", 45s), 900s);
+  EXPECT_EQ(limits.shortest(), 60s);
+  ParallelConfig given;
+  given.step_limit_seconds = 30;
+  EXPECT_EQ(SectionLimits::of(given).of("step", 45s), 30s);
+}
+
 }  // namespace
 }  // namespace hyperx::comm
