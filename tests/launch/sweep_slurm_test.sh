@@ -143,10 +143,10 @@ scancel --signal=USR1 "$job"
 holds "the jobs end" wait_for_queue
 counts sweeps/two saved 2
 
-# A site that allows no arrays: a job for each row; and one that lets a user have three jobs in the queue.
+# A site that allows no arrays: a job for each row; whose ranks mpirun starts; and one that lets a user have three jobs in the queue.
 {
   cat site.conf
-  printf 'arrays=no\nmax_submit=3\n'
+  printf 'arrays=no\nmax_submit=3\nlauncher=mpirun\n'
 } >single.conf
 {
   settings 4
@@ -154,7 +154,7 @@ counts sweeps/two saved 2
 } >four.conf
 "$hyperx" sweep plan four.conf --output sweeps/four >/dev/null
 export HYPERX_SITE=$scratch/single.conf
-expect 75 "1 rows remain for a later call" "$hyperx" sweep submit sweeps/four -- --hold
+expect 75 "1 rows remain for a later call" "$hyperx" sweep submit sweeps/four -- --hold --ntasks-per-node=2
 holds "there are three jobs" [ "$(squeue -h | wc -l)" = 3 ]
 expect 75 "3 rows are in the queue already" "$hyperx" sweep submit sweeps/four
 scontrol release "$(squeue -h -o %A | paste -sd,)"
@@ -162,4 +162,5 @@ holds "the jobs end" wait_for_queue
 expect 0 ": rows 4" "$hyperx" sweep submit sweeps/four
 holds "the jobs end" wait_for_queue
 counts sweeps/four finished 4
+holds "mpirun started two ranks of the first three" [ "$(cat sweeps/four/runs/*/hosts.tsv | grep -vc '^rank')" = 7 ]
 finish
