@@ -55,6 +55,8 @@ start() {
   if [ "$launcher" = srun ]; then
     [ -z "${SLURM_CPUS_PER_TASK:-}" ] || export SRUN_CPUS_PER_TASK=$SLURM_CPUS_PER_TASK
     srun --mpi="$mpi" --kill-on-bad-exit=1 "${hyperx[@]}" "$@" &
+  elif [ "$1" = sweep ]; then  # which starts launch/run itself
+    "${hyperx[@]}" "$@" --ranks "${SLURM_NTASKS:-1}" &
   else
     HYPERX_BUILD=$(dirname "$(dirname "$program")") "$repository/launch/run" -n "${SLURM_NTASKS:-1}" ${SLURM_CPUS_PER_TASK:+-t "$SLURM_CPUS_PER_TASK"} "$@" &
   fi

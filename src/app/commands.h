@@ -15,6 +15,7 @@ Command status_command();
 Command diff_command();
 Command prune_command();
 Command estimate_command();
+Command sweep_command();
 
 // These need LibTorch and MPI: tensor_commands.cpp describes their options, the tensor library implements them.
 Command train_command();

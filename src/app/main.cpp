@@ -27,6 +27,7 @@ std::vector<Command> all_commands() {
       inspect_command(),
       verify_command(),
       estimate_command(),
+      sweep_command(),
       options_command(),
   };
 }
@@ -89,7 +90,8 @@ int dispatch(std::vector<std::string> arguments, std::string& title) {
 }  // namespace hyperx
 
 int main(int argc, char** argv) {
-  if (argc > 1 && std::string(argv[1]) == "train") hyperx::hold_stop_signals();
+  const std::string command = argc > 1 ? argv[1] : "", sub_word = argc > 2 ? argv[2] : "";
+  if (command == "train" || (command == "sweep" && sub_word == "run")) hyperx::hold_stop_signals();
   return hyperx::run_program("hyperx", [&](std::string& title) {
     return hyperx::dispatch({argv + 1, argv + argc}, title);
   });

@@ -43,6 +43,12 @@ void refuse_hidden_comment(const std::string& line, const std::string& place) {
   }
 }
 
+// "grid" of "[grid]  # comment"; empty: no section has begun.
+std::string name_of(const std::string& section) {
+  const std::string header = trimmed(section.substr(0, section.find('#')));
+  return header.size() < 2 ? "" : trimmed(header.substr(1, header.size() - 2));
+}
+
 }  // namespace
 
 std::vector<Assignment> parse_assignments(const std::string& text, const std::string& file) {
@@ -67,7 +73,8 @@ std::vector<Assignment> parse_assignments(const std::string& text, const std::st
           throw UserError(ExitCode::kBadConfig, place + option.string_key + " stands in line " +
                                                     std::to_string(earlier->second) + " already: remove one of them");
         }
-        found.push_back({option.string_key, option.value.empty() ? "" : option.value.front(), number});
+        found.push_back(
+            {option.string_key, option.value.empty() ? "" : option.value.front(), number, name_of(section)});
       }
     } catch (const po::error&) {
       throw UserError(ExitCode::kBadConfig,
@@ -118,11 +125,46 @@ std::string key_of_now(const Schema& schema, const Assignment& stored, const std
   return retired->new_key;
 }
 
-// RUN/config.conf as `train` wrote it, possibly by an earlier version; a person wrote all other files.
-bool is_of_a_run(const std::string& file) {
-  const std::filesystem::path path(file);
-  return path.filename() == "config.conf" && std::filesystem::exists(path.parent_path() / "environment.json");
+// RUN/config.conf as `train` wrote it, or SWEEP/rows/DIGEST.conf as `sweep plan` did, possibly by an earlier version; a
+// person wrote all other files.
+bool is_stored(const std::string& file) {
+  const std::filesystem::path path(file), folder = path.parent_path();
+  if (folder.filename() == "rows") return std::filesystem::exists(folder.parent_path() / "plan.json");
+  return path.filename() == "config.conf" && std::filesystem::exists(folder / "environment.json");
 }
+
+}  // namespace
+
+void set_value(const Option& option, Config& config, const std::string& value, const std::string& place,
+               ExitCode code) {
+  try {
+    option.set(config, value);
+  } catch (const std::invalid_argument& error) {
+    throw_bad_value(place, (place.empty() ? "--" : "") + option.key, value, error.what(), code);
+  }
+}
+
+void read_settings(const Schema& schema, const CommandSpec& spec, const std::string& file, Config& config,
+                   const std::function<void(const std::string& key, int line)>& taken) {
+  const bool stored = is_stored(file);
+  for (const Assignment& each : parse_assignments(read_file(file), file)) {
+    const std::string place = file + ":" + std::to_string(each.line) + ": ";
+    const std::string key = stored ? key_of_now(schema, each, place, Removed::kRefuse) : each.key;
+    if (key.empty()) continue;
+    const Option* const option = schema.find(key);
+    if (option == nullptr) throw_unknown_key(schema, key, place, ExitCode::kBadConfig, &spec);
+    if (!takes(spec, *option)) continue;  // one file serves prepare, train and evaluate: each uses the keys it knows
+    set_value(*option, config, each.value, place, ExitCode::kBadConfig);
+    if (stored && option->paths != Paths::kNone) {
+      const std::string folder = std::filesystem::path(file).parent_path().string();
+      const auto resolve = [&](const std::string& path) { return path_of_stored(path, folder.empty() ? "." : folder); };
+      option->text(config) = with_paths(*option, option->get(config), resolve);
+    }
+    taken(key, each.line);
+  }
+}
+
+namespace {
 
 // Collects the contents of the command line in a CommandLine.
 class LineParser {
@@ -148,7 +190,11 @@ class LineParser {
     const po::parsed_options parsed = parse_options();
     for (const po::option& option : parsed.options) check_known(option);
     for (const po::option& option : parsed.options) {
-      if (option.string_key == "config") read_config_file(option.value.front());
+      if (option.string_key != "config") continue;
+      const std::string& file = option.value.front();
+      read_settings(schema_, spec_, file, line_.config, [&](const std::string& key, int line) {
+        origin_of_key_[key] = "file " + file + ":" + std::to_string(line);
+      });
     }
     for (const po::option& option : parsed.options) take(option);
     for (const Option& option : schema_.options) {
@@ -227,34 +273,6 @@ class LineParser {
                                           " --help` lists what it takes");
   }
 
-  void read_config_file(const std::string& file) {
-    const bool stored = is_of_a_run(file);
-    for (const Assignment& each : parse_assignments(read_file(file), file)) {
-      const std::string place = file + ":" + std::to_string(each.line) + ": ";
-      const std::string key = stored ? key_of_now(schema_, each, place, Removed::kRefuse) : each.key;
-      if (key.empty()) continue;
-      const Option* const option = schema_.find(key);
-      if (option == nullptr) throw_unknown_key(schema_, key, place, ExitCode::kBadConfig, &spec_);
-      if (!takes(spec_, *option)) continue;  // one file serves prepare, train and evaluate: each uses the keys it knows
-      set(*option, each.value, place, ExitCode::kBadConfig);
-      if (stored) {
-        const std::string run = std::filesystem::path(file).parent_path().string();
-        const auto resolve = [&](const std::string& path) { return path_of_stored(path, run.empty() ? "." : run); };
-        if (option->paths != Paths::kNone)
-          option->text(line_.config) = with_paths(*option, option->get(line_.config), resolve);
-      }
-      origin_of_key_[key] = "file " + file + ":" + std::to_string(each.line);
-    }
-  }
-
-  void set(const Option& option, const std::string& value, const std::string& place, ExitCode code) {
-    try {
-      option.set(line_.config, value);
-    } catch (const std::invalid_argument& error) {
-      throw_bad_value(place, (place.empty() ? "--" : "") + option.key, value, error.what(), code);
-    }
-  }
-
   void take(const po::option& given) {
     if (given.position_key >= 0) {
       line_.objects.push_back(given.value.front());
@@ -268,7 +286,7 @@ class LineParser {
     const std::string value = given.value.empty() ? "" : given.value.front();
     if (const Option* const option = schema_.find(key)) {
       refuse_foreign_key(*option);
-      set(*option, value, "", ExitCode::kUsage);
+      set_value(*option, line_.config, value, "", ExitCode::kUsage);
       origin_of_key_[key] = kCommandLineOrigin;
     } else if (key == "dump-config") {
       line_.dump_config = true;

@@ -103,9 +103,17 @@ bool takes(const CommandSpec& spec, const Option& option);
 struct Assignment {
   std::string key, value;
   int line = 0;
+  std::string section = {};  // header above it, without brackets; `key` begins with it and a dot
 };
 // UserError (78) naming file and line: a line other than `key = value`, `# comment` or `[section]`; a repeated key.
 std::vector<Assignment> parse_assignments(const std::string& text, const std::string& file);
+
+// Sets what a settings file says, of the keys that `spec` takes, and calls `taken` for each of them. Paths in a file
+// that a run or a sweep stored are resolved. UserError (78) naming file and line.
+void read_settings(const Schema& schema, const CommandSpec& spec, const std::string& file, Config& config,
+                   const std::function<void(const std::string& key, int line)>& taken);
+// UserError (`code`): "PLACEkey = 'value': expected ...".
+void set_value(const Option& option, Config& config, const std::string& value, const std::string& place, ExitCode code);
 
 // Names the nearest known key, among those of `spec` if it is not null. `place` is "file:line: ", or empty for the
 // command line.

@@ -31,11 +31,9 @@ bool is_there(const fs::path& path) {
 
 }  // namespace
 
-std::string stored_path(const std::string& path, const std::string& run) {
-  std::error_code error;
-  const fs::path project = fs::current_path(error), target = whole(path), folder = whole(run);
-  const bool together =
-      !error && project != project.root_path() && lies_in(target, whole(project)) && lies_in(folder, whole(project));
+std::string stored_path(const std::string& path, const std::string& run, const std::string& project) {
+  const fs::path around = whole(project), target = whole(path), folder = whole(run);
+  const bool together = around != around.root_path() && lies_in(target, around) && lies_in(folder, around);
   const std::string stored = (together ? target.lexically_relative(folder) : target).string();
   std::string held;
   return read_value(stored, held) == Reading::kGood ? stored : path;

@@ -11,7 +11,8 @@
 namespace hyperx::config {
 
 // `path` as it is stored in the run folder `run`; as it is if a settings file could not hold that, such as a #.
-std::string stored_path(const std::string& path, const std::string& run);
+// `project`: the folder whose paths are stored relative; by default the working folder.
+std::string stored_path(const std::string& path, const std::string& run, const std::string& project = ".");
 // The reverse. What version 0.2.0 stored is relative to the working folder: so is a path that does not exist below
 // `run`, but there.
 std::string path_of_stored(const std::string& stored, const std::string& run);
