@@ -20,6 +20,7 @@ std::vector<Command> all_commands() {
       evaluate_command(),
       predict_command(),
       score_command(),
+      report_command(),
       status_command(),
       inspect_command(),
       verify_command(),
