@@ -21,6 +21,7 @@ std::vector<Command> all_commands() {
       predict_command(),
       score_command(),
       report_command(),
+      compare_command(),
       status_command(),
       inspect_command(),
       verify_command(),

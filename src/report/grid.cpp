@@ -51,6 +51,7 @@ GridRow language_row(const Row& row, const std::string& metric) {
   GridRow shown;
   shown.name = row.language.shown();
   shown.not_read = row.read_by_encoder == false;
+  shown.is_uneven = !row.uneven.empty();
   shown.sentences = std::to_string(row.sentences);
   if (row.baseline) shown.baseline = value_text(*row.baseline, metric);
   shown.row = &row;
@@ -80,6 +81,7 @@ Grid make_grid(const Report& report, const TaskTable& table) {
   }
   for (const GridRow& row : grid.rows) {
     grid.has_not_read |= row.not_read;
+    grid.has_uneven |= row.is_uneven;
     for (const GridCell& cell : row.cells) {
       grid.has_trained |= cell.trained;
       grid.has_deviation |= !cell.deviation.empty();
@@ -95,6 +97,7 @@ std::vector<std::string> legend_of(const Grid& grid, const Report& report, const
   if (grid.has_baseline) legend.emplace_back("majority: always the most frequent tag of the training data");
   if (grid.has_trained) legend.push_back(marks.trained + " trained on this task and language");
   if (grid.has_not_read) legend.push_back(marks.not_read + " a language that the encoder has not read");
+  if (grid.has_uneven) legend.push_back(marks.uneven + " not scored alike: not ranked, in no mean");
   if (grid.has_deviation) legend.emplace_back("± sample standard deviation over seeds");
   if (grid.has_interval) legend.push_back("[low, high] " + report.intervals);
   if (grid.has_places)

@@ -23,6 +23,7 @@ struct GridRow {
   std::string name;        // of the family, language or mean
   bool is_of_all = false;  // a mean over languages of all families
   bool not_read = false;   // the encoder has not read the language
+  bool is_uneven = false;  // the cells cannot be compared
   std::string sentences;   // n; of a mean: empty
   std::string baseline;
   std::vector<GridCell> cells;  // [systems]
@@ -36,14 +37,19 @@ struct Grid {
   std::vector<GridRow> rows;
 
   // Which marks occur, for the legend.
-  bool has_trained = false, has_not_read = false, has_deviation = false, has_interval = false, has_places = false;
+  bool has_trained = false, has_not_read = false, has_uneven = false, has_deviation = false, has_interval = false,
+       has_places = false;
 };
 
 Grid make_grid(const Report& report, const TaskTable& table);
 
-// The sentences that explain the marks of a grid. `trained` and `not_read` are the marks as the format writes them.
+// The sentences that explain the marks of a grid. The marks as the format writes them.
 struct Marks {
-  std::string trained, not_read, best, second;
+  std::string trained, not_read, uneven, best, second;
+
+  std::string after_name(const GridRow& row) const {
+    return (row.not_read ? not_read : "") + (row.is_uneven ? uneven : "");
+  }
 };
 std::vector<std::string> legend_of(const Grid& grid, const Report& report, const Marks& marks);
 

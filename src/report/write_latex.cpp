@@ -9,7 +9,7 @@
 namespace hyperx::report {
 namespace {
 
-const Marks kMarks{"$^{*}$", "$^{\\circ}$", "\\textbf{bold}:", "\\underline{underlined}:"};
+const Marks kMarks{"$^{*}$", "$^{\\circ}$", "$^{\\dagger}$", "\\textbf{bold}:", "\\underline{underlined}:"};
 
 std::string cell_text(const GridCell& cell) {
   std::string value = cell.value == "-" ? "--" : cell.value;
@@ -37,7 +37,7 @@ std::string rows_text(const Grid& grid, size_t columns) {
     }
     if (row.is_of_all && !in_means) text += "    \\midrule\n";
     in_means |= row.is_of_all;
-    std::string name = (is_mean ? "" : "\\quad ") + latex_text(row.name) + (row.not_read ? kMarks.not_read : "");
+    std::string name = (is_mean ? "" : "\\quad ") + latex_text(row.name) + kMarks.after_name(row);
     std::vector<std::string> cells = {name, row.sentences};
     if (grid.has_baseline) cells.push_back(row.baseline);
     for (const GridCell& cell : row.cells) cells.push_back(cell_text(cell));
@@ -60,7 +60,6 @@ std::string latex_report(const Report& report) {
     if (grid.has_baseline) head.emplace_back("majority");
     for (const std::string& system : grid.systems) head.push_back(latex_text(system));
     std::vector<std::string> legend = legend_of(grid, report, kMarks);
-    for (const std::string& note : table.notes) legend.push_back(latex_text(note));
     text += "\n\\begin{table}\n  \\centering\n  \\caption{" + latex_text(grid.title) + ". " +
             fmt::format("{}", fmt::join(legend, "; ")) + ".}\n  \\label{tab:" + latex_text(table.task) + "}\n" +
             "  \\begin{tabular}{l" + std::string(head.size() - 1, 'r') + "}\n    \\toprule\n" + row_text(head) +

@@ -8,7 +8,7 @@
 namespace hyperx::report {
 namespace {
 
-const Marks kMarks{"\\*", "°", "**bold**", "<u>underlined</u>"};
+const Marks kMarks{"\\*", "°", "†", "**bold**", "<u>underlined</u>"};
 
 std::string cell_text(const GridCell& cell) {
   std::string value = cell.value;
@@ -29,7 +29,7 @@ std::string grid_text(const Grid& grid) {
   rule.resize(head.size(), "--:");
   std::string text = row_text(head) + row_text(rule);
   for (const GridRow& row : grid.rows) {
-    std::string name = markdown_text(row.name) + (row.not_read ? kMarks.not_read : "");
+    std::string name = markdown_text(row.name) + kMarks.after_name(row);
     if (row.kind != GridRow::Kind::kLanguage) name = "*" + name + "*";
     std::vector<std::string> cells = {name, row.sentences};
     if (grid.has_baseline) cells.push_back(row.baseline);

@@ -11,7 +11,7 @@
 namespace hyperx::report {
 namespace {
 
-const Marks kMarks{"*", "°", "¹", "²"};
+const Marks kMarks{"*", "°", "†", "¹", "²"};
 
 // Parts of fixed width, so that the values of a column stand below each other.
 std::string cell_text(const GridCell& cell, const Grid& grid, size_t width) {
@@ -32,8 +32,8 @@ std::string grid_text(const Grid& grid, const std::string& metric) {
   const size_t width = value_text(1, metric).size();
   for (const GridRow& row : grid.rows) {
     const bool is_language = row.kind == GridRow::Kind::kLanguage;
-    std::vector<std::string> cells = {
-        (is_language ? "  " : "") + plain_text(row.name) + (row.not_read ? kMarks.not_read : ""), row.sentences};
+    std::vector<std::string> cells = {(is_language ? "  " : "") + plain_text(row.name) + kMarks.after_name(row),
+                                      row.sentences};
     if (grid.has_baseline) cells.push_back(row.baseline);
     for (const GridCell& cell : row.cells) cells.push_back(cell_text(cell, grid, width));
     cells.resize(head.size());
