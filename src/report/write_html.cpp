@@ -21,7 +21,7 @@ const Marks kMarks{"*", "°", "†", "<strong>bold</strong>", "<u>underlined</u>
 constexpr char kStyle[] = R"css(
 body { font: 15px/1.5 "DejaVu Sans", Verdana, sans-serif; color: #111; background: #fff; max-width: 76em; margin: 1em auto; padding: 0 1em; }
 h1 { font-size: 1.6em; } h2 { font-size: 1.25em; margin-top: 2em; border-bottom: 1px solid #888; } h3 { font-size: 1.05em; }
-a { color: #00438a; } .wide { overflow-x: auto; } .wide:focus { outline: 2px solid #00438a; }
+a { color: #00438a; } td a { text-decoration: underline dotted 1px; text-underline-offset: 3px; } u { text-decoration: none; border-bottom: 2px solid #111; } .wide { overflow-x: auto; } .wide:focus { outline: 2px solid #00438a; }
 table { border-collapse: collapse; margin: .7em 0; font-variant-numeric: tabular-nums; }
 th, td { padding: .15em .7em; text-align: right; vertical-align: baseline; white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; } thead th { border-bottom: 2px solid #111; border-top: 2px solid #111; }

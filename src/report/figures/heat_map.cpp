@@ -9,7 +9,7 @@
 namespace hyperx::report {
 namespace {
 
-constexpr double kCellWidth = 44, kCellHeight = 26, kLetter = 6.4, kMargin = 10, kFamilyGap = 6;
+constexpr double kCellWidth = 54, kCellHeight = 26, kLetter = 7.4, kMargin = 10, kFamilyGap = 6;
 
 double width_of(const std::string& text) { return kLetter * static_cast<double>(data::count_code_points(text)); }
 
