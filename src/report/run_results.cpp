@@ -21,8 +21,8 @@ namespace fs = std::filesystem;
 constexpr char kResults[] = "/results";
 // They say where the data lies; whether it is the same, the digests in the results say.
 const std::set<std::string> kNoDifference = {"train.seed", "data.corpus", "data.root"};
-// Stored as a setting that may change, but the result depends on it.
-const std::set<std::string> kDifference = {"train.init_from"};
+// A resumed run may change them (an encoder can be moved), but the result depends on them.
+const std::set<std::string> kDifference = {"train.init_from", "model.encoder"};
 
 bool exists(const std::string& path) {
   std::error_code unreadable;
@@ -80,7 +80,7 @@ void read_settings(Run& run, std::vector<Problem>& problems) {
     if (counts && !kNoDifference.contains(option.key))
       run.settings[option.key] = config::with_paths(option, option.get(config), absolute);
   }
-  run.read_by_encoder = model::languages_read_by(model::encoder_folder(run.settings["model.encoder"]));
+  run.read_by_encoder = model::languages_read_by(model::encoder_folder(run.settings.at("model.encoder")));
 }
 
 // Steps with a folder of results of the split, ascending.

@@ -49,8 +49,8 @@ class Page {
     write_runs();
     text_ += "</main>\n<footer><p>" +
              html_text(fmt::format(
-                 "hyperx report {}: {} result files of {} runs; {} could not be used.{} {}.", version(), report_.files,
-                 report_.selection.runs.size(), report_.selection.problems.size(),
+                 "hyperx report {}. Result files: {}, of runs: {}; files that could not be used: {}.{} {}.", version(),
+                 report_.files, report_.selection.runs.size(), report_.selection.problems.size(),
                  report_.intervals.empty() ? "" : " Intervals: " + report_.intervals + ".", kLanguagesCredit)) +
              "</p></footer>\n</body>\n</html>\n";
     return text_;

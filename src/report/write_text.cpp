@@ -63,7 +63,7 @@ std::string text_report(const Report& report) {
   if (!lines.empty()) text += "Remarks\n";
   for (const std::string& line : lines) text += "- " + plain_text(line) + "\n";
   if (!lines.empty()) text += "\n";
-  return text + fmt::format("{} result files of {} runs, {} could not be used. {}.\n", report.files,
+  return text + fmt::format("Result files: {}, of runs: {}; files that could not be used: {}. {}.\n", report.files,
                             report.selection.runs.size(), report.selection.problems.size(), kLanguagesCredit);
 }
 

@@ -75,6 +75,19 @@ TEST_F(ScoreTableTest, PartitionsUnderOneLabelScoreWhatTheyDidNotTrain) {
   EXPECT_THAT(apart.notes(), ElementsAre(HasSubstr("differ in train.pairs only")));
 }
 
+TEST_F(ScoreTableTest, LanguagesThatTheEncoderHasReadAreKnown) {
+  runs_.write_file("encoder/languages.txt", "tr\n");
+  const auto with = [&](const std::string& encoder) { return [encoder](Config& c) { c.model.encoder = encoder; }; };
+  runs_.add("a", 1, {{"pos:tr", 0.5}, {"pos:kk", 0.6}}, with("random:" + runs_.path("encoder")));
+  const Report found = report({runs_.path("a")});
+  EXPECT_EQ(row(found, "pos:tr").read_by_encoder, true);
+  EXPECT_EQ(row(found, "pos:kk").read_by_encoder, false);
+  EXPECT_EQ(mean(found, "mean, not read by the encoder")->rows, 1U);
+  EXPECT_THAT(text_report(found), HasSubstr("Kazakh (kk)°"));
+  runs_.add("b", 2, {{"pos:tr", 0.5}, {"pos:kk", 0.6}}, with(runs_.path("other")));
+  EXPECT_THAT(report({runs_.path("[ab]")}).systems(), SizeIs(2));
+}
+
 TEST_F(ScoreTableTest, RunsOfOneLabelMayNotDifferInAnythingElse) {
   runs_.add("a", 1, {{"pos:tr", 0.5}});
   runs_.add("b", 2, {{"pos:tr", 0.5}}, slow);
@@ -123,7 +136,7 @@ TEST_F(ScoreTableTest, DamagedAndForeignFilesAreNamedAndTheOthersUsed) {
   EXPECT_EQ(found.files, 1U);
   EXPECT_THAT(found.selection.problems, SizeIs(3));
   const std::string text = text_report(found);
-  EXPECT_THAT(text, HasSubstr("1 result files of 1 runs, 3 could not be used"));
+  EXPECT_THAT(text, HasSubstr("Result files: 1, of runs: 1; files that could not be used: 3."));
   EXPECT_THAT(text, HasSubstr("pos.ug.json: holds the result of pos:tr test"));
   EXPECT_THAT(text, HasSubstr("notes.json"));
   EXPECT_THAT(text, HasSubstr("pos.kk.json: is not JSON"));
@@ -131,7 +144,8 @@ TEST_F(ScoreTableTest, DamagedAndForeignFilesAreNamedAndTheOthersUsed) {
 
 TEST_F(ScoreTableTest, WithoutAnyResultItIsAnError) {
   runs_.add("a", 1, {});
-  EXPECT_THAT(hyperx::test::user_error([&] { report({runs_.path("a")}); }), HasSubstr("65 the runs hold no results of the split test"));
+  EXPECT_THAT(hyperx::test::user_error([&] { report({runs_.path("a")}); }),
+              HasSubstr("65 the runs hold no results of the split test"));
   EXPECT_THAT(hyperx::test::user_error([&] { report({runs_.path("none")}); }), HasSubstr("66 "));
   EXPECT_THAT(hyperx::test::user_error([&] { report({"x=" + runs_.path("q*")}); }), HasSubstr("of this pattern"));
 }

@@ -15,6 +15,7 @@
 #include "common/files.h"
 #include "common/log.h"
 #include "common/read_error.h"
+#include "data/corpus/majority_baseline.h"
 #include "data/tasks/result_table.h"
 #include "data/tokenizer/tokenizer.h"
 #include "model/encoder/encoder_spec.h"
@@ -204,6 +205,7 @@ class SplitScorer {
     for (size_t i = 0; i < group.size(); ++i) {
       const auto& trained = loaded_.info.trained_pairs;
       found[i].trained = std::find(trained.begin(), trained.end(), members[i]) != trained.end();
+      found[i].baseline = data::majority_baseline(corpus_, members[i], config_.eval.split, found[i].sentences, trained);
       found[i].checkpoint_xxh128 = loaded_.checkpoint_digest;
       found[i].corpus_xxh128 = corpus_.digest();
       log_result(found[i], static_cast<double>(sentences) / seconds);
