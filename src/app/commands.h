@@ -9,6 +9,8 @@ Command import_command();
 Command prepare_command();
 Command tokenize_command();
 Command score_command();
+Command report_command();
+Command compare_command();
 Command inspect_command();
 Command verify_command();
 Command status_command();

@@ -22,6 +22,7 @@ endfunction()
 if(NOT HYPERX_SANITIZE)  # once is enough
   hyperx_header_checks(header_checks_data hyperx_data common data)
   hyperx_header_checks(header_checks_sweep hyperx_sweep sweep)
+  hyperx_header_checks(header_checks_report hyperx_report report)
 endif()
 if(HYPERX_TENSOR AND NOT HYPERX_SANITIZE)
   hyperx_header_checks(header_checks_tensor hyperx_trainer model trainer)

@@ -10,6 +10,7 @@
 #include "common/files.h"
 #include "common/log.h"
 #include "common/read_error.h"
+#include "data/corpus/majority_baseline.h"
 #include "data/tokenizer/tokenizer.h"
 #include "model/encoder/encoder_spec.h"
 #include "model/methods/method_spec.h"
@@ -194,6 +195,7 @@ std::vector<data::EvaluationResult> CheckpointScorer::score(const std::string& s
   for (size_t i = 0; i < results.size(); ++i) {
     data::EvaluationResult& result = results[i];
     result.trained = std::find(trained.begin(), trained.end(), result.pair) != trained.end();
+    result.baseline = data::majority_baseline(corpus_, result.pair, split, result.sentences, trained);
     result.checkpoint_xxh128 = loaded_.checkpoint_digest;
     result.corpus_xxh128 = corpus_.digest();
     log_result(result, static_cast<double>(sentences) / seconds);

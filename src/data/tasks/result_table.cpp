@@ -22,8 +22,6 @@ const std::map<std::string, std::string> kNames = {
     {"ta", "Tamil"},          {"tl", "Tagalog"},   {"tr", "Turkish"}, {"ug", "Uyghur"},  {"yo", "Yoruba"},
     {"yue", "Cantonese"},     {"zh", "Chinese"}};
 
-bool is_share(const std::string& metric) { return metric != "loss" && metric != "perplexity"; }
-
 std::string value_text(const EvaluationResult& result, double value) {
   if (std::isnan(value)) return "n/a";
   return is_share(result.main_metric) ? fmt::format("{:.1f}", kPercent * value) : fmt::format("{:.3f}", value);

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -16,6 +17,17 @@ struct MetricSet {
   std::map<std::string, Score> types;  // by entity type or by tag
 
   bool operator==(const MetricSet&) const = default;
+};
+
+// Whether a metric is a share in [0, 1], which tables show in per cent, and of which more is better; the others are
+// losses.
+inline bool is_share(const std::string& metric) { return metric != "loss" && metric != "perplexity"; }
+
+// A metric as a ratio of two sums over sentences.
+struct MetricSums {
+  int64_t part = 0, whole = 0;
+
+  double value() const { return ratio(part, whole); }
 };
 
 // The predictions of a model for one sentence.
@@ -33,6 +45,9 @@ class Scorer {
   virtual ~Scorer() = default;
   virtual void add(const ScoredSentence& sentence) = 0;
   virtual MetricSet metrics() const = 0;
+  // The metric of that name (a key of MetricSet::values) of the sentences so far, as two sums, so that sentences can be
+  // resampled; nothing: it is no such ratio.
+  virtual std::optional<MetricSums> sums(const std::string& metric) const = 0;
   // Adds what `hyperx score` shows for this task.
   virtual void add_to([[maybe_unused]] FileScores& scores) const {}
 };

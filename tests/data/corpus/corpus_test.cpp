@@ -15,6 +15,7 @@
 #include "common/files.h"
 #include "common/hdf5/hdf5_file.h"
 #include "common/random.h"
+#include "data/corpus/majority_baseline.h"
 #include "data/source/sentence_reader.h"
 #include "data/tokenizer/tokenizer.h"
 #include "tests/data/corpus/corpus_fixture.h"
@@ -119,6 +120,22 @@ TEST_F(CorpusTest, HoldsWhatTheReadersGave) {
   EXPECT_EQ(source.origin, "somewhere");
   EXPECT_EQ(source.licence, "CC0");
   use(folder_.path("corpus"));
+}
+
+TEST_F(CorpusTest, TheMajorityBaselineIsThatOfTheTrainingData) {
+  const test::TemporaryFolder folder;
+  test::write_letter_vocabulary(folder);
+  folder.write("en.train", test::conllu_of({"a b c"}, "VERB") + test::conllu_of({"a b"}, "NOUN"));
+  folder.write("en.test", test::conllu_of({"a"}, "VERB") + test::conllu_of({"a b c"}, "NOUN"));
+  test::write_manifest(folder, {"pos\ten\ttrain\tconllu\ten.train\t", "pos\ten\ttest\tconllu\ten.test\t",
+                                "pos\ttr\ttest\tconllu\ten.test\t"});
+  prepare(test::options_of(folder));
+  const Corpus corpus = Corpus::open(folder.path("corpus"));
+  const std::vector<Pair> trained = {{"pos", "en"}};
+  EXPECT_EQ(majority_baseline(corpus, {"pos", "en"}, "test", 2, trained), 0.25);
+  EXPECT_EQ(majority_baseline(corpus, {"pos", "tr"}, "test", 2, trained), 0.25);  // from what was trained
+  EXPECT_EQ(majority_baseline(corpus, {"pos", "tr"}, "test", 1, trained), 1.0);
+  EXPECT_EQ(majority_baseline(corpus, {"pos", "tr"}, "test", 2, {}), std::nullopt);
 }
 
 TEST_F(CorpusTest, IndexSentAsTextIsTheSameCorpus) {

@@ -38,6 +38,12 @@ MetricSet AttachmentScorer::metrics() const {
   return metrics;
 }
 
+std::optional<MetricSums> AttachmentScorer::sums(const std::string& metric) const {
+  if (metric == "uas") return MetricSums{heads_, words_};
+  if (metric == "las") return MetricSums{both_, words_};
+  return std::nullopt;
+}
+
 void AttachmentScorer::add_to(FileScores& scores) const {
   scores.attachment = Attachment{ratio(heads_, words_), ratio(both_, words_)};
   scores.words = words_;

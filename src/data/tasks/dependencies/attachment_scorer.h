@@ -15,6 +15,7 @@ class AttachmentScorer : public Scorer {
 
   void add(const ScoredSentence& sentence) override;
   MetricSet metrics() const override;
+  std::optional<MetricSums> sums(const std::string& metric) const override;
   void add_to(FileScores& scores) const override;
 
  private:

@@ -7,6 +7,8 @@
 namespace hyperx::data {
 namespace {
 
+constexpr char kStrict[] = "strict_";
+
 class EntitiesScorer : public Scorer {
  public:
   explicit EntitiesScorer(const std::vector<std::string>& tags) : entities_(tags), accuracy_(tags) {}
@@ -29,6 +31,17 @@ class EntitiesScorer : public Scorer {
              {"strict_recall", strict.micro.recall},
              {"accuracy", accuracy_.accuracy()}},
             scores.types};
+  }
+
+  std::optional<MetricSums> sums(const std::string& metric) const override {
+    if (metric == "accuracy") return MetricSums{accuracy_.correct(), accuracy_.words()};
+    const bool is_strict = metric.starts_with(kStrict);
+    const std::string name = is_strict ? metric.substr(std::size(kStrict) - 1) : metric;
+    const MatchCounts counts = entities_.total(is_strict ? EntityMode::kStrict : EntityMode::kDefault);
+    if (name == "f1") return MetricSums{2 * counts.correct, counts.gold + counts.predicted};
+    if (name == "precision") return MetricSums{counts.correct, counts.predicted};
+    if (name == "recall") return MetricSums{counts.correct, counts.gold};
+    return std::nullopt;
   }
 
   void add_to(FileScores& scores) const override {

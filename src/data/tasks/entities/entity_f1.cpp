@@ -105,6 +105,13 @@ void EntityScorer::add(std::span<const LabelId> gold, std::span<const LabelId> p
   }
 }
 
+MatchCounts EntityScorer::total(EntityMode mode) const {
+  MatchCounts all;
+  const int64_t* row = counts_.data() + static_cast<size_t>(mode) * types_.size() * kCountsPerType;
+  for (size_t type = 0; type < types_.size(); ++type, row += kCountsPerType) all.add({row[0], row[1], row[2]});
+  return all;
+}
+
 EntityScores EntityScorer::scores(EntityMode mode) const {
   EntityScores result;
   MatchCounts all;

@@ -48,6 +48,7 @@ class EntityScorer {
   EntityScores default_scores() const { return scores(EntityMode::kDefault); }
   EntityScores strict_scores() const { return scores(EntityMode::kStrict); }
   EntityScores scores(EntityMode mode) const;
+  MatchCounts total(EntityMode mode) const;  // over all types
 
   // The entities of one sentence, in order.
   std::vector<Entity> entities(std::span<const LabelId> labels, EntityMode mode) const;

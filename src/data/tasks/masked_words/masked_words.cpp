@@ -17,6 +17,8 @@ class LossScorer : public Scorer {
     return {{{"loss", mean}, {"perplexity", std::exp(mean)}}, {}};
   }
 
+  std::optional<MetricSums> sums(const std::string&) const override { return std::nullopt; }
+
  private:
   double loss_ = 0;
   int64_t masked_ = 0;
