@@ -80,6 +80,11 @@ on_signal() {
 trap 'on_signal TERM' TERM
 trap 'on_signal USR1' USR1
 
+# The run of RUN/checkpoints/step-N; other folders as they are.
+run_of() {
+  if [[ $(basename "$1") == step-* ]]; then dirname "$(dirname "$1")"; else echo "$1"; fi
+}
+
 # What an exit code means for the next start: done, again, or never (it would fail in the same way).
 fate() {
   case $1 in

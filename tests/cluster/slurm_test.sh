@@ -111,6 +111,14 @@ wait_for_end "$job"
 holds "job $job is COMPLETED with 0" ended_as "$job" COMPLETED 0:0
 holds "it wrote results" test -f "$scratch/plain/results/step-0000150/test/pos.en.json"
 
+mkdir "$scratch/runs"
+cp -r "$scratch/plain" "$scratch/runs/a"
+cp -r "$scratch/signal" "$scratch/runs/b"
+array=$("$submit" --evaluate "$scratch/runs" --array 1-3 --parsable -- --eval.split test --threads 1)
+for task in 1 2 3; do wait_for_end "${array}_$task"; done
+for run in a b; do holds "the array scored run $run" test -f "$scratch/runs/$run/results/step-0000150/test/ner.en.json"; done
+holds "a task without a run FAILED with 66" ended_as "${array}_3" FAILED 66:0
+
 # ---- where srun and the MPI library do not fit together: mpirun
 cp "$HYPERX_SITE" "$scratch/site.mpirun"
 echo launcher=mpirun >>"$scratch/site.mpirun"

@@ -105,6 +105,11 @@ fi
 check lint python3 tests/tools/lint.py
 check lint-finds check_lint_finds
 check shell check_shell
+if command -v shellcheck >/dev/null; then
+  check shellcheck shellcheck -x cluster/submit cluster/common.sh cluster/*.sbatch
+else
+  echo "SKIP shellcheck: it is not installed (launch/setup --dev installs it)"
+fi
 expected='2 passed, 1 failed, 2 skipped' check summarise check_summarise
 expected='2 passed, 2 failed, 1 skipped' check summarise-data-given check_summarise --data-given
 exit $failed
