@@ -12,6 +12,7 @@
 #include <random>
 
 #include "common/digest.h"
+#include "common/json.h"
 #include "common/log.h"
 
 namespace hyperx::train {
@@ -120,7 +121,7 @@ std::optional<RunLock::Sight> RunLock::look(const std::string& path) {
   if (length < 0 && cause == ESTALE) return std::nullopt;  // replaced during the read
   errno = cause;
   if (length < 0) cannot_lock(path);
-  return Sight{Owner::from_json(nlohmann::json::parse(text, text + length, nullptr, false)), status.st_ino,
+  return Sight{Owner::from_json(parse_json_or_discard({text, static_cast<size_t>(length)})), status.st_ino,
                time_of(status), last_written(RunDir{folder_of(path)}.first_rank())};
 }
 
