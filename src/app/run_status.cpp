@@ -73,6 +73,7 @@ RunStatus status_of(const std::string& run) {
     status.run = run;
     status.state = kDamaged;
     status.reason = one_line(error.what());
+    status.error = std::current_exception();
   }
   return status;
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <exception>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -13,8 +14,9 @@ namespace hyperx {
 
 struct RunStatus {
   std::string run;
-  std::string state;   // as observed: also "lost", and "damaged" for a folder that cannot be read
-  std::string reason;  // of failed, lost and damaged runs: why, and what to do; one line
+  std::string state;         // as observed: also "lost", and "damaged" for a folder that cannot be read
+  std::string reason;        // of failed, lost and damaged runs: why, and what to do; one line
+  std::exception_ptr error;  // of damaged runs
   train::RunState stored;
   train::MetricsTail metrics;
   double heartbeat_age = 0;  // seconds; negative: unknown

@@ -118,6 +118,8 @@ int run_status(const CommandLine& line) {
     progress.advance();
   }
   progress.finish();
+  const bool is_one_named = all.size() == 1 && line.objects.size() == 1 && train::is_run_folder(line.objects[0]);
+  if (is_one_named && all[0].error) std::rethrow_exception(all[0].error);
   std::erase_if(all, [&](const RunStatus& status) { return !wanted.contains(status.state); });
   if (line.has_flag("json")) {
     nlohmann::json list = nlohmann::json::array();
@@ -149,7 +151,9 @@ Command status_command() {
       "A FOLDER is searched for runs, also in folders within it. The first line counts the runs of each state, then\n"
       "come the reasons of failed, lost and damaged runs, then one line per run.\n"
       "States: queued, running, saved (stopped by a signal, can continue), finished, failed, lost (recorded as\n"
-      "running, but its process is gone), and damaged (its folder cannot be read). Exits with 0 whatever they are.\n\n"
+      "running, but its process is gone), and damaged (its folder cannot be read). Exits with 0 whatever they are, but "
+      "for\n"
+      "a damaged run that is the only one named.\n\n"
       "Examples:\n"
       "  hyperx status runs\n"
       "  hyperx status runs --state failed,lost\n"

@@ -25,10 +25,10 @@ std::string results_folder(const std::string& checkpoint, int64_t step, const st
 }
 
 // The model's training configuration, with the keys that the command line or a file sets for this evaluation.
-Config evaluation_config(const CommandLine& line, const train::ModelInfo& info) {
+Config evaluation_config(const CommandLine& line, const train::ModelInfo& info, const std::string& checkpoint) {
   Config config = line.config;
   config.train.seed = info.config.train.seed;
-  config.model.encoder = line.config.model.encoder.empty() ? info.encoder_source : line.config.model.encoder;
+  config.model.encoder = train::encoder_of(info, line.config.model.encoder, checkpoint);
   if (!line.given("data.max_subwords")) config.data.max_subwords = info.config.data.max_subwords;
   if (config.data.corpus.empty()) {
     config.data.corpus = info.config.data.corpus;
@@ -137,7 +137,7 @@ CheckpointScores scores_of(const train::Checkpoint& checkpoint, ScoringSetup& se
     loaded = train::load_model(checkpoint, line.config.model.encoder, options_of_line(line), compute, setup.device);
     info = loaded->info;
   }
-  const Config config = evaluation_config(line, info);
+  const Config config = evaluation_config(line, info, checkpoint.folder());
   const data::Corpus& corpus = setup.corpus(config.data.corpus);
   check_vocabulary(corpus, config, info);
   const data::TaskSet tasks = data::tasks_of(corpus.index(), config.sections);
@@ -177,7 +177,7 @@ CheckpointScorer::CheckpointScorer(const train::Checkpoint& checkpoint, ScoringS
     : setup_(setup),
       loaded_(train::load_model(checkpoint, setup.line.config.model.encoder, options_of_line(setup.line),
                                 train::compute_type(setup.precision), setup.device)),
-      config_(evaluation_config(setup.line, loaded_.info)),
+      config_(evaluation_config(setup.line, loaded_.info, checkpoint.folder())),
       corpus_(setup.corpus(config_.data.corpus)) {}
 
 std::vector<data::EvaluationResult> CheckpointScorer::score(const std::string& split,

@@ -355,6 +355,14 @@ void require_same_needed(const ModelInfo& trained, const std::vector<ModelInfo::
                                       run.xxh128.substr(0, 12)));
 }
 
+std::string encoder_of(const ModelInfo& info, const std::string& given, const std::string& checkpoint) {
+  if (!given.empty() || fs::exists(model::encoder_folder(info.encoder_source)))
+    return given.empty() ? info.encoder_source : given;
+  throw UserError(ExitCode::kNoInput, fmt::format("{}: the encoder that {} was trained on is not there (any more): "
+                                                  "name its folder with --model.encoder",
+                                                  model::encoder_folder(info.encoder_source), checkpoint));
+}
+
 LoadedModel load_model(const Checkpoint& checkpoint, const std::string& encoder, const OptionTexts& options,
                        at::ScalarType compute, at::Device device) {
   LoadedModel loaded;
@@ -374,11 +382,7 @@ LoadedModel load_model(const Checkpoint& checkpoint, const std::string& encoder,
                                   key, loaded.checkpoint, method));
     (*found)->set(loaded.info.config, text);
   }
-  const std::string source = encoder.empty() ? loaded.info.encoder_source : encoder;
-  if (encoder.empty() && !fs::exists(model::encoder_folder(source)))
-    throw UserError(ExitCode::kNoInput, fmt::format("{}: the encoder that {} was trained on is not there (any more): "
-                                                    "name its folder with --model.encoder",
-                                                    model::encoder_folder(source), loaded.checkpoint));
+  const std::string source = encoder_of(loaded.info, encoder, loaded.checkpoint);
   loaded.info.encoder_source = source;
   const model::EncoderWeights weights =
       model::load_encoder(source, loaded.info.config.train.seed, loaded.info.config.model.encoder_layers);

@@ -100,6 +100,9 @@ void require_same_needed(const ModelInfo& trained, const std::vector<ModelInfo::
 // Values of options by key, as text.
 using OptionTexts = std::map<std::string, std::string>;
 
+// The encoder that a checkpoint's model needs: `given`, or if that is empty the one that it was trained on. UserError
+// (66): the latter is not there.
+std::string encoder_of(const ModelInfo& info, const std::string& given, const std::string& checkpoint);
 // `encoder`: overrides the encoder's path in the checkpoint; empty: that path. `options`: override those of the model.
 // UserError (65, 66): the encoder is missing, or it is not the one that the model was trained on (the digests differ).
 LoadedModel load_model(const Checkpoint& checkpoint, const std::string& encoder, const OptionTexts& options,
