@@ -64,7 +64,10 @@ start() {
   while true; do  # a trapped signal ends `wait` early
     code=0
     wait $running || code=$?
-    kill -0 $running 2>/dev/null || break
+    if ! kill -0 $running 2>/dev/null; then
+      [ $code -le 128 ] || wait $running || code=$?  # it may have ended while a signal was being handled
+      break
+    fi
   done
   running=
   return $code
@@ -107,6 +110,8 @@ seconds_left() {
 # The step of the newest checkpoint of a run.
 saved_step() { sed -n 's/^ "checkpoint": "step-0*\([0-9]\+\)",\?$/\1/p' "$1/state.json" 2>/dev/null | head -1; }
 
+is_finished() { grep -q '^ "state": "finished",\?$' "$1/state.json" 2>/dev/null; }
+
 # Counts failures in a row without a new checkpoint, over all jobs of a run: FOLDER/failures holds "COUNT STEP".
 count_failure() {  # count_failure RUN FOLDER: sets failures
   local before step
@@ -141,6 +146,11 @@ until_done() {
   while true; do
     code=0
     start "$@" || code=$?
+    # srun ends with 0 also where it could not start the ranks on a node.
+    if [ $code = 0 ] && [[ $* != *evaluate* ]] && ! is_finished "$run"; then
+      say "the ranks ended with 0, but $run is not finished"
+      code=74
+    fi
     case $(fate $code) in
       'done') return 0 ;;
       never)

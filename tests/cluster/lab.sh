@@ -100,7 +100,7 @@ wait_for() {  # wait_for SECONDS WHAT COMMAND...
   done
 }
 test_field() { [ "$(field "$1" "$2")" = "$3" ]; }  # test_field JOB NAME VALUE
-has_ended() { [[ ! $(field "$1" JobState) =~ ^(PENDING|RUNNING|COMPLETING|REQUEUED|SUSPENDED|CONFIGURING)$ ]]; }
+has_ended() { [ -n "$(field "$1" JobState)" ] && [[ ! $(field "$1" JobState) =~ ^(PENDING|RUNNING|COMPLETING|REQUEUED|SUSPENDED|CONFIGURING)$ ]]; }
 wait_for_end() { wait_for 180 "the end of job $1" has_ended "$1"; }
 has_step() { [ "$(grep -c '"event":"step"' "$scratch/$1/metrics.jsonl" 2>/dev/null || true)" -gt "$2" ] 2>/dev/null; }
 wait_for_step() { wait_for 90 "step $2 of $1" has_step "$1" "$2"; }
