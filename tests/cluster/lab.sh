@@ -48,12 +48,12 @@ write_settings() {
 data.corpus = $scratch/corpus
 model.encoder = random:$scratch/encoder
 train.pairs = pos:en,ner:en
-train.steps = 150
+train.steps = 400
 train.precision = fp32
 hyperx.adapter_dim = 8
 hyperx.projected_dim = 8
 eval.every = 0
-checkpoint.every = 40
+checkpoint.every = 100
 threads = 1
 END
 }
@@ -110,6 +110,6 @@ ended_as() {  # ended_as JOB STATE CODE
   [ "$found" = "$2 $3" ] || { echo "  job $1 is $found"; tail -n 8 "$scratch"/*/slurm/"$1".log; return 1; }
 }
 same_bits() {  # same_bits RUN RUN [STEP]: their last checkpoints
-  local file step=step-0000${3:-150}
+  local file step=step-0000${3:-400}
   for file in model.h5 optimizer.h5; do cmp "$scratch/$1/checkpoints/$step/$file" "$scratch/$2/checkpoints/$step/$file" || return 1; done
 }
