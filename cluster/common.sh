@@ -1,16 +1,10 @@
 #!/usr/bin/env bash
 # Sourced by the scripts of this folder: the site's settings, how ranks are started, and what happens when they end.
 cluster=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-repository=$(dirname "$cluster")
+# shellcheck source=launch/common.sh
+source "$cluster/../launch/common.sh"
 
-say() { echo "$(date -u +%H:%M:%S) ${script:-$(basename "$0")}: $*"; }
-
-die() {  # die CODE MESSAGE...
-  local code=$1
-  shift
-  echo "${script:-$(basename "$0")}: $*" >&2
-  exit "$code"
-}
+say() { echo "$(date -u +%H:%M:%S) ${script:-$(basename "$0")}: $*"; }  # with the time, as in the log of a training
 
 # shellcheck disable=SC2034 # settings that only some of the scripts use
 load_site() {

@@ -1,4 +1,4 @@
-# Sourced by the scripts of this folder: where things lie, and how they speak.
+# Sourced by the scripts of this folder and of cluster/: where things lie, and how they speak.
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 # All that is downloaded or built once for every clone. HYPERX_PREFIX names another folder.
@@ -24,12 +24,13 @@ import_encoder() {  # import_encoder HYPERX
   exec {lock}>&-
 }
 
-say() { echo "$(basename "$0"): $*"; }
+# A batch job runs a copy of its script under another name: it sets `script`.
+say() { echo "${script:-$(basename "$0")}: $*"; }
 
 die() {  # die CODE MESSAGE...
   local code=$1
   shift
-  echo "$(basename "$0"): $*" >&2
+  echo "${script:-$(basename "$0")}: $*" >&2
   exit "$code"
 }
 

@@ -5,6 +5,7 @@
 #include "app/commands.h"
 #include "app/run_facts.h"
 #include "common/errors.h"
+#include "common/files.h"
 #include "common/text_table.h"
 
 namespace hyperx {
@@ -136,10 +137,7 @@ void print_json(const std::vector<RunFacts>& runs) {
 int run_diff(const CommandLine& line) {
   if (line.objects.size() < 2) throw UserError(ExitCode::kUsage, "name two runs or more: hyperx diff RUN RUN...");
   std::vector<RunFacts> runs;
-  for (std::string object : line.objects) {
-    while (object.size() > 1 && object.back() == '/') object.pop_back();
-    runs.push_back(read_run_facts(object));
-  }
+  for (const std::string& object : line.objects) runs.push_back(read_run_facts(without_slashes(object)));
   if (line.has_flag("json"))
     print_json(runs);
   else

@@ -4,6 +4,7 @@
 
 #include "app/commands.h"
 #include "common/errors.h"
+#include "common/files.h"
 #include "common/progress.h"
 #include "common/read_error.h"
 #include "data/corpus/corpus.h"
@@ -124,8 +125,8 @@ void verify_corpus(const std::string& folder, Outcome& outcome) {
 int run_verify(const CommandLine& line) {
   if (line.objects.empty()) throw UserError(ExitCode::kUsage, "name a run, a checkpoint or a corpus");
   Outcome outcome;
-  for (std::string object : line.objects) {
-    while (object.size() > 1 && object.back() == '/') object.pop_back();
+  for (const std::string& named : line.objects) {
+    std::string object = without_slashes(named);
     if (kind_of(object) == PathKind::kFile)
       object = fs::absolute(object).parent_path().string();  // its digest is there
     if (kind_of(object + "/" + data::kCorpusIndexName) != PathKind::kNothing)

@@ -18,6 +18,8 @@ int open_to_read(const std::string& path, InputKind kind = InputKind::kFile);
 // the file.
 std::string read_file(const std::string& path);
 
+std::string without_slashes(std::string path);  // without those at its end; "/" stays
+
 // True for a name within a folder: not empty, "." or "..", and without '/'.
 bool is_plain_name(std::string_view name);
 

@@ -10,6 +10,7 @@
 
 #include "common/errors.h"
 #include "common/progress.h"
+#include "common/quoting.h"
 #include "common/random.h"
 #include "report/sentence_counts.h"
 #include "trainer/checkpoint/checkpoint.h"
@@ -29,16 +30,6 @@ bool has_predictions(const RunScore& score) {
   return std::filesystem::exists(score.file->predictions_path(), unreadable);
 }
 
-std::string quoted(const std::string& word) {
-  const bool is_plain =
-      word.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:,@") ==
-      std::string::npos;
-  if (is_plain) return word;
-  std::string text = "'";
-  for (const char c : word) text += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return text + "'";
-}
-
 // Fails with the commands that write what is missing.
 void require_predictions(const Report& report) {
   std::map<size_t, std::vector<std::string>> missing;  // by run, the pairs
@@ -55,8 +46,8 @@ void require_predictions(const Report& report) {
     const Run& run = report.selection.runs[index];
     commands.push_back(
         fmt::format("  hyperx evaluate {} --eval.split {} --eval.pairs {} --eval.predictions yes",
-                    quoted(train::RunDir{run.path}.checkpoints() + "/" + train::checkpoint_name(run.step)),
-                    report.options.split, quoted(fmt::format("{}", fmt::join(pairs, ",")))));
+                    shell_line({train::RunDir{run.path}.checkpoints() + "/" + train::checkpoint_name(run.step)}),
+                    report.options.split, shell_line({fmt::format("{}", fmt::join(pairs, ","))})));
   }
   const size_t total = commands.size();
   commands.resize(std::min(total, kCommandsShown));

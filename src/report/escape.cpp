@@ -2,21 +2,46 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include <algorithm>
 #include <cctype>
+#include <span>
 
 namespace hyperx::report {
 namespace {
 
 bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; }
 
-// `text` with what `replacement` returns for each byte; nullptr: the byte itself. Control characters become blanks.
-template <class Replacement>
-std::string replaced(std::string_view text, Replacement replacement) {
+struct Replacement {
+  char byte;
+  const char* by;
+};
+
+constexpr Replacement kHtml[] = {{'<', "&lt;"}, {'>', "&gt;"}, {'&', "&amp;"}, {'"', "&quot;"}, {'\'', "&#39;"}};
+constexpr Replacement kLatex[] = {{'\\', "\\textbackslash{}"},
+                                  {'{', "\\{"},
+                                  {'}', "\\}"},
+                                  {'%', "\\%"},
+                                  {'&', "\\&"},
+                                  {'#', "\\#"},
+                                  {'$', "\\$"},
+                                  {'_', "\\_"},
+                                  {'~', "\\textasciitilde{}"},
+                                  {'^', "\\textasciicircum{}"},
+                                  {'<', "\\textless{}"},
+                                  {'>', "\\textgreater{}"},
+                                  {'|', "\\textbar{}"},
+                                  {'"', "\\textquotedbl{}"}};
+constexpr Replacement kMarkdown[] = {{'<', "&lt;"}, {'>', "&gt;"}, {'&', "&amp;"}, {'|', "\\|"}, {'\\', "\\\\"},
+                                     {'`', "\\`"},  {'*', "\\*"},  {'_', "\\_"},   {'[', "\\["}, {']', "\\]"}};
+
+// `text` with the replacements of its bytes. Control characters become blanks.
+std::string replaced(std::string_view text, std::span<const Replacement> replacements) {
   std::string result;
   for (const char c : text) {
-    const char* const other = replacement(c);
-    if (other != nullptr) {
-      result += other;
+    const auto found = std::find_if(replacements.begin(), replacements.end(),
+                                    [c](const Replacement& replacement) { return replacement.byte == c; });
+    if (found != replacements.end()) {
+      result += found->by;
     } else {
       result += is_control(c) ? ' ' : c;
     }
@@ -26,100 +51,9 @@ std::string replaced(std::string_view text, Replacement replacement) {
 
 }  // namespace
 
-std::string html_text(std::string_view text) {
-  return replaced(text, [](char c) -> const char* {
-    switch (c) {
-      case '<':
-        return "&lt;";
-      case '>':
-        return "&gt;";
-      case '&':
-        return "&amp;";
-      case '"':
-        return "&quot;";
-      case '\'':
-        return "&#39;";
-      default:
-        return nullptr;
-    }
-  });
-}
-
-std::string latex_text(std::string_view text) {
-  return replaced(text, [](char c) -> const char* {
-    switch (c) {
-      case '\\':
-        return "\\textbackslash{}";
-      case '{':
-        return "\\{";
-      case '}':
-        return "\\}";
-      case '%':
-        return "\\%";
-      case '&':
-        return "\\&";
-      case '#':
-        return "\\#";
-      case '$':
-        return "\\$";
-      case '_':
-        return "\\_";
-      case '~':
-        return "\\textasciitilde{}";
-      case '^':
-        return "\\textasciicircum{}";
-      case '<':
-        return "\\textless{}";
-      case '>':
-        return "\\textgreater{}";
-      case '|':
-        return "\\textbar{}";
-      case '"':
-        return "\\textquotedbl{}";
-      default:
-        return nullptr;
-    }
-  });
-}
-
-std::string markdown_text(std::string_view text) {
-  return replaced(text, [](char c) -> const char* {
-    switch (c) {
-      case '<':
-        return "&lt;";
-      case '>':
-        return "&gt;";
-      case '&':
-        return "&amp;";
-      case '|':
-        return "\\|";
-      case '\\':
-        return "\\\\";
-      case '`':
-        return "\\`";
-      case '*':
-        return "\\*";
-      case '_':
-        return "\\_";
-      case '[':
-        return "\\[";
-      case ']':
-        return "\\]";
-      default:
-        return nullptr;
-    }
-  });
-}
-
-std::string csv_field(std::string_view text) {
-  if (text.find_first_of(",\"\r\n") == std::string_view::npos) return std::string(text);
-  std::string field = "\"";
-  for (const char c : text) {
-    if (c == '"') field += '"';
-    field += c;
-  }
-  return field + "\"";
-}
+std::string html_text(std::string_view text) { return replaced(text, kHtml); }
+std::string latex_text(std::string_view text) { return replaced(text, kLatex); }
+std::string markdown_text(std::string_view text) { return replaced(text, kMarkdown); }
 
 std::string url_path(std::string_view path) {
   std::string address;
@@ -133,8 +67,6 @@ std::string url_path(std::string_view path) {
   return address;
 }
 
-std::string plain_text(std::string_view text) {
-  return replaced(text, [](char) -> const char* { return nullptr; });
-}
+std::string plain_text(std::string_view text) { return replaced(text, {}); }
 
 }  // namespace hyperx::report

@@ -9,7 +9,6 @@ namespace hyperx::report {
 std::string html_text(std::string_view text);      // for text and for attributes in double quotes
 std::string latex_text(std::string_view text);     // for running text
 std::string markdown_text(std::string_view text);  // for a cell of a table
-std::string csv_field(std::string_view text);      // RFC 4180: in quotes where needed
 // A relative address: every byte outside the unreserved characters and "/" is written as %XX.
 std::string url_path(std::string_view path);
 // Without control characters, which would move a terminal's cursor or end a line.

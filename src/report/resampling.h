@@ -34,7 +34,7 @@ Resampled bootstrap_sums(const RunCounts& counts, const Resampling& options, uin
 // Each trial takes each sentence with probability 1/2: those whose outcomes are swapped between two systems.
 Resampled swapped_sums(const RunCounts& counts, const Resampling& options, uint64_t key);
 
-// Differences of two systems' scores in each trial, where the runs of both systems stand in one Resampled: those of the
+// Differences of two systems' scores in each trial, where one Resampled has the runs of both systems: those of the
 // first in [0, first_runs), the others behind them.
 //
 // Paired approximate randomisation: the outcomes of a sentence, of all runs, are swapped between the systems. With

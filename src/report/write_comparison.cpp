@@ -3,6 +3,7 @@
 
 #include <sstream>
 
+#include "common/quoting.h"
 #include "common/text_table.h"
 #include "common/version.h"
 #include "report/comparison.h"

@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "common/quoting.h"
 #include "report/escape.h"
 #include "report/signature.h"
 #include "report/writers.h"

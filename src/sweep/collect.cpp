@@ -8,6 +8,7 @@
 #include "common/config/make_option.h"
 #include "common/errors.h"
 #include "common/log.h"
+#include "common/quoting.h"
 #include "common/read_error.h"
 #include "data/tasks/result_file.h"
 #include "trainer/checkpoint/checkpoint.h"
@@ -22,13 +23,6 @@ struct Score {
 };
 // By "test pos:en accuracy": dev before test, then by pair.
 using Scores = std::map<std::string, Score>;
-
-std::string cell(const std::string& text) {
-  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
-  std::string quoted = "\"";
-  for (const char c : text) quoted += c == '"' ? "\"\"" : std::string(1, c);
-  return quoted + "\"";
-}
 
 std::string number(double value) { return std::isfinite(value) ? config::write_value(value) : ""; }
 
@@ -88,16 +82,17 @@ ScoreTable collect_scores(const Plan& plan, const std::vector<RowStatus>& status
     for (const auto& [name, score] : all.back()) columns[name] = name.substr(0, name.rfind(' ')) + " n";
   }
   std::string text = "row,digest";
-  for (const std::string& key : plan.varying) text += "," + cell(key);
+  for (const std::string& key : plan.varying) text += "," + csv_field(key);
   text += ",state,step,reason";
-  for (const auto& [name, count] : columns) text += "," + cell(name) + "," + cell(count);
+  for (const auto& [name, count] : columns) text += "," + csv_field(name) + "," + csv_field(count);
   text += "\n";
   for (int64_t row = 1; row <= plan.size(); ++row) {
     const auto at = static_cast<size_t>(row - 1);
     const RowStatus& status = statuses[at];
     text += std::to_string(row) + "," + plan.row(row).digest;
-    for (const std::string& value : plan.row(row).values) text += "," + cell(value);
-    text += std::string(",") + word_of(status.state) + "," + std::to_string(status.step) + "," + cell(status.reason);
+    for (const std::string& value : plan.row(row).values) text += "," + csv_field(value);
+    text +=
+        std::string(",") + word_of(status.state) + "," + std::to_string(status.step) + "," + csv_field(status.reason);
     for (const auto& [name, count] : columns) {
       const auto found = all[at].find(name);
       text += found == all[at].end()

@@ -5,6 +5,7 @@
 #include "common/errors.h"
 #include "common/files.h"
 #include "common/log.h"
+#include "common/quoting.h"
 #include "sweep/process.h"
 #include "sweep/row_set.h"
 #include "sweep/row_stages.h"

@@ -26,11 +26,6 @@ Evaluation evaluation_of(const JsonValue& object) {
   return evaluation;
 }
 
-std::string without_slashes(std::string path) {
-  while (path.size() > 1 && path.back() == '/') path.pop_back();
-  return path;
-}
-
 std::string plan_file(const std::string& folder) { return folder + "/plan.json"; }
 
 nlohmann::json read_object(const std::string& folder) {

@@ -17,6 +17,7 @@
 #include "common/line_file.h"
 #include "common/log.h"
 #include "common/progress.h"
+#include "common/quoting.h"
 #include "common/signals.h"
 #include "common/text_table.h"
 #include "sweep/process.h"

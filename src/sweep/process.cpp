@@ -14,6 +14,7 @@
 #include <sstream>
 
 #include "common/errors.h"
+#include "common/quoting.h"
 
 extern char** environ;  // NOLINT: the C library's
 
@@ -160,19 +161,6 @@ std::vector<int> share_of(const std::vector<int>& cores, size_t slot, size_t slo
   const auto begin = cores.begin();
   return {begin + static_cast<ptrdiff_t>(slot * cores.size() / slots),
           begin + static_cast<ptrdiff_t>((slot + 1) * cores.size() / slots)};
-}
-
-std::string shell_line(const std::vector<std::string>& words) {
-  std::string line;
-  for (const std::string& word : words) {
-    const bool plain = !word.empty() && word.find_first_not_of(
-                                            "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                            "0123456789_-+=./,:@%") == std::string::npos;
-    std::string quoted;
-    for (const char c : word) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
-    line += (line.empty() ? "" : " ") + (plain ? word : "'" + quoted + "'");
-  }
-  return line;
 }
 
 }  // namespace hyperx::sweep

@@ -39,7 +39,4 @@ std::vector<int> cores_of_this_process();  // that it may use
 // Cores of one of `slots` that share `cores`: of their own, or, if there are too few, one that several have.
 std::vector<int> share_of(const std::vector<int>& cores, size_t slot, size_t slots);
 
-// A command as a line of a shell script: words that need it are quoted.
-std::string shell_line(const std::vector<std::string>& words);
-
 }  // namespace hyperx::sweep

@@ -7,6 +7,7 @@
 
 #include "common/config/make_option.h"
 #include "common/errors.h"
+#include "common/quoting.h"
 #include "common/read_error.h"
 #include "sweep/process.h"
 

@@ -7,6 +7,7 @@
 
 #include "common/errors.h"
 #include "common/log.h"
+#include "common/quoting.h"
 #include "sweep/lock_sweep.h"
 #include "sweep/process.h"
 #include "sweep/row_set.h"

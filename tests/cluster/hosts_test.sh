@@ -9,8 +9,7 @@ make_project
 printf 'nodes=2\nranks_per_node=1\n' >>"$HYPERX_SITE"
 
 job=$(submit_training plain)
-wait_for_end "$job"
-holds "job $job is COMPLETED with 0" ended_as "$job" COMPLETED 0:0
+ends_well "$job"
 holds "a rank on each host" test "$(cut -f3 "$scratch/plain/hosts.tsv" | grep -c "node[AB]")" = 2
 
 # ---- a node is lost: SLURM queues the job again when it is back, and nobody needs to do anything
@@ -20,8 +19,7 @@ wait_for_step lost 110
 wait_for 60 "the requeue of job $job" test_field "$job" Restarts 1
 "$lab/labnet.sh" heal "$LAB_DIR" nodeB
 on nodeB slurmd -N nodeB -f "$scratch/slurm/slurm.conf"
-wait_for_end "$job"
-holds "job $job is COMPLETED with 0" ended_as "$job" COMPLETED 0:0
+ends_well "$job"
 holds "the log keeps both starts" grep -q "start 2:" "$(log_of lost "$job")"
 holds "it continued" grep -q "resumed from" "$(log_of lost "$job")"
 holds "the bits are those of the undisturbed run" same_bits plain lost
@@ -30,8 +28,7 @@ holds "the bits are those of the undisturbed run" same_bits plain lost
 job=$(submit_training killed)
 wait_for_step killed 120
 pkill -KILL -n -f "train --config .*/killed --resume"
-wait_for_end "$job"
-holds "job $job is COMPLETED with 0" ended_as "$job" COMPLETED 0:0
+ends_well "$job"
 holds "the bits are those of the undisturbed run" same_bits plain killed
 
 # ---- mpirun: a cut link is noticed, and the run continues from its checkpoint

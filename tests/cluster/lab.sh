@@ -109,6 +109,10 @@ ended_as() {  # ended_as JOB STATE CODE
   found="$(field "$1" JobState) $(field "$1" ExitCode)"
   [ "$found" = "$2 $3" ] || { echo "  job $1 is $found"; tail -n 8 "$scratch"/*/slurm/"$1".log; return 1; }
 }
+ends_well() {  # ends_well JOB
+  wait_for_end "$1"
+  holds "job $1 is COMPLETED with 0" ended_as "$1" COMPLETED 0:0
+}
 same_bits() {  # same_bits RUN RUN [STEP]: their last checkpoints
   local file step=step-0000${3:-400}
   for file in model.h5 optimizer.h5; do cmp "$scratch/$1/checkpoints/$step/$file" "$scratch/$2/checkpoints/$step/$file" || return 1; done

@@ -9,15 +9,13 @@ submit=$repository/cluster/submit
 
 # ---- submit, and an undisturbed run to compare with
 job=$(submit_training plain)
-wait_for_end "$job"
-holds "job $job is COMPLETED with 0" ended_as "$job" COMPLETED 0:0
+ends_well "$job"
 
 # ---- SIGUSR1 as before the time limit: saved, started again in the same allocation, the same bits
 job=$(submit_training signal)
 wait_for_step signal 20
 scancel --signal=USR1 "$job"
-wait_for_end "$job"
-holds "job $job is COMPLETED with 0" ended_as "$job" COMPLETED 0:0
+ends_well "$job"
 holds "it was saved by the signal" grep -q "stopped by SIGUSR1" "$(log_of signal "$job")"
 holds "it started again in its allocation" grep -q "starting again in this allocation (1 of 2)" "$(log_of signal "$job")"
 holds "the bits are those of the undisturbed run" same_bits plain signal
@@ -26,8 +24,7 @@ holds "the bits are those of the undisturbed run" same_bits plain signal
 job=$(submit_training killed)
 wait_for_step killed 120
 pkill -KILL -n -f "train --config .*/killed --resume"
-wait_for_end "$job"
-holds "job $job is COMPLETED with 0" ended_as "$job" COMPLETED 0:0
+ends_well "$job"
 holds "a rank was killed" grep -q Killed "$(log_of killed "$job")"
 holds "the bits are those of the undisturbed run" same_bits plain killed
 
@@ -35,8 +32,7 @@ holds "the bits are those of the undisturbed run" same_bits plain killed
 job=$(submit_training requeued)
 wait_for_step requeued 20
 scontrol requeue "$job"
-wait_for_end "$job"
-holds "job $job is COMPLETED with 0" ended_as "$job" COMPLETED 0:0
+ends_well "$job"
 holds "the log keeps both starts" grep -q "start 2:" "$(log_of requeued "$job")"
 holds "the bits are those of the undisturbed run" same_bits plain requeued
 
@@ -44,8 +40,7 @@ job=$(submit_training preempted --ranks-per-node 4 --train.steps 4000)
 wait_for_step preempted 20
 urgent=$(sbatch --parsable --partition urgent --ntasks 4 --output /dev/null --wrap "sleep 1")
 wait_for_end "$urgent"
-wait_for_end "$job"
-holds "job $job is COMPLETED with 0" ended_as "$job" COMPLETED 0:0
+ends_well "$job"
 holds "preemption saved" grep -q "stopped by SIGTERM" "$(log_of preempted "$job")"
 holds "and the job began again" grep -q "start 2:" "$(log_of preempted "$job")"
 
@@ -102,13 +97,11 @@ wait_for_step twice 5
 other=$(submit_training twice --train.steps 4000)
 wait_for_end "$other"
 holds "job $other FAILED with 73" ended_as "$other" FAILED 73:0
-wait_for_end "$job"
-holds "job $job is COMPLETED with 0" ended_as "$job" COMPLETED 0:0
+ends_well "$job"
 
 # ---- evaluation: one run, then an array of runs
 job=$("$submit" --evaluate "$scratch/plain" --parsable -- --eval.split test --threads 1)
-wait_for_end "$job"
-holds "job $job is COMPLETED with 0" ended_as "$job" COMPLETED 0:0
+ends_well "$job"
 holds "it wrote results" test -f "$scratch/plain/results/step-0000400/test/pos.en.json"
 
 mkdir "$scratch/runs"
@@ -125,8 +118,7 @@ echo launcher=mpirun >>"$scratch/site.mpirun"
 job=$(HYPERX_SITE=$scratch/site.mpirun submit_training by-mpirun --train.steps 4000)
 wait_for_step by-mpirun 20
 scancel --batch --signal=USR1 "$job"
-wait_for_end "$job"
-holds "job $job is COMPLETED with 0" ended_as "$job" COMPLETED 0:0
+ends_well "$job"
 holds "it was saved by the signal" grep -q "stopped by SIGUSR1" "$(log_of by-mpirun "$job")"
 
 # ---- srun without PMIx: N processes that do not see each other are refused

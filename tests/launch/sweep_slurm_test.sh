@@ -2,22 +2,11 @@
 # `hyperx sweep submit` on a real SLURM: an array of six rows, one of which fails, is submitted again and succeeds; a canary;
 # limits; two submitters at once; one that was killed before it noted its job; a job that is gone from the queue.
 set -euo pipefail
-source "$(dirname "${BASH_SOURCE[0]}")/check.sh"
+# shellcheck source=tests/cluster/lab.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../cluster/lab.sh"
 
-build=${HYPERX_BUILD:-$repository/build/release} hyperx=${HYPERX_BUILD:-$repository/build/release}/bin/hyperx
-[ -x "$hyperx" ] || skip "$hyperx is not built"
-for tool in slurmctld srun munged; do
-  [ -n "$(command -v $tool)" ] || [ -x /usr/sbin/$tool ] || skip "there is no $tool: apt-get install slurm-wlm slurmctld slurmd slurm-client munge"
-done
-[ "$(id -u)" = 0 ] || skip "only root can start SLURM's daemons here"
-export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 HYPERX_BUILD=$build
-
-export SLURM_PORT=${SLURM_PORT:-17817} SLURM_LAB_CPUS=4
-chmod 755 "$scratch"  # as munge wants it
-expect 0 "slurm is up" "$repository/tests/lab/start-slurm.sh" "$scratch/slurm" 1 0
-trap '"$repository/tests/lab/stop-slurm.sh" "$scratch/slurm" >/dev/null 2>&1; rm -rf "$scratch"' EXIT
-# shellcheck source=/dev/null
-source "$scratch/slurm/env.sh"
+SLURM_LAB_CPUS=4 start_lab 1 0
+export HYPERX_BUILD=${HYPERX_BUILD:-$repository/build/release}
 
 cd "$scratch"
 cat >site.conf <<SITE
@@ -109,7 +98,7 @@ chmod +x limited/scontrol
 expect 75 "2 rows remain for a later call" env PATH="$scratch/limited:$PATH" "$hyperx" sweep submit sweeps/seven --canary --max 5
 holds "the first row goes ahead" grep -q ': rows 1$' output
 holds "two of its array wait for it" grep -q ': rows 2-3, after the success of job' output
-holds "the next array counts anew" grep -q ': rows 4-5, after the success of job' output
+holds "the next array has its own numbers" grep -q ': rows 4-5, after the success of job' output
 holds "the jobs end" wait_for_queue
 counts sweeps/seven finished 5
 expect 0 ": rows 6" env PATH="$scratch/limited:$PATH" "$hyperx" sweep submit sweeps/seven

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include "common/quoting.h"
 #include "report/escape.h"
 #include "report/write_html.h"
 #include "tests/report/sample_runs.h"

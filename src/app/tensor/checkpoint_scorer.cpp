@@ -139,7 +139,12 @@ CheckpointScores scores_of(const train::Checkpoint& checkpoint, ScoringSetup& se
   }
   const Config config = evaluation_config(line, info, checkpoint.folder());
   const data::Corpus& corpus = setup.corpus(config.data.corpus);
-  check_vocabulary(corpus, config, info);
+  // Reading a vocabulary takes longer than all else here, and the checkpoints of a run have the same.
+  const std::string fit =
+      fmt::format("{}\n{}\n{}\n{}\n{}\n{}", config.data.corpus, config.model.encoder, info.tokenizer_digest,
+                  info.label_position, config.data.max_subwords, info.config.model.encoder_layers);
+  if (!setup.checked.contains(fit)) check_vocabulary(corpus, config, info);
+  setup.checked.insert(fit);
   const data::TaskSet tasks = data::tasks_of(corpus.index(), config.sections);
   const model::ModelOptions options{info.config, info.tasks, info.languages, compute, setup.device};
   CheckpointScores scores;
@@ -195,11 +200,12 @@ std::vector<data::EvaluationResult> CheckpointScorer::score(const std::string& s
   for (size_t i = 0; i < results.size(); ++i) {
     data::EvaluationResult& result = results[i];
     result.trained = std::find(trained.begin(), trained.end(), result.pair) != trained.end();
-    result.baseline = data::majority_baseline(corpus_, result.pair, split, result.sentences, trained);
     result.checkpoint_xxh128 = loaded_.checkpoint_digest;
     result.corpus_xxh128 = corpus_.digest();
     log_result(result, static_cast<double>(sentences) / seconds);
-    if (communicator.rank() == 0 && config_.eval.limit == 0) write(folder, result, predictions[i]);
+    if (communicator.rank() != 0) continue;
+    result.baseline = data::majority_baseline(corpus_, result.pair, split, result.sentences, trained);
+    if (config_.eval.limit == 0) write(folder, result, predictions[i]);
   }
   return results;
 }

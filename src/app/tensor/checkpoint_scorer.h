@@ -25,6 +25,7 @@ struct ScoringSetup {
   bool again = false;     // also what is scored already
   std::function<void()> on_progress;
   std::map<std::string, data::Corpus> corpora = {};  // opened so far, by folder
+  std::set<std::string> checked = {};                // corpora and encoders that fit such a model
   std::set<std::string> told = {};                   // messages that need not be repeated for each checkpoint
 
   const data::Corpus& corpus(const std::string& folder);

@@ -163,8 +163,7 @@ std::string run_of_checkpoint(const std::string& checkpoint) {
 }
 
 std::string resolve_checkpoint(const std::string& run_or_checkpoint) {
-  std::string path = run_or_checkpoint;
-  while (path.size() > 1 && path.back() == '/') path.pop_back();
+  const std::string path = without_slashes(run_or_checkpoint);
   if (kind_of(path + "/" + kManifestFile) != PathKind::kNothing) return path;
   if (kind_of(path) != PathKind::kFolder)
     throw UserError(ExitCode::kNoInput, path + ": no such run or checkpoint folder");

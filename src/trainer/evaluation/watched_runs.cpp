@@ -7,6 +7,7 @@
 #include "common/files.h"
 #include "common/json.h"
 #include "trainer/checkpoint/checkpoint.h"
+#include "trainer/checkpoint/checkpoint_list.h"
 #include "trainer/run/find_runs.h"
 #include "trainer/run/run_state.h"
 
@@ -25,15 +26,10 @@ std::vector<std::string> runs_in(const std::string& folder) {
 }
 
 std::vector<std::string> checkpoints_of(const std::string& run) {
-  std::vector<std::pair<int64_t, std::string>> found;
-  std::error_code error;
-  for (auto entry = fs::directory_iterator(RunDir{run}.checkpoints(), error);
-       !error && entry != fs::directory_iterator(); entry.increment(error))
-    if (const auto step = step_of_name(entry->path().filename().string()))
-      found.emplace_back(*step, entry->path().string());
-  std::sort(found.begin(), found.end());
+  const std::string folder = RunDir{run}.checkpoints();
   std::vector<std::string> folders;
-  for (auto& [step, folder] : found) folders.push_back(std::move(folder));
+  for (const int64_t step : steps_in(folder)) folders.push_back(folder + "/" + checkpoint_name(step));
+  std::reverse(folders.begin(), folders.end());  // the oldest first
   return folders;
 }
 
@@ -76,11 +72,6 @@ std::set<int64_t> saved_steps(const std::string& run) {
 }
 
 std::string watch_folder(const std::string& root) { return root + "/.watch"; }  // no run, for find_runs()
-
-std::string without_slashes(std::string path) {
-  while (path.size() > 1 && path.back() == '/') path.pop_back();
-  return path;
-}
 
 }  // namespace
 

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "common/errors.h"
+#include "common/files.h"
 #include "common/read_error.h"
 #include "trainer/run/run_dir.h"
 
@@ -13,11 +14,6 @@ namespace hyperx::train {
 namespace {
 
 namespace fs = std::filesystem;
-
-std::string without_slashes(std::string path) {
-  while (path.size() > 1 && path.back() == '/') path.pop_back();
-  return path;
-}
 
 void search(const std::string& folder, FoundRuns& found) {
   if (is_run_folder(folder)) {

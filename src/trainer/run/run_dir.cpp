@@ -77,8 +77,7 @@ bool RunDir::holds_run() const {
 RunDir open_run_dir(const std::string& path, bool resume) {
   if (path.empty())
     throw UserError(ExitCode::kBadConfig, "run.dir is empty: name the run's folder, such as --run.dir runs/first");
-  RunDir run{path};
-  while (run.path.size() > 1 && run.path.back() == '/') run.path.pop_back();
+  const RunDir run{without_slashes(path)};
   const auto cannot = [&](const std::string& why) {
     const std::string shown = run.path.size() > kShownLetters ? run.path.substr(0, kShownLetters) + "... (" +
                                                                     std::to_string(run.path.size()) + " letters)"
