@@ -40,8 +40,6 @@ endfunction()
 if(HYPERX_TENSOR)
   foreach(folder launch cluster)
     file(GLOB scripts CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/${folder}/*_test.sh)
-    # By hand, until their trainings are slow enough on every machine to be interrupted: tests/cluster/slurm_test.sh, hosts_test.sh
-    list(FILTER scripts EXCLUDE REGEX "/cluster/(slurm|hosts)_test\\.sh$")
     foreach(script ${scripts})
       get_filename_component(name ${script} NAME_WE)
       hyperx_script_test(${folder}.${name} e2e ${script})
