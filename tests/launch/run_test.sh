@@ -59,7 +59,7 @@ done
 
 # Signals come while launch/run, mpirun or the ranks are only starting; and launch/run itself is killed.
 printf '#!/bin/bash\ntrap "echo saved >>%s; exit 75" USR1\nsleep 0.3\nfor i in $(seq 200); do sleep 0.1; done\n' "$scratch/early" >"$scratch/bin/hyperx"
-for delay in 0.03 0.2; do
+for delay in 0.015 0.02 0.025 0.03 0.04 0.2; do
   code=0
   HYPERX_BUILD=$scratch "$repository/launch/run" -n 2 -t 1 train >"$scratch/output" 2>&1 &
   launched=$!
