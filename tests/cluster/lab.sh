@@ -104,6 +104,27 @@ has_ended() { [ -n "$(field "$1" JobState)" ] && [[ ! $(field "$1" JobState) =~ 
 wait_for_end() { wait_for 180 "the end of job $1" has_ended "$1"; }
 has_step() { [ "$(grep -c '"event":"step"' "$scratch/$1/metrics.jsonl" 2>/dev/null || true)" -gt "$2" ] 2>/dev/null; }
 wait_for_step() { wait_for 90 "step $2 of $1" has_step "$1" "$2"; }
+
+# A training of some seconds is held while SLURM, which may take as long, is asked to end it.
+ranks_of() { pgrep -f "^$hyperx train .*$scratch/$1 " || true; }  # ranks_of RUN
+send_ranks() {  # send_ranks RUN SIGNAL
+  # shellcheck disable=SC2046 # numbers
+  kill "-$2" $(ranks_of "$1")
+}
+hold() { send_ranks "$1" STOP; }      # SIGTERM of SLURM comes with a SIGCONT
+release() { send_ranks "$1" CONT; }
+holds_signal() {  # holds_signal RUN SIGNAL: it waits in each held rank
+  local rank mask
+  for rank in $(ranks_of "$1"); do
+    mask=$(sed -n 's/^ShdPnd:[[:space:]]*/0x/p' "/proc/$rank/status")
+    [ $((mask >> ($(kill -l "$2") - 1) & 1)) = 1 ] || return 1
+  done
+}
+release_with() {  # release_with RUN SIGNAL: when it has reached each rank
+  wait_for 60 "SIG$2 at the ranks of $1" holds_signal "$1" "$2"
+  release "$1"
+}
+
 ended_as() {  # ended_as JOB STATE CODE
   local found
   found="$(field "$1" JobState) $(field "$1" ExitCode)"

@@ -2,7 +2,6 @@
 # The scripts of cluster/ on a real SLURM of one machine: exit codes, signals, lost ranks, requeue, preemption, chains, arrays.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lab.sh"
-[ "${HYPERX_SLURM_TESTS:-}" = yes ] || skip "its trainings may end before they are interrupted: HYPERX_SLURM_TESTS=yes runs it"
 
 SLURM_LAB_CPUS=4 SLURM_LAB_PREEMPTION=1 start_lab 1 0
 make_project
@@ -15,7 +14,9 @@ ends_well "$job"
 # ---- SIGUSR1 as before the time limit: saved, started again in the same allocation, the same bits
 job=$(submit_training signal)
 wait_for_step signal 20
+hold signal
 scancel --signal=USR1 "$job"
+release_with signal USR1
 ends_well "$job"
 holds "it was saved by the signal" grep -q "stopped by SIGUSR1" "$(log_of signal "$job")"
 holds "it started again in its allocation" grep -q "starting again in this allocation (1 of 2)" "$(log_of signal "$job")"
@@ -32,13 +33,15 @@ holds "the bits are those of the undisturbed run" same_bits plain killed
 # ---- requeued by hand, and preempted by a job of a partition of higher priority
 job=$(submit_training requeued)
 wait_for_step requeued 20
+hold requeued
 scontrol requeue "$job"
 ends_well "$job"
 holds "the log keeps both starts" grep -q "start 2:" "$(log_of requeued "$job")"
 holds "the bits are those of the undisturbed run" same_bits plain requeued
 
-job=$(submit_training preempted --ranks-per-node 4 --train.steps 4000)
+job=$(submit_training preempted --ranks-per-node 4)
 wait_for_step preempted 20
+hold preempted
 urgent=$(sbatch --parsable --partition urgent --ntasks 4 --output /dev/null --wrap "sleep 1")
 wait_for_end "$urgent"
 ends_well "$job"
@@ -71,6 +74,7 @@ holds "train.log has the reason" grep -q "no progress in section step" "$scratch
 chain=$(submit_training chain --chain 3)
 first=$(head -1 <<<"$chain") last=$(tail -1 <<<"$chain")
 wait_for_step chain 20
+hold chain
 scancel --signal=KILL "$first"  # the job, with its script
 for job in $chain; do wait_for_end "$job"; done
 holds "the last job found the run finished, and ended with 0" ended_as "$last" COMPLETED 0:0
@@ -93,10 +97,12 @@ holds "the second job trained in its place" ended_as "$(tail -1 <<<"$chain")" CO
 holds "the bits are those of the undisturbed run" same_bits plain orphan
 
 # ---- a second job for the same run is refused, and says who holds it
-job=$(submit_training twice --train.steps 4000)
+job=$(submit_training twice)
 wait_for_step twice 5
-other=$(submit_training twice --train.steps 4000)
+hold twice
+other=$(submit_training twice)
 wait_for_end "$other"
+release twice
 holds "job $other FAILED with 73" ended_as "$other" FAILED 73:0
 ends_well "$job"
 
@@ -116,9 +122,11 @@ holds "a task without a run FAILED with 66" ended_as "${array}_3" FAILED 66:0
 # ---- where srun and the MPI library do not fit together: mpirun
 cp "$HYPERX_SITE" "$scratch/site.mpirun"
 echo launcher=mpirun >>"$scratch/site.mpirun"
-job=$(HYPERX_SITE=$scratch/site.mpirun submit_training by-mpirun --train.steps 4000)
+job=$(HYPERX_SITE=$scratch/site.mpirun submit_training by-mpirun)
 wait_for_step by-mpirun 20
+hold by-mpirun
 scancel --batch --signal=USR1 "$job"
+release_with by-mpirun USR1
 ends_well "$job"
 holds "it was saved by the signal" grep -q "stopped by SIGUSR1" "$(log_of by-mpirun "$job")"
 
