@@ -98,7 +98,8 @@ Command evaluate_command() {
                 {"watch", "", "follow a run, or a folder of runs, and score every checkpoint"},
                 {"patience", "SECONDS",
                  "with --watch: after so long without a sign of life a run that is not finished counts as ended (600)"},
-                {"look-every", "SECONDS", "with --watch: how often it looks for checkpoints (5)"}};
+                {"look-every", "SECONDS",
+                 "with --watch: how often it looks for checkpoints (5); more seldom where a look takes long"}};
   return {spec, run_tensor_command};
 }
 

@@ -99,7 +99,7 @@ std::vector<std::string> legend_of(const Grid& grid, const Report& report, const
   if (grid.has_not_read) legend.push_back(marks.not_read + " a language that the encoder has not read");
   if (grid.has_uneven) legend.push_back(marks.uneven + " not scored alike: not ranked, in no mean");
   if (grid.has_deviation) legend.emplace_back("± sample standard deviation over seeds");
-  if (grid.has_interval) legend.push_back("[low, high] " + report.intervals);
+  if (grid.has_interval) legend.push_back("[low, high] " + marks.running_text(report.intervals));
   if (grid.has_places)
     legend.push_back(marks.best + " best" + (grid.systems.size() > 2 ? ", " + marks.second + " second" : ""));
   return legend;

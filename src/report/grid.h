@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "report/score_table.h"
@@ -46,6 +47,7 @@ Grid make_grid(const Report& report, const TaskTable& table);
 // The sentences that explain the marks of a grid. The marks as the format writes them.
 struct Marks {
   std::string trained, not_read, uneven, best, second;
+  std::string (*running_text)(std::string_view);  // of escape.h
 
   std::string after_name(const GridRow& row) const {
     return (row.not_read ? not_read : "") + (row.is_uneven ? uneven : "");

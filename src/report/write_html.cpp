@@ -16,7 +16,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const Marks kMarks{"*", "°", "†", "<strong>bold</strong>", "<u>underlined</u>"};
+const Marks kMarks{"*", "°", "†", "<strong>bold</strong>", "<u>underlined</u>", html_text};
 
 constexpr char kStyle[] = R"css(
 body { font: 15px/1.5 "DejaVu Sans", Verdana, sans-serif; color: #111; background: #fff; max-width: 76em; margin: 1em auto; padding: 0 1em; }

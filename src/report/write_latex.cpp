@@ -9,7 +9,7 @@
 namespace hyperx::report {
 namespace {
 
-const Marks kMarks{"$^{*}$", "$^{\\circ}$", "$^{\\dagger}$", "\\textbf{bold}:", "\\underline{underlined}:"};
+const Marks kMarks{"$^{*}$", "$^{\\circ}$", "$^{\\dagger}$", "\\textbf{bold}:", "\\underline{underlined}:", latex_text};
 
 std::string cell_text(const GridCell& cell) {
   std::string value = cell.value == "-" ? "--" : cell.value;

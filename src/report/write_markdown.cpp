@@ -8,7 +8,7 @@
 namespace hyperx::report {
 namespace {
 
-const Marks kMarks{"\\*", "°", "†", "**bold**", "<u>underlined</u>"};
+const Marks kMarks{"\\*", "°", "†", "**bold**", "<u>underlined</u>", markdown_text};
 
 std::string cell_text(const GridCell& cell) {
   std::string value = cell.value;

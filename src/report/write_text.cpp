@@ -11,7 +11,7 @@
 namespace hyperx::report {
 namespace {
 
-const Marks kMarks{"*", "°", "†", "¹", "²"};
+const Marks kMarks{"*", "°", "†", "¹", "²", plain_text};
 
 // Parts of fixed width, so that the values of a column stand below each other.
 std::string cell_text(const GridCell& cell, const Grid& grid, size_t width) {

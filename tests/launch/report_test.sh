@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# hyperx report: its page opens in a headless browser without an error, axe-core finds no barrier in it, its links lead to files.
+# hyperx report: its page opens in a headless browser without an error, axe-core finds no barrier in it, its links lead to files, and
+# LaTeX accepts its tables.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/check.sh"
 
@@ -32,6 +33,13 @@ expect 0 "difference" "$hyperx" compare runs/first runs/odd*
 expect 64 "takes text, markdown, latex, csv or html, not 'pdf'" "$hyperx" report runs --format pdf
 expect 66 "no such run folder" "$hyperx" report nowhere
 [ "$failures" = 0 ] || exit 1
+
+command -v pdflatex >/dev/null || skip "no pdflatex: launch/setup --dev installs it"
+printf '%s\n' '\documentclass{article}\usepackage[T1]{fontenc}\usepackage{booktabs}' '\begin{document}\input{out/scores.tex}\end{document}' >paper.tex
+if ! pdflatex -interaction=nonstopmode -halt-on-error paper.tex >log 2>&1; then
+  holds "LaTeX accepts scores.tex" false
+  tail -20 log
+fi
 
 browser=$(command -v chromium || command -v chromium-browser || command -v google-chrome || true)
 [ -n "$browser" ] || skip "no Chromium: launch/setup --dev installs it"

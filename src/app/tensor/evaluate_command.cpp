@@ -12,6 +12,7 @@
 #include "app/tensor/model_setup.h"
 #include "app/tensor/rank_setup.h"
 #include "app/tensor/tensor_commands.h"
+#include "common/clock.h"
 #include "common/errors.h"
 #include "common/files.h"
 #include "common/log.h"
@@ -132,7 +133,7 @@ class Watch {
 
   int run() {
     const double patience = setup_.line.number_flag("patience", 600);
-    const auto pause = std::chrono::duration<double>(setup_.line.number_flag("look-every", 5));
+    const double look_every = setup_.line.number_flag("look-every", 5);
     comm::on_rank_zero(ranks_, [&] {
       runs_ = std::make_unique<train::WatchedRuns>(setup_.line.objects[0],
                                                    train::WatchedRuns::Options{.patience_seconds = patience});
@@ -141,21 +142,31 @@ class Watch {
     for (;;) {
       // Before looking, so that a checkpoint that was saved before the end is seen.
       bool over = false;
+      const Clock::time_point start = Clock::now();
       const std::string text = comm::on_rank_zero(ranks_, [&] {
         over = runs_->over();
         return train::scores_to_text(missing_scores());
       });
+      const double pause = std::max(look_every, kPausePerLook * seconds_since(start));
       const std::vector<train::Score> missing = train::scores_from_text(text);
       if (!missing.empty()) score(train::share_out(missing, ranks_.size()));
-      const auto agreed = ranks_.all_reduce_max({stop_.signal(), ranks_.rank() == 0 && over && queue_.empty() ? 1 : 0});
+      const auto agreed = ranks_.all_reduce_max(
+          {stop_.signal(), ranks_.rank() == 0 && over && queue_.empty() ? 1 : 0, static_cast<int64_t>(1e3 * pause)});
       watchdog_.beat();
       if (agreed[0] != 0 || (agreed[1] != 0 && missing.empty())) return end(static_cast<int>(agreed[0]));
-      if (missing.empty()) std::this_thread::sleep_for(pause);  // all ranks, so that none waits in a busy loop
+      if (missing.empty()) rest(std::chrono::milliseconds(agreed[2]));  // all ranks, so that none waits in a busy loop
     }
   }
 
  private:
-  static constexpr size_t kAtOnce = 16;  // checkpoints that are open at the same time
+  static constexpr size_t kAtOnce = 16;        // checkpoints that are open at the same time
+  static constexpr double kPausePerLook = 20;  // thousands of runs on a slow file system: 5 % of the time at most
+
+  void rest(std::chrono::milliseconds pause) const {
+    const Clock::time_point end = Clock::now() + pause;
+    while (stop_.signal() == 0 && Clock::now() < end)
+      std::this_thread::sleep_for(std::min<Clock::duration>(end - Clock::now(), std::chrono::milliseconds(200)));
+  }
 
   // On rank 0: of the next new checkpoints.
   std::vector<train::Score> missing_scores() {

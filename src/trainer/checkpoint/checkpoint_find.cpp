@@ -134,6 +134,10 @@ std::string take_resume_point(const std::string& checkpoints) {
   if (!found.damaged.empty())
     throw nothing_to_resume(checkpoints, fmt::format("none of its checkpoints is whole ({} damaged; the newest: {})",
                                                      found.damaged.size(), found.damaged.front().reason));
+  if (!find_latest_whole(checkpoints, false).folder.empty())
+    throw nothing_to_resume(checkpoints,
+                            "no checkpoint here has its optimizer any more, as after `hyperx prune --optimizer`: the "
+                            "run can be evaluated, and others can start from it (train.init_from), but not go on");
   const auto once_saved = std::find_if(names.begin(), names.end(), [](const std::string& name) {
     const bool unfinished = fs::path(name).extension() == ".tmp";
     return !unfinished && (name == kLatest || name == kBest || name.starts_with("step-"));

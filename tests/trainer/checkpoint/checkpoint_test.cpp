@@ -252,7 +252,7 @@ TEST_F(CheckpointFiles, ARunWhoseCheckpointsAreLostDoesNotStartOver) {
   write_file_atomically(path("a/latest"), "step-0000020\n");
   expect_refused("holds latest");
   drop_optimizer(write_now(path("a"), 5, 0.5));
-  expect_refused("no checkpoint to continue from");
+  expect_refused("no checkpoint here has its optimizer any more");
 }
 
 // Linux gives EIO for the first byte of /proc/self/mem.
