@@ -232,7 +232,7 @@ class MaskedWords(torch.nn.Module):
         self.cls, self.corpus, self.draw = cls, corpus, draw
 
     def mask(self, batch):
-        """Changes the batch's sub-words in a copy, and notes what they were."""
+        """Changes the batch's sub-words in a copy, and notes what they were: one at least."""
         masked = []
         for sentence in batch:
             ids, chosen = list(sentence["ids"]), []
@@ -242,7 +242,7 @@ class MaskedWords(torch.nn.Module):
                     kind = self.draw.random()
                     ids[place] = self.corpus.mask if kind < 0.8 else self.draw.randrange(4, self.corpus.vocabulary) if kind < 0.9 else ids[place]
             masked.append({"ids": ids, "where": [place for place, _ in chosen], "labels": [label for _, label in chosen]})
-        return masked
+        return masked if any(sentence["where"] for sentence in masked) else self.mask(batch)
 
     def loss(self, states, batch, pair):
         rows = torch.cat([state[sentence["where"]] for state, sentence in zip(states, batch)])
@@ -298,6 +298,9 @@ def make_model(options):
         if options.method == "madx-language":
             model.add_adapter("language", config=adapters.SeqBnInvConfig(reduction_factor=hidden / LANGUAGE_ADAPTER, leave_out=[]))
             model.train_adapter("language")
+            # With a head of transformers' own, adapters 1.3.0 does not invert what it has done after the embeddings.
+            model.cls.predictions.decoder.register_forward_pre_hook(
+                lambda module, inputs: (model.base_model.invertible_adapters_forward(inputs[0], rev=True), *inputs[1:]))
             for value in model.cls.predictions.parameters():
                 value.requires_grad_(value is not model.cls.predictions.decoder.weight)
         else:

@@ -120,9 +120,16 @@ holds_signal() {  # holds_signal RUN SIGNAL: it waits in each held rank
     [ $((mask >> ($(kill -l "$2") - 1) & 1)) = 1 ] || return 1
   done
 }
-release_with() {  # release_with RUN SIGNAL: when it has reached each rank
-  wait_for 60 "SIG$2 at the ranks of $1" holds_signal "$1" "$2"
-  release "$1"
+have_ended() { [ -z "$(ranks_of "$1")" ]; }
+insist() {  # insist TEST COMMAND...: until the test holds; SLURM on a busy machine may lose a request
+  local test=$1 i
+  shift
+  for ((i = 0; i < 300; ++i)); do
+    [ $((i % 50)) != 0 ] || "$@"
+    ! eval "$test" || return 0
+    sleep 0.2
+  done
+  holds "'$test' within a minute after '$*'" false
 }
 
 ended_as() {  # ended_as JOB STATE CODE

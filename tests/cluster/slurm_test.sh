@@ -15,8 +15,8 @@ ends_well "$job"
 job=$(submit_training signal)
 wait_for_step signal 20
 hold signal
-scancel --signal=USR1 "$job"
-release_with signal USR1
+insist "holds_signal signal USR1" scancel --signal=USR1 "$job"
+release signal
 ends_well "$job"
 holds "it was saved by the signal" grep -q "stopped by SIGUSR1" "$(log_of signal "$job")"
 holds "it started again in its allocation" grep -q "starting again in this allocation (1 of 2)" "$(log_of signal "$job")"
@@ -75,7 +75,7 @@ chain=$(submit_training chain --chain 3)
 first=$(head -1 <<<"$chain") last=$(tail -1 <<<"$chain")
 wait_for_step chain 20
 hold chain
-scancel --signal=KILL "$first"  # the job, with its script
+insist "have_ended chain" scancel --signal=KILL "$first"  # the job, with its script
 for job in $chain; do wait_for_end "$job"; done
 holds "the last job found the run finished, and ended with 0" ended_as "$last" COMPLETED 0:0
 holds "the bits are those of the undisturbed run" same_bits plain chain
@@ -128,8 +128,8 @@ echo launcher=mpirun >>"$scratch/site.mpirun"
 job=$(HYPERX_SITE=$scratch/site.mpirun submit_training by-mpirun)
 wait_for_step by-mpirun 20
 hold by-mpirun
-scancel --batch --signal=USR1 "$job"
-release_with by-mpirun USR1
+insist "holds_signal by-mpirun USR1" scancel --batch --signal=USR1 "$job"
+release by-mpirun
 ends_well "$job"
 holds "it was saved by the signal" grep -q "stopped by SIGUSR1" "$(log_of by-mpirun "$job")"
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # launch/pack: the folder asks for no newer glibc than it says; it works where nothing is installed (a root that holds Debian's essential
-# packages alone), after it has moved, and as a job of SLURM.
+# packages alone), after it has moved, in a container made by cluster/hyperx.def's %post, and as a job of SLURM.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/check.sh"
 
@@ -44,7 +44,8 @@ root=$scratch/root
 # shellcheck disable=SC1091
 suite=$(source /etc/os-release; echo "$VERSION_CODENAME")
 mapfile -t sources < <(find /etc/apt -name '*.list' -o -name '*.sources')
-mmdebstrap --quiet --variant=essential "$suite" "$root" "${sources[@]}" 2>"$scratch/root.log" || { cat "$scratch/root.log"; exit 1; }
+make_root() { mmdebstrap --quiet --variant="$1" "$suite" "$2" "${sources[@]}" 2>"$scratch/root.log" || { cat "$scratch/root.log"; exit 1; }; }
+make_root essential "$root"
 mkdir -p "$root/opt/hyperx" "$root/data"
 cp -r "$repository/examples/encoder" "$root/data/encoder"
 sed -i 's/"hidden_size": *[0-9]*/"hidden_size": 64/; s/"num_hidden_layers": *[0-9]*/"num_hidden_layers": 2/
@@ -99,4 +100,13 @@ holds "two ranks trained 6 steps under srun" test "$(grep -c '"event":"step"' "$
 holds "srun started two ranks" test "$(wc -l <"$scratch/srun/hosts.tsv")" = 3
 expect 0 "" in_job "$packed/bin/mpirun $packed/bin/hyperx $job $scratch/mpirun"
 holds "mpirun took two ranks from SLURM" test "$(wc -l <"$scratch/mpirun/hosts.tsv")" = 3
+
+# ---- as a container: there is no Apptainer here, so its steps are taken by hand ----
+
+root=$scratch/container
+make_root apt "$root"
+cp /etc/resolv.conf "$root/etc/"
+cp -r /etc/apt/apt.conf.d "$root/etc/apt/"
+mkdir -p "$root/opt/hyperx"
+expect 0 "revision " in_root sh -euc "$(sed -n '/^%post/,/^%environment/{/^%/!p}' "$repository/cluster/hyperx.def")"
 finish
