@@ -300,7 +300,7 @@ def make_model(options):
             model.train_adapter("language")
             # With a head of transformers' own, adapters 1.3.0 does not invert what it has done after the embeddings.
             model.cls.predictions.decoder.register_forward_pre_hook(
-                lambda module, inputs: (model.base_model.invertible_adapters_forward(inputs[0], rev=True), *inputs[1:]))
+                lambda module, inputs: (model.base_model.invertible_adapters_forward(inputs[0][None], rev=True)[0],))
             for value in model.cls.predictions.parameters():
                 value.requires_grad_(value is not model.cls.predictions.decoder.weight)
         else:
