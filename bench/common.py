@@ -54,6 +54,19 @@ def prepare(hyperx, encoder, rows, corpus):
     run([hyperx, "prepare", manifest, "--data.corpus", corpus, "--model.encoder", encoder])
 
 
+def tagged_sentences(file):
+    """[[(word, tag)]] of a CoNLL-U file."""
+    sentences, words = [], []
+    for line in pathlib.Path(file).read_text(encoding="utf-8").splitlines():
+        columns = line.split("\t")
+        if not line:
+            sentences.append(words)
+            words = []
+        elif columns[0].isdigit():
+            words.append((columns[1].replace(" ", ""), columns[3]))
+    return [sentence for sentence in sentences if sentence]
+
+
 def write_json(path, figures):
     if path:
         pathlib.Path(path).write_text(json.dumps(figures, indent=1) + "\n")

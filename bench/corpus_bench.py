@@ -34,16 +34,7 @@ def arguments():
 
 
 def real_sentences(data):
-    """[(word, tag)] a sentence."""
-    sentences, words = [], []
-    for line in pathlib.Path(data, "ud/en_ewt/en_ewt-ud-train.conllu").read_text().splitlines():
-        columns = line.split("\t")
-        if not line:
-            sentences.append(words)
-            words = []
-        elif columns[0].isdigit():
-            words.append((columns[1].replace(" ", ""), columns[3]))
-    return [s for s in sentences if s]
+    return common.tagged_sentences(pathlib.Path(data, "ud/en_ewt/en_ewt-ud-train.conllu"))
 
 
 def write_tagged(path, sentences, count):

@@ -55,15 +55,8 @@ def arguments():
 
 def words_of(language, folder):
     """A file with the sentences of the language's dev and test trees, a line each."""
-    lines, words = [], []
-    for split in ("dev", "test"):
-        for line in (SAMPLE / f"data/pos.{language}.{split}.conllu").read_text(encoding="utf-8").splitlines():
-            columns = line.split("\t")
-            if columns[0].isdigit():
-                words.append(columns[1])
-            elif not line and words:
-                lines.append(" ".join(words))
-                words = []
+    lines = [" ".join(word for word, _ in sentence) for split in ("dev", "test")
+             for sentence in common.tagged_sentences(SAMPLE / f"data/pos.{language}.{split}.conllu")]
     file = (folder / f"mlm.{language}.test.txt").resolve()
     file.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return file

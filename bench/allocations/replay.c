@@ -61,10 +61,10 @@ int main(int argc, char **argv) {
       made_at[at] = 0;
     }
   }
-  const uint64_t many = count / 20;
   for (uint64_t i = 0; i < count; ++i) {
-    if (released[i] > 0 && released[i] - i < many) bytes += records[i].size;
-    if (partner[i] > 0 && released[partner[i] - 1] - (partner[i] - 1) < many) bytes -= records[partner[i] - 1].size;
+    const int is_release = partner[i] > 0;
+    const uint64_t made = is_release ? partner[i] - 1 : i;
+    if (released[made] > 0 && released[made] - made < count / 20) bytes += is_release ? -records[made].size : records[made].size;
     live[i] = bytes;
     if (i > count / 2 && bytes < least) least = bytes;
     if (i > count / 2 && bytes > most) most = bytes;

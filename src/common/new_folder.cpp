@@ -19,8 +19,7 @@ namespace {
 
 }  // namespace
 
-NewFolder::NewFolder(const std::string& path) : path_(fs::path(path).lexically_normal().string()) {
-  while (path_.size() > 1 && path_.back() == '/') path_.pop_back();
+NewFolder::NewFolder(const std::string& path) : path_(without_slashes(fs::path(path).lexically_normal().string())) {
   std::error_code error;
   if (fs::symlink_status(path_, error).type() != fs::file_type::not_found) refuse(path_);
   const std::string parent = fs::path(path_).parent_path().string();

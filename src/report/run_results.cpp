@@ -157,8 +157,7 @@ std::string Run::trained_pairs() const {
 std::string Run::results_folder(const std::string& split) const { return train::RunDir{path}.results(step, split); }
 
 std::vector<std::string> find_runs(const std::string& name) {
-  std::string path = name;
-  while (path.size() > 1 && path.back() == '/') path.pop_back();
+  const std::string path = without_slashes(name);
   const bool is_pattern = !exists(path) && path.find_first_of("*?[") != std::string::npos;
   const std::vector<std::string> matches = is_pattern ? matches_of(path) : std::vector<std::string>{path};
   std::set<std::string> runs;

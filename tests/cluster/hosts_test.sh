@@ -27,7 +27,7 @@ holds "the bits are those of the undisturbed run" same_bits plain lost
 # ---- the same, of a rank on the other host
 job=$(submit_training killed)
 wait_for_step killed 120
-pkill -KILL -n -f "train --config .*/killed --resume"
+kill_rank killed
 ends_well "$job"
 holds "the bits are those of the undisturbed run" same_bits plain killed
 

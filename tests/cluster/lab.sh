@@ -108,9 +108,12 @@ wait_for_step() { wait_for 90 "step $2 of $1" has_step "$1" "$2"; }
 # A training of some seconds is held while SLURM, which may take as long, is asked to end it.
 ranks_of() { pgrep -f "^$hyperx train .*$scratch/$1 " || true; }  # ranks_of RUN
 send_ranks() {  # send_ranks RUN SIGNAL
-  # shellcheck disable=SC2046 # numbers
-  kill "-$2" $(ranks_of "$1")
+  local ranks
+  mapfile -t ranks < <(ranks_of "$1")
+  [ ${#ranks[@]} -gt 0 ] || { echo "FAILED: $1 ended before SIG$2 was sent to its ranks"; exit 1; }
+  kill "-$2" "${ranks[@]}"
 }
+kill_rank() { kill -KILL "$(ranks_of "$1" | tail -1)"; }  # kill_rank RUN: one of several
 hold() { send_ranks "$1" STOP; }      # SIGTERM of SLURM comes with a SIGCONT
 release() { send_ranks "$1" CONT; }
 holds_signal() {  # holds_signal RUN SIGNAL: it waits in each held rank
@@ -121,16 +124,8 @@ holds_signal() {  # holds_signal RUN SIGNAL: it waits in each held rank
   done
 }
 have_ended() { [ -z "$(ranks_of "$1")" ]; }
-insist() {  # insist TEST COMMAND...: until the test holds; SLURM on a busy machine may lose a request
-  local test=$1 i
-  shift
-  for ((i = 0; i < 300; ++i)); do
-    [ $((i % 50)) != 0 ] || "$@"
-    ! eval "$test" || return 0
-    sleep 0.2
-  done
-  holds "'$test' within a minute after '$*'" false
-}
+asked() { eval "$1" || { "${@:2}"; sleep 5; eval "$1"; }; }  # asked TEST COMMAND...
+insist() { wait_for 60 "'$1' after '${*:2}'" asked "$@"; }   # the same, again and again: a busy SLURM may lose a request
 
 ended_as() {  # ended_as JOB STATE CODE
   local found

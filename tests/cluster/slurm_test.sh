@@ -25,7 +25,7 @@ holds "the bits are those of the undisturbed run" same_bits plain signal
 # ---- a rank is killed
 job=$(submit_training killed)
 wait_for_step killed 120
-pkill -KILL -n -f "train --config .*/killed --resume"
+kill_rank killed
 ends_well "$job"
 holds "a rank was killed" grep -q Killed "$(log_of killed "$job")"
 holds "the bits are those of the undisturbed run" same_bits plain killed

@@ -68,7 +68,6 @@ MailProg=/bin/true
 ReturnToService=2
 SlurmctldTimeout=10
 SlurmdTimeout=${SLURMD_TIMEOUT:-30}
-MessageTimeout=10
 KillWait=${SLURM_KILL_WAIT:-3}
 MinJobAge=3600
 PropagateResourceLimits=NONE

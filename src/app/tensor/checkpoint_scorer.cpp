@@ -143,8 +143,7 @@ CheckpointScores scores_of(const train::Checkpoint& checkpoint, ScoringSetup& se
   const std::string fit =
       fmt::format("{}\n{}\n{}\n{}\n{}\n{}", config.data.corpus, config.model.encoder, info.tokenizer_digest,
                   info.label_position, config.data.max_subwords, info.config.model.encoder_layers);
-  if (!setup.checked.contains(fit)) check_vocabulary(corpus, config, info);
-  setup.checked.insert(fit);
+  if (setup.checked.insert(fit).second) check_vocabulary(corpus, config, info);
   const data::TaskSet tasks = data::tasks_of(corpus.index(), config.sections);
   const model::ModelOptions options{info.config, info.tasks, info.languages, compute, setup.device};
   CheckpointScores scores;

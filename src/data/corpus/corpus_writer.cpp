@@ -83,8 +83,8 @@ void write_split(Writer& writer, const SplitArrays& arrays) {
 
 }  // namespace
 
-CorpusFolder::CorpusFolder(const std::string& path, bool force) : path_(fs::path(path).lexically_normal().string()) {
-  while (path_.size() > 1 && path_.back() == '/') path_.pop_back();
+CorpusFolder::CorpusFolder(const std::string& path, bool force)
+    : path_(without_slashes(fs::path(path).lexically_normal().string())) {
   temporary_ = path_ + ".tmp";
   refuse_existing(force);
   if (fs::exists(temporary_) && !is_empty_folder(temporary_) && !fs::exists(marker_in(temporary_)) &&

@@ -150,6 +150,7 @@ struct FoundCheckpoint {
     std::string folder, reason;
   };
   std::vector<Damaged> damaged;
+  bool without_optimizer = false;  // newer ones are whole, but a run cannot be resumed from them
 };
 // `checkpoints`: RUN/checkpoints. Verifies from the newest to the oldest. `to_resume`: skips those without an
 // optimizer. UserError (65) if one has another format version. ReadError: one cannot be read now.

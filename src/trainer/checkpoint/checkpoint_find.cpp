@@ -82,7 +82,10 @@ FoundCheckpoint find_latest_whole(const std::string& checkpoints, bool to_resume
       found.damaged.push_back({folder, join_lines(problems)});
       continue;
     }
-    if (to_resume && !read_manifest(folder).has_optimizer()) continue;
+    if (to_resume && !read_manifest(folder).has_optimizer()) {
+      found.without_optimizer = true;
+      continue;
+    }
     found.folder = folder;
     found.step = step;
     break;
@@ -134,7 +137,7 @@ std::string take_resume_point(const std::string& checkpoints) {
   if (!found.damaged.empty())
     throw nothing_to_resume(checkpoints, fmt::format("none of its checkpoints is whole ({} damaged; the newest: {})",
                                                      found.damaged.size(), found.damaged.front().reason));
-  if (!find_latest_whole(checkpoints, false).folder.empty())
+  if (found.without_optimizer)
     throw nothing_to_resume(checkpoints,
                             "no checkpoint here has its optimizer any more, as after `hyperx prune --optimizer`: the "
                             "run can be evaluated, and others can start from it (train.init_from), but not go on");
