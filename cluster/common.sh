@@ -101,6 +101,9 @@ seconds_left() {
   echo $((10#$days * 86400 + 10#${parts[-3]} * 3600 + 10#${parts[-2]} * 60 + 10#${parts[-1]}))
 }
 
+# With a grace time (GraceTime of a partition) a preempted job runs on for a while: its ranks have had SIGTERM, this script has not.
+is_preempted() { [[ $(squeue -h -j "$SLURM_JOB_ID" -O PreemptTime 2>/dev/null) =~ [0-9] ]]; }
+
 # The step of the newest checkpoint of a run.
 saved_step() { sed -n 's/^ "checkpoint": "step-0*\([0-9]\+\)",\?$/\1/p' "$1/state.json" 2>/dev/null | head -1; }
 
@@ -162,9 +165,9 @@ until_done() {
         return $code
       fi
     fi
-    # Cancelled or preempted: SLURM decides whether the job is queued again. Out of time: we do.
+    # Cancelled or preempted: SLURM decides whether the job is queued again. Out of time, or preempted with a grace time: we do.
     [ $ending = no ] || [ "$left" -lt 60 ] || { say "exit code $code: this job is being ended"; return $code; }
-    if [ $ending = no ] && [ $starts -lt "$restarts" ] && [ "$left" -gt $((2 * grace_seconds)) ]; then
+    if [ $ending = no ] && [ $starts -lt "$restarts" ] && [ "$left" -gt $((2 * grace_seconds)) ] && ! is_preempted; then
       starts=$((starts + 1))
       say "exit code $code: starting again in this allocation ($starts of $restarts)"
       sleep 1

@@ -46,6 +46,7 @@ urgent=$(sbatch --parsable --partition urgent --ntasks 4 --output /dev/null --wr
 wait_for_end "$urgent"
 ends_well "$job"
 holds "preemption saved" grep -q "stopped by SIGTERM" "$(log_of preempted "$job")"
+holds "its place was given up at once" grep -q "exit code 75: back into the queue" "$(log_of preempted "$job")"
 holds "and the job began again" grep -q "start 2:" "$(log_of preempted "$job")"
 
 # ---- what cannot succeed is not tried again, and its code is the job's
