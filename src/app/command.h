@@ -3,7 +3,7 @@
 #include "common/config/config.h"
 
 // How a sub-command is registered: src/app/NAME_command.cpp defines `Command NAME_command();`, which is declared in
-// commands.h and has a row in the table of main.cpp.
+// commands.h and has a row in the table of commands.cpp.
 namespace hyperx {
 
 struct Command {

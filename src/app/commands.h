@@ -1,9 +1,14 @@
 #pragma once
 
+#include <vector>
+
 #include "app/command.h"
 
-// One function per sub-command; the order in --help is that of the table in main.cpp.
+// One function per sub-command.
 namespace hyperx {
+
+// Every sub-command, in the order of --help.
+std::vector<Command> all_commands();
 
 Command import_command();
 Command prepare_command();

@@ -9,32 +9,6 @@
 namespace hyperx {
 namespace {
 
-// Every sub-command, one per row, in the order of --help.
-// clang-format off
-std::vector<Command> all_commands() {
-  return {
-      import_command(),
-      prepare_command(),
-      tokenize_command(),
-      estimate_command(),
-      doctor_command(),
-      train_command(),
-      evaluate_command(),
-      predict_command(),
-      score_command(),
-      report_command(),
-      compare_command(),
-      sweep_command(),
-      status_command(),
-      diff_command(),
-      prune_command(),
-      inspect_command(),
-      verify_command(),
-      options_command(),
-  };
-}
-// clang-format on
-
 std::string program_help(const std::vector<Command>& commands) {
   std::string text = "hyperx " + std::string(version()) +
                      ": distributed training of Hyper-X, one hypernetwork for all tasks and languages\n\n"

@@ -29,7 +29,8 @@ std::string reason_of(const RunStatus& status) {
   const std::string step = "step " + std::to_string(stored.step) + " of " + std::to_string(stored.steps) + ": ";
   if (status.state == "lost")
     return one_line(step + stored.process.text() + " is gone without a word; `hyperx train ... --resume auto` " +
-                    "continues from " + (stored.checkpoint.empty() ? "the start" : stored.checkpoint));
+                    "continues from " + (stored.checkpoint.empty() ? "the start" : stored.checkpoint) +
+                    ", or a later checkpoint");
   if (status.state != "failed" || !stored.failure) return "";
   const train::RunFailure& failure = *stored.failure;
   return one_line("rank " + std::to_string(failure.rank) + " on " + failure.host + " failed at step " +

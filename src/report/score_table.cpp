@@ -16,7 +16,6 @@ namespace hyperx::report {
 namespace {
 
 constexpr double kPercent = 100;
-constexpr size_t kSystemsShown = 6;  // in a note
 
 double mean_of(const std::vector<double>& values) {
   double sum = 0;

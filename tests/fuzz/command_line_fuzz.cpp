@@ -8,10 +8,7 @@
 void hyperx::fuzz::parse(std::string_view input) {
   static const std::map<std::string, CommandSpec> specs = [] {
     std::map<std::string, CommandSpec> by_name;
-    for (const Command& command : {import_command(), prepare_command(), tokenize_command(), train_command(),
-                                   evaluate_command(), predict_command(), score_command(), status_command(),
-                                   inspect_command(), verify_command(), estimate_command(), options_command()})
-      by_name.emplace(command.spec.name, command.spec);
+    for (const Command& command : all_commands()) by_name.emplace(command.spec.name, command.spec);
     write("a.conf", "train.steps = 7\n[eval]\nlimit = 3\n");
     return by_name;
   }();

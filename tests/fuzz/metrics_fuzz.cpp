@@ -1,3 +1,5 @@
+#include <filesystem>
+
 #include "app/commands.h"
 #include "tests/fuzz/fuzz.h"
 #include "trainer/run/metrics_file.h"
@@ -12,4 +14,5 @@ void hyperx::fuzz::parse(std::string_view input) {
   line.objects = {folder()};
   may_refuse([&] { status.run(line); });
   train::MetricsFile(path, 8).write({{"event", "step"}, {"step", 9}});
+  std::filesystem::remove(path + ".damaged");  // a copy with the damaged lines
 }

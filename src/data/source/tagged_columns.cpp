@@ -48,7 +48,7 @@ void TaggedColumns::count_comment(std::string_view line) {
 
 bool TaggedColumns::split(std::string_view line, int64_t number) {
   number_ = number;
-  if (line.starts_with(kDocumentMark)) {
+  if (line.substr(std::min(line.find_first_not_of(' '), line.size())).starts_with(kDocumentMark)) {
     ++documents_;
     return false;
   }

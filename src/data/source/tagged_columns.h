@@ -26,6 +26,8 @@ class TaggedColumns {
   std::string_view word() const { return word_; }                      // without its prefix if spec.strip_prefix
   const std::optional<std::string_view>& tag() const { return tag_; }  // none: the line has no tag column
   char separator() const { return separator_; }                        // of a tag column that is added to the line
+  // The line without blanks around it, if that is one column; empty: it has several.
+  std::string_view only_column() const { return columns_.size() == 1 ? columns_[0] : std::string_view(); }
 
   // Logs how many lines were skipped, and warns if some of them look like words.
   void report_comments() const;

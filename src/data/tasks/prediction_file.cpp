@@ -122,7 +122,10 @@ void PredictionInput::Impl::take_text_line(std::string_view line, TaggingChunk& 
   chunk.tags.emplace_back();
   chunk.lines.emplace_back();
   chunk.slots_.emplace_back();
-  for (const std::string_view word : words) {
+  for (std::string_view word : words) {
+    word =
+        without_byte_order_mark(word);  // of a file that was joined with others; it would be lost at the output's start
+    if (word.empty()) continue;
     chunk.bytes_ += word;
     add_word({word, {}, false}, chunk.bytes_.size(), chunk);
     chunk.bytes_ += '\n';
@@ -153,7 +156,16 @@ void PredictionInput::Impl::take_line(std::string_view line, std::string_view co
   if (chunk.bytes_.size() - sentence_begin > kLongestSentenceBytes)
     fail("a sentence of more than " + std::to_string(kLongestSentenceBytes) +
          " bytes: separate sentences by an empty line");
-  add_word(*word, line_begin + static_cast<size_t>(word->tag.data() - line.data()), chunk);
+  size_t tag_begin = line_begin + static_cast<size_t>(word->tag.data() - line.data());
+  if (const std::string_view only = tagged.only_column(); !word->has_tag && !only.empty()) {
+    // Before the tab that follows, blanks around the word would be a part of it.
+    const std::string_view before = line.substr(0, static_cast<size_t>(content.data() - line.data()));
+    chunk.bytes_.resize(line_begin);
+    chunk.bytes_.append(before).append(only);
+    tag_begin = chunk.bytes_.size();
+    chunk.bytes_ += line.substr(before.size() + content.size());
+  }
+  add_word(*word, tag_begin, chunk);
 }
 
 void PredictionInput::Impl::end_sentence(const TaggingChunk& chunk) {

@@ -13,7 +13,7 @@
 namespace hyperx::data {
 namespace {
 
-constexpr size_t kReadBytes = size_t{1} << 16;
+constexpr size_t kReadBytes = size_t{1} << 14;
 
 }  // namespace
 

@@ -2,6 +2,7 @@
 
 #include <utf8proc.h>
 
+#include <algorithm>
 #include <cstring>
 
 namespace hyperx::data {
@@ -47,7 +48,11 @@ char32_t decode_utf8(std::string_view text, size_t& position) {
 
 std::string_view without_byte_order_mark(std::string_view text) {
   constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
-  return text.starts_with(kByteOrderMark) ? text.substr(kByteOrderMark.size()) : text;
+  for (;;) {
+    const size_t blanks = std::min(text.find_first_not_of(' '), text.size());
+    if (!text.substr(blanks).starts_with(kByteOrderMark)) return text;
+    text.remove_prefix(blanks + kByteOrderMark.size());
+  }
 }
 
 void append_utf8(char32_t code_point, std::string& text) {

@@ -14,7 +14,8 @@ constexpr char32_t kReplacementCharacter = 0xFFFD;
 // can be decoded.
 char32_t decode_utf8(std::string_view text, size_t& position);
 
-// `text` without a byte order mark at its beginning.
+// `text` without byte order marks at its beginning: a file that was saved twice may have two. Blanks may stand before a
+// mark, and go with it.
 std::string_view without_byte_order_mark(std::string_view text);
 
 void append_utf8(char32_t code_point, std::string& text);

@@ -65,7 +65,7 @@ TEST_F(TaggedReaderTest, MoreThanTwoColumnsBetweenSpacesMustBeNamed) {
 
 TEST_F(TaggedReaderTest, DocumentMarksAreNoWords) {
   testing::internal::CaptureStderr();
-  EXPECT_THAT(read(spec("-DOCSTART- -X- -X- O\n\nAna B-PER\n\n-DOCSTART- -X- -X- O\n\nRome B-LOC\n")),
+  EXPECT_THAT(read(spec("-DOCSTART- -X- -X- O\n\nAna B-PER\n\n -DOCSTART- -X- -X- O\n\nRome B-LOC\n")),
               testing::SizeIs(2));
   EXPECT_THAT(testing::internal::GetCapturedStderr(), HasSubstr("a.tsv: 2 lines of -DOCSTART- were skipped"));
 }

@@ -135,6 +135,9 @@ TEST_F(PredictionFile, TheFormatIsThatOfTheContent) {
 
 TEST_F(PredictionFile, TaggedLinesWithoutATagGetAColumn) {
   EXPECT_EQ(tag_text("a\r\nb\n \nc", SourceFormat::kTagged), "a\tT\r\nb\tT\n \nc\tT");
+  // Blanks around a word alone do not become a part of it.
+  const std::string mark = "\xEF\xBB\xBF";
+  EXPECT_EQ(tag_text(mark + " a  \r\n  b\nc \n", SourceFormat::kTagged), mark + "a\tT\r\nb\tT\nc\tT\n");
 }
 
 TEST_F(PredictionFile, TaggedLinesHaveTheColumnsAskedFor) {
@@ -152,6 +155,14 @@ TEST_F(PredictionFile, DiacriticsAreStrippedFromTheWordsNotFromTheFile) {
   SourceSpec spec = spec_of(folder.write("in", "كَتَبَ\tX\n"), SourceFormat::kTagged);
   spec.strip_diacritics = true;
   EXPECT_EQ(tagged(spec, [](const std::string& word) { return word; }), "كَتَبَ\tكتب\n");
+}
+
+TEST_F(PredictionFile, TextLosesByteOrderMarks) {
+  const std::string mark = "\xEF\xBB\xBF";
+  EXPECT_EQ(tag_text(" " + mark + mark + " a\n" + mark, SourceFormat::kText), "a\tT\n\n\n");
+  EXPECT_THAT(error_for(" " + mark, SourceFormat::kTagged), HasSubstr("holds no word"));
+  EXPECT_EQ(tag_text(mark + mark + "a " + mark + "b " + mark + "\n" + mark + "c", SourceFormat::kText),
+            "a\tT\nb\tT\n\nc\tT\n\n");
 }
 
 TEST_F(PredictionFile, TextBecomesTaggedLines) {
