@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
 #include <map>
 
 #include "common/errors.h"
+#include "common/read_error.h"
 #include "common/short_values.h"
 #include "common/text_table.h"
 
@@ -38,7 +38,7 @@ std::string reason_of(const RunStatus& status) {
 }
 
 void read_status(const train::RunDir& run, RunStatus& status) {
-  if (!std::filesystem::exists(run.state()))
+  if (kind_of(run.state()) == PathKind::kNothing)
     throw UserError(ExitCode::kNoInput, run.state() + ": is missing: its start was killed, or the file was removed");
   status.stored = train::read_run_state(run);
   status.state = train::observed_state(run, status.stored);

@@ -32,7 +32,7 @@ Config evaluation_config(const CommandLine& line, const train::ModelInfo& info, 
   if (!line.given("data.max_subwords")) config.data.max_subwords = info.config.data.max_subwords;
   if (config.data.corpus.empty()) {
     config.data.corpus = info.config.data.corpus;
-    if (!std::filesystem::exists(config.data.corpus))
+    if (kind_of(config.data.corpus) == PathKind::kNothing)
       throw UserError(ExitCode::kNoInput, fmt::format("{}: the corpus that the model was trained on is not there (any "
                                                       "more): name its folder with --data.corpus",
                                                       config.data.corpus));
@@ -111,7 +111,7 @@ bool is_there(const Wanted& wanted, const train::Score& score) {
   if (result.main_metric != wanted.main_metric) return false;
   if (result.signature.find("|" + wanted.scorer + "|") == std::string::npos) return false;
   const std::string folder = std::filesystem::path(wanted.path).parent_path().string();
-  if (wanted.predictions && !std::filesystem::exists(data::predictions_path(folder, score.pair))) return false;
+  if (wanted.predictions && kind_of(data::predictions_path(folder, score.pair)) == PathKind::kNothing) return false;
   return result.checkpoint_xxh128 == wanted.checkpoint_digest && result.corpus_xxh128 == wanted.corpus_digest;
 }
 

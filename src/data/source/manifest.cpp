@@ -11,6 +11,7 @@
 #include <tuple>
 
 #include "common/errors.h"
+#include "common/read_error.h"
 #include "data/source/line_source.h"
 #include "data/source/manifest_options.h"
 #include "data/source/source_reader.h"
@@ -73,7 +74,7 @@ class ManifestParser {
                       "with tabs between "
                       "them: {}",
                       fmt::join(columns_, " "), fmt::join(kColumns, " ")));
-    if (!std::filesystem::is_directory(manifest_.root))
+    if (kind_of(manifest_.root) != PathKind::kFolder)
       throw UserError(ExitCode::kNoInput, fmt::format("{}: the data folder {} is absent: give its place by --data.root",
                                                       lines_.path(), manifest_.root));
   }
@@ -117,11 +118,11 @@ class ManifestParser {
   std::string read_path(const ManifestEntry& entry) {
     if (columns_[4].empty()) fail("no path: name the file, relative to the data folder");
     const std::string path = (std::filesystem::path(manifest_.root) / columns_[4]).lexically_normal().string();
-    if (!std::filesystem::is_regular_file(path))
+    if (kind_of(path) != PathKind::kFile)
       throw UserError(
           ExitCode::kNoInput,
           fmt::format("{}: {} '{}': correct the path, or give the data folder by --data.root (now {})", where(),
-                      std::filesystem::exists(path) ? "not a file" : "no such file", path, manifest_.root));
+                      kind_of(path) != PathKind::kNothing ? "not a file" : "no such file", path, manifest_.root));
     if (!seen_.emplace(entry.pair.name(), entry.split, path).second)
       fail(fmt::format("the file is named twice for {} {}, value '{}': remove one line", entry.pair.name(), entry.split,
                        columns_[4]));

@@ -11,6 +11,7 @@
 
 #include "common/config/config.h"
 #include "common/errors.h"
+#include "common/read_error.h"
 
 namespace hyperx::data {
 namespace {
@@ -45,7 +46,7 @@ struct Setting {
   std::string file() const {
     for (const std::string& base : {root, folder}) {
       const std::string path = (std::filesystem::path(base) / value).lexically_normal().string();
-      if (std::filesystem::exists(path)) return path;
+      if (kind_of(path) != PathKind::kNothing) return path;
     }
     throw UserError(ExitCode::kNoInput,
                     fmt::format("{}: option {}: no file '{}' below {} or {}", where, key, value, root, folder));

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
-#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -13,6 +12,7 @@
 #include "common/errors.h"
 #include "common/files.h"
 #include "common/json.h"
+#include "common/read_error.h"
 #include "data/tokenizer/sub_word_trie.h"
 #include "data/tokenizer/unicode_classes.h"
 #include "data/tokenizer/utf8.h"
@@ -28,7 +28,7 @@ constexpr std::string_view kContinuationPrefix = "##";
 class TokenizerConfig {
  public:
   explicit TokenizerConfig(const std::string& path) : path_(path) {
-    if (!std::filesystem::exists(path)) return;
+    if (kind_of(path) == PathKind::kNothing) return;
     json_ = parse_json(read_file(path), path, "fetch the file again, or remove it");
     if (!json_.is_object()) fail("is not a JSON object: fetch the file again, or remove it");
   }
@@ -283,7 +283,7 @@ WordPiece WordPiece::from_folder(const std::string& folder) {
 }
 
 std::unique_ptr<const Tokenizer> WordPiece::find(const std::string& folder) {
-  if (!std::filesystem::exists(folder + "/" + kFile)) return nullptr;
+  if (kind_of(folder + "/" + kFile) == PathKind::kNothing) return nullptr;
   return std::make_unique<WordPiece>(from_folder(folder));
 }
 

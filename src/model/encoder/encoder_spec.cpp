@@ -1,11 +1,11 @@
 #include "model/encoder/encoder_spec.h"
 
-#include <filesystem>
 #include <sstream>
 
 #include "common/errors.h"
 #include "common/files.h"
 #include "common/json.h"
+#include "common/read_error.h"
 #include "data/tokenizer/utf8.h"
 #include "model/encoder/family.h"
 
@@ -83,7 +83,7 @@ EncoderSpec read_encoder_spec(const std::string& folder, int64_t layers, const s
 
 std::optional<std::set<std::string>> languages_read_by(const std::string& folder) {
   const std::string path = folder + "/languages.txt";
-  if (!std::filesystem::exists(path)) return std::nullopt;
+  if (kind_of(path) == PathKind::kNothing) return std::nullopt;
   std::set<std::string> codes;
   std::istringstream words{std::string(data::without_byte_order_mark(read_file(path)))};
   for (std::string code; words >> code;) codes.insert(code);

@@ -5,13 +5,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
 
 #include "common/digest.h"
 #include "common/errors.h"
 #include "common/files.h"
 #include "common/host.h"
 #include "common/progress.h"
+#include "common/read_error.h"
 #include "common/text_table.h"
 #include "model/encoder/family.h"
 #include "model/encoder/safetensors.h"
@@ -185,13 +185,13 @@ EncoderWeights load_encoder(const std::string& source, uint64_t seed, int64_t la
     const std::string safetensors = source + "/model.safetensors", pickle = source + "/pytorch_model.bin";
     std::map<std::string, at::Tensor> found;
     for (const std::string& whole : {safetensors, pickle})
-      if (!std::filesystem::exists(safetensors) && !std::filesystem::exists(pickle) &&
-          std::filesystem::exists(whole + ".index.json"))
+      if (kind_of(safetensors) == PathKind::kNothing && kind_of(pickle) == PathKind::kNothing &&
+          kind_of(whole + ".index.json") != PathKind::kNothing)
         throw UserError(ExitCode::kBadData,
                         whole +
                             ".index.json: the weights are in several files, but hyperx reads one: merge them into " +
                             safetensors + ", as by save_pretrained(FOLDER, max_shard_size=\"100GB\") of transformers");
-    const bool is_pickle = !std::filesystem::exists(safetensors) && std::filesystem::exists(pickle);
+    const bool is_pickle = kind_of(safetensors) == PathKind::kNothing && kind_of(pickle) != PathKind::kNothing;
     if (is_pickle) {
       found = read_pickle(pickle);
     } else {

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <filesystem>
 
 #include "common/files.h"
 #include "common/json.h"
@@ -139,7 +138,7 @@ std::string_view to_block_with(std::string_view text, std::string_view word) {
 
 MetricsTail read_metrics_tail(const std::string& path) {
   MetricsTail tail;
-  if (!std::filesystem::exists(path)) return tail;
+  if (kind_of(path) == PathKind::kNothing) return tail;
   const MappedFile file(path);
   std::string_view rest = file.view();
   if (rest.size() > kSearchedBytes) {  // from the beginning of a line

@@ -95,6 +95,7 @@ TEST_F(ManifestTest, RefusesWithFileLineValueAndWayOut) {
               StartsWith("66 " + files_.path("m.tsv") + ":2: option labels: no file 'no.tsv'"));
   EXPECT_THAT(line("mlm\ten\ttrain\ttext\tdata/t.txt\tword=2"), HasSubstr("no meaning for this line's format"));
   EXPECT_THAT(line("mlm\ten\ttrain\ttext\tdata/none.txt"), StartsWith("66 " + place + "no such file"));
+  EXPECT_THAT(line("mlm\ten\ttrain\ttext\t" + std::string(300, 'x')), StartsWith("66 " + place + "no such file"));
   EXPECT_THAT(line("mlm\ten\ttrain\ttext\tdata"), StartsWith("66 " + place + "not a file"));
   EXPECT_THAT(line("mlm\ten\ttrain\tconllu\tdata/a.tsv"),
               HasSubstr("format and task do not go together, value 'conllu'"));

@@ -4,12 +4,12 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <cmath>
-#include <filesystem>
 #include <mutex>
 #include <unordered_map>
 
 #include "common/digest.h"
 #include "common/errors.h"
+#include "common/read_error.h"
 #include "data/tokenizer/unigram/proto_bytes.h"
 #include "data/tokenizer/utf8.h"
 
@@ -99,9 +99,10 @@ Unigram::~Unigram() = default;
 
 std::unique_ptr<const Tokenizer> Unigram::find(const std::string& folder) {
   const std::string json = folder + "/" + kTokenizerJson, model = folder + "/" + kSentencePieceModel;
-  if (std::filesystem::exists(json))
+  if (kind_of(json) != PathKind::kNothing)
     if (auto pieces = read_tokenizer_json(json)) return std::make_unique<const Unigram>(std::move(*pieces), json);
-  if (std::filesystem::exists(model)) return std::make_unique<const Unigram>(read_sentencepiece_model(model), model);
+  if (kind_of(model) != PathKind::kNothing)
+    return std::make_unique<const Unigram>(read_sentencepiece_model(model), model);
   return nullptr;
 }
 
