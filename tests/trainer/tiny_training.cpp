@@ -6,7 +6,6 @@
 
 #include <cmath>
 #include <limits>
-#include <mutex>
 #include <set>
 #include <sstream>
 
@@ -196,7 +195,6 @@ Values copied_moments(RankTraining& training) {
 
 Trained train_on(int ranks, const TinyData& data, const Config& config) {
   Trained trained;
-  std::mutex mutex;
   std::vector<Values> held(static_cast<size_t>(ranks));
   comm::ThreadRanks(ranks).run([&](comm::Communicator& communicator) {
     RankTraining training(data, config, communicator);
