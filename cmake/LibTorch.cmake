@@ -56,8 +56,15 @@ add_library(hyperx::torch ALIAS hyperx_torch)
 # After the system's own folders: the wheel brings an fmt of another version than the one that spdlog is linked to.
 target_compile_options(hyperx_torch INTERFACE "SHELL:-idirafter ${torch_root}/include"
                        "SHELL:-idirafter ${torch_root}/include/torch/csrc/api/include")
-target_link_libraries(hyperx_torch INTERFACE ${torch_root}/lib/libtorch_cpu.so ${torch_root}/lib/libc10.so
-                      ${torch_root}/lib/libgomp.so.1)  # for our own OpenMP loops: the same runtime as LibTorch's
+# One OpenMP runtime must serve LibTorch's loops and our own: with two, every thread takes itself for the first, and results are
+# wrong. Clang's has the entry points of GCC's as well.
+set(openmp_runtime ${torch_root}/lib/libgomp.so.1)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  string(REGEX MATCH "^[0-9]+" clang_major ${CMAKE_CXX_COMPILER_VERSION})
+  find_library(HYPERX_LIBOMP omp PATHS /usr/lib/llvm-${clang_major}/lib REQUIRED)
+  set(openmp_runtime ${HYPERX_LIBOMP})
+endif()
+target_link_libraries(hyperx_torch INTERFACE ${torch_root}/lib/libtorch_cpu.so ${torch_root}/lib/libc10.so ${openmp_runtime})
 foreach(dir ${nvidia_lib_dirs})
   target_link_options(hyperx_torch INTERFACE "LINKER:-rpath-link,${dir}")
 endforeach()
