@@ -74,7 +74,7 @@ class Looking {
   void take(std::string_view line, int64_t number) {
     if (line.starts_with(kGlobalColumns)) look.conllu = true;
     if (is_blank(line)) id_ = -1;
-    if (is_blank(line) || line.starts_with('#') || line.starts_with("-DOCSTART-")) return;
+    if (is_blank(line) || line.starts_with('#') || is_document_mark(line)) return;
     if (!comment_.empty() && line.starts_with(comment_)) return;
     const bool tabs = line.find('\t') != std::string_view::npos;
     split_columns(line, tabs ? '\t' : ' ', !tabs, columns_);

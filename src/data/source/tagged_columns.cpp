@@ -13,7 +13,7 @@
 namespace hyperx::data {
 namespace {
 
-constexpr std::string_view kDocumentMark = "-DOCSTART-";  // of CoNLL-2003: no word
+constexpr std::string_view kDocumentMark = "-DOCSTART-";
 
 }  // namespace
 
@@ -48,7 +48,7 @@ void TaggedColumns::count_comment(std::string_view line) {
 
 bool TaggedColumns::split(std::string_view line, int64_t number) {
   number_ = number;
-  if (line.substr(std::min(line.find_first_not_of(' '), line.size())).starts_with(kDocumentMark)) {
+  if (is_document_mark(line)) {
     ++documents_;
     return false;
   }
@@ -120,6 +120,11 @@ void TaggedColumns::report_comments() const {
         "{}:{}: {} of the lines skipped as comments have the columns of a word and its tag: if they are words, "
         "give more of what comments begin with, such as '# id'",
         file_, first_likely_word_, likely_words_);
+}
+
+bool is_document_mark(std::string_view line) {
+  line.remove_prefix(std::min(line.find_first_not_of(' '), line.size()));
+  return line.starts_with(kDocumentMark);
 }
 
 bool is_plain_tag(std::string_view text) {

@@ -56,6 +56,9 @@ class TaggedColumns {
   int64_t documents_ = 0, comments_ = 0, likely_words_ = 0, first_likely_word_ = 0;
 };
 
+// -DOCSTART- of CoNLL-2003, also behind blanks: no word.
+bool is_document_mark(std::string_view line);
+
 // O, _, a UPOS tag, or an entity tag such as B-PER: what running text does not have at the end of every line.
 bool is_plain_tag(std::string_view text);
 

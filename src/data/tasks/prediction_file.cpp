@@ -123,8 +123,7 @@ void PredictionInput::Impl::take_text_line(std::string_view line, TaggingChunk& 
   chunk.lines.emplace_back();
   chunk.slots_.emplace_back();
   for (std::string_view word : words) {
-    word =
-        without_byte_order_mark(word);  // of a file that was joined with others; it would be lost at the output's start
+    word = without_byte_order_mark(word);  // in files that were joined; at the output's start it would be lost
     if (word.empty()) continue;
     chunk.bytes_ += word;
     add_word({word, {}, false}, chunk.bytes_.size(), chunk);
